@@ -1,0 +1,126 @@
+//! The contract of a ledger: who owns what, what is reserved, what was charged.
+//!
+//! [`book`] is the specification, a pure state machine; [`embedded`] makes it durable. Every
+//! operation names one wallet and is atomic. Every mutation is idempotent by its id.
+
+pub mod credit;
+pub mod grant;
+pub mod hold;
+pub mod id;
+pub mod key;
+pub mod limit;
+pub mod receipt;
+pub mod wallet;
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+
+use crate::clock::UnixMs;
+use credit::{Credited, Entry};
+use hold::{Charge, Hold, HoldRef, Quote, Refusal, Settled};
+use id::{KeyDigest, KeyId, RequestId, WalletId};
+use key::Key;
+use receipt::{Receipt, ReceiptQuery, UsageRow};
+use wallet::{NewWallet, WalletView};
+
+/// Why a ledger gave no answer at all.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum LedgerError {
+    /// The store cannot be reached, or is recovering; the same call may succeed later.
+    #[error("the ledger is not available: {0}")]
+    Unavailable(String),
+    /// The call contradicts what the ledger holds (an id used with other content, an unknown wallet).
+    #[error("{0}")]
+    Conflict(String),
+    /// The thing named does not exist.
+    #[error("{0}")]
+    NotFound(String),
+}
+
+/// What a ledger call comes to, later.
+pub type Answer<'a, T> = BoxFuture<'a, Result<T, LedgerError>>;
+
+/// Keeps wallets, keys, grants, limits, holds and receipts.
+///
+/// **Cancellation**: dropping a returned future does not undo the call; it may or may not have
+/// happened, and the same call with the same id finds out. Everything that is acknowledged is as
+/// durable as the store was configured to be, but holds, which may end with the process.
+pub trait Ledger: Send + Sync {
+    /// The store's time. It never runs back.
+    fn now(&self) -> UnixMs;
+
+    /// The key with this digest, if there is one; revoked and expired ones included.
+    fn key(&self, digest: KeyDigest) -> Answer<'_, Option<Arc<Key>>>;
+
+    /// Reserves a worst case, all or nothing.
+    fn hold(&self, quote: Quote) -> Answer<'_, Result<Hold, Refusal>>;
+
+    /// Replaces a hold by its real charge.
+    ///
+    /// The same call again gives the same answer. A hold that lapsed before is charged once, from what is there.
+    fn settle(&self, hold: HoldRef, charge: Charge) -> Answer<'_, Settled>;
+
+    /// Releases a hold without a charge. Voiding an unknown id keeps a later hold of that id out.
+    fn void(&self, hold: HoldRef) -> Answer<'_, ()>;
+
+    /// Extends the leases of live holds by `lease_ms` from now; ended ones are passed over.
+    fn renew(&self, holds: Vec<HoldRef>, lease_ms: u64) -> Answer<'_, ()>;
+
+    /// Opens a wallet with its opening credit and grants; does nothing where it is already open.
+    /// Answers whether it was opened now. Grants new to an open wallet are added, once per name.
+    fn open_wallet(&self, wallet: NewWallet) -> Answer<'_, bool>;
+
+    /// Adds a key, or replaces the record of the key with this id (its revision grows). The secret's
+    /// digest never changes: another digest for the same id, or another id for the same digest, is a conflict.
+    fn put_key(&self, key: Key, digest: KeyDigest) -> Answer<'_, Arc<Key>>;
+
+    /// Disables a key at once and for good; its wallet is left as it is.
+    fn revoke_key(&self, key: KeyId) -> Answer<'_, Arc<Key>>;
+
+    /// All keys, by id.
+    fn keys(&self) -> Answer<'_, Vec<Arc<Key>>>;
+
+    /// Books a credit, once per id: the same id with the same content gives the same answer, with other content a conflict.
+    fn credit(&self, entry: Entry) -> Answer<'_, Credited>;
+
+    /// One wallet as it stands.
+    fn wallet(&self, wallet: WalletId) -> Answer<'_, Option<WalletView>>;
+
+    /// The ids of all wallets, in order.
+    fn wallets(&self) -> Answer<'_, Vec<WalletId>>;
+
+    /// The receipt of one request.
+    fn receipt(&self, request: RequestId) -> Answer<'_, Option<Arc<Receipt>>>;
+
+    /// Receipts, newest first.
+    fn receipts(&self, query: ReceiptQuery) -> Answer<'_, Vec<Arc<Receipt>>>;
+
+    /// Totals by UTC-offset day and model of one wallet, oldest day first.
+    fn usage(&self, query: ReceiptQuery) -> Answer<'_, Vec<UsageRow>>;
+
+    /// Keeps the content of a price book version before it is first used. Idempotent by hash.
+    fn keep_prices(&self, version: String, content: String) -> Answer<'_, ()>;
+
+    /// Folds receipts settled before `before` into their wallets' checkpoints and removes them, in one step.
+    /// Answers how many. Credits are never removed.
+    fn trim_receipts(&self, before: UnixMs) -> Answer<'_, u64>;
+
+    /// Checks that everything adds up.
+    fn audit(&self) -> Answer<'_, AuditReport>;
+}
+
+/// What an audit found.
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
+pub struct AuditReport {
+    /// Wallets looked at.
+    pub wallets: u64,
+    /// Receipts summed.
+    pub receipts: u64,
+    /// Credits summed.
+    pub credits: u64,
+    /// Holds that are live now.
+    pub live_holds: u64,
+    /// Everything that does not add up, a sentence each; empty when all is well.
+    pub findings: Vec<String>,
+}

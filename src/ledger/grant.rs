@@ -1,0 +1,90 @@
+//! Grants: free quotas of a wallet.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::id::GrantId;
+use crate::clock::UnixMs;
+
+/// A set of models, by canonical id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelSet {
+    /// Every model.
+    #[default]
+    All,
+    /// These only.
+    Only(BTreeSet<Arc<str>>),
+}
+
+impl ModelSet {
+    /// Whether the set has this model.
+    pub fn has(&self, model: &str) -> bool {
+        match self {
+            ModelSet::All => true,
+            ModelSet::Only(models) => models.contains(model),
+        }
+    }
+
+    /// How many models the set names; the widest set counts as the most.
+    pub fn width(&self) -> usize {
+        match self {
+            ModelSet::All => usize::MAX,
+            ModelSet::Only(models) => models.len(),
+        }
+    }
+}
+
+/// What a grant gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GrantUnit {
+    /// Tokens of any priced token meter.
+    Tokens,
+    /// Images.
+    Images,
+    /// Whole requests, each entirely free.
+    Requests,
+    /// Nano units of money, spent before the balance.
+    Money,
+}
+
+/// A free quota as it is given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// Its name, unique in the wallet.
+    pub name: GrantId,
+    /// What it gives.
+    pub unit: GrantUnit,
+    /// How much; nano units for money.
+    pub amount: u64,
+    /// For which models.
+    pub models: ModelSet,
+    /// From when on nothing more may be taken from it.
+    pub expires_at: Option<UnixMs>,
+}
+
+/// A grant as it stands. `used + held <= amount`, always.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantState {
+    /// The grant as given.
+    #[serde(flatten)]
+    pub grant: Grant,
+    /// Units charged.
+    pub used: u64,
+    /// Units in live holds.
+    pub held: u64,
+}
+
+/// Units that a hold took from one grant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantTake {
+    /// Which grant.
+    pub grant: GrantId,
+    /// In which unit.
+    pub unit: GrantUnit,
+    /// How many.
+    pub units: u64,
+}

@@ -1,0 +1,172 @@
+//! The life of a hold: quote, hold or refusal, charge, settlement.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::grant::{GrantState, GrantTake};
+use super::id::{BodyHash, KeyId, RequestId, WalletId};
+use super::limit::{CounterAsk, CounterState};
+use super::receipt::{Detail, Receipt};
+use crate::clock::UnixMs;
+use crate::money::Nano;
+use crate::price::Segment;
+use crate::usage::{Counted, Usage};
+
+/// The worst case of one request, and everything a ledger needs to admit it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quote {
+    /// The request; its hold and receipt carry the same id.
+    pub request: RequestId,
+    /// Who pays.
+    pub wallet: WalletId,
+    /// By which key.
+    pub key: KeyId,
+    /// The revision of the key's record that this was quoted from.
+    pub key_revision: u64,
+    /// The model, by canonical id.
+    pub model: Arc<str>,
+    /// The price book version that everything here comes from.
+    pub price_version: Arc<str>,
+    /// The priced parts, in burn order.
+    pub segments: Vec<Segment>,
+    /// The counters of the limits that apply.
+    pub counters: Vec<CounterAsk>,
+    /// How long the hold lives without renewal, in milliseconds.
+    pub lease_ms: u64,
+    /// The client's idempotency claim, if it made one.
+    pub idempotency: Option<IdempotencyClaim>,
+}
+
+/// A client's wish that a request be charged at most once.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct IdempotencyClaim {
+    /// The header's value; scoped to the key.
+    pub token: Arc<str>,
+    /// What it was sent with.
+    pub body: BodyHash,
+}
+
+/// Names a hold: its request, in the wallet whose partition keeps it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct HoldRef {
+    /// The wallet.
+    pub wallet: WalletId,
+    /// The request.
+    pub request: RequestId,
+}
+
+/// What was reserved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// Its name.
+    pub id: HoldRef,
+    /// Money reserved from the balance (grants of money not included).
+    pub money: Nano,
+    /// Units reserved from grants, in the order in which they will be burned.
+    pub taken: Vec<GrantTake>,
+    /// The count of each segment as admitted, in the quote's order; lower than asked where clamped.
+    pub counts: Vec<u64>,
+    /// The wallet's balance at the hold. Other requests' holds are not taken off it.
+    pub balance: Nano,
+    /// The counters after the hold, in the quote's order.
+    pub counters: Vec<CounterState>,
+    /// When the lease runs out.
+    pub lease_until: UnixMs,
+}
+
+/// Why a quote was not admitted. Nothing was changed (expired leases may have been reaped).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// No such key on this wallet, or it is revoked or expired.
+    Key,
+    /// The key's record is newer than the quote: look it up and quote again.
+    KeyChanged,
+    /// The key may not use this model.
+    Model,
+    /// A calendar period of the quote is not the store's current one: quote again from this time.
+    Period {
+        /// The store's time.
+        now: UnixMs,
+    },
+    /// A part of the quote leaves the range of exact arithmetic (2^53 nano a segment).
+    TooLarge,
+    /// Grants and balance do not cover the worst case.
+    Funds {
+        /// Money needed beyond grants.
+        need: Nano,
+        /// `balance + credit line - held`, not below zero.
+        available: Nano,
+        /// True where it would be enough if no other request held any of it.
+        held_by_others: bool,
+    },
+    /// A counter's cap does not admit it.
+    Limit {
+        /// Which one, in the quote's order.
+        index: usize,
+        /// How much was asked.
+        need: u64,
+        /// How it stands.
+        state: CounterState,
+        /// True where it would be enough if no other request held any of it.
+        held_by_others: bool,
+        /// For a bucket: milliseconds until the same request would be admitted.
+        retry_after_ms: Option<u64>,
+    },
+    /// The request was voided or ended before its hold came.
+    Ended,
+    /// A request with the same idempotency key is in flight.
+    InFlight,
+    /// A request with the same idempotency key was charged: this is its receipt.
+    AlreadyCharged(Arc<Receipt>),
+    /// The idempotency key was used with another body.
+    OtherBody,
+}
+
+/// What a request really came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Charge {
+    /// What was consumed.
+    pub usage: Usage,
+    /// By whose count.
+    pub counted: Counted,
+    /// The exact value of everything that units of grants did not cover.
+    pub priced: Nano,
+    /// Units of grants that it burned; never more than the hold took.
+    pub free: FreeUnits,
+    /// The real amount for each counter, in the quote's order; ignored where the quote asked [`super::limit::Ask::Money`].
+    pub counters: Vec<u64>,
+    /// The rest of the receipt.
+    pub detail: Detail,
+}
+
+/// Units of grants, by unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct FreeUnits {
+    /// Tokens.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub tokens: u64,
+    /// Images.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub images: u64,
+    /// Whole requests.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub requests: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+/// What a settle came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// The receipt.
+    pub receipt: Arc<Receipt>,
+    /// The wallet's balance after it.
+    pub balance: Nano,
+    /// The counters after it, in the quote's order.
+    pub counters: Vec<CounterState>,
+    /// The grants that it burned from, after it.
+    pub grants: Vec<GrantState>,
+}

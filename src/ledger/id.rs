@@ -1,0 +1,172 @@
+//! Names of things: short, printable, cheap to clone.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use uuid::Uuid;
+
+/// Why a text is no id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is no {what}: 1 to 64 of the characters A-Z a-z 0-9 _ . : -")]
+pub struct IdError {
+    what: &'static str,
+    text: String,
+}
+
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[serde(transparent)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// The id as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IdError;
+
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                let fine = |b: u8| b.is_ascii_alphanumeric() || b"_.:-".contains(&b);
+                if (1..=64).contains(&text.len()) && text.bytes().all(fine) {
+                    Ok(Self(text.into()))
+                } else {
+                    Err(IdError { what: $what, text: text.escape_default().take(80).collect() })
+                }
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?
+                    .parse()
+                    .map_err(serde::de::Error::custom)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+text_id!(
+    /// The name of a wallet.
+    WalletId,
+    "wallet id"
+);
+text_id!(
+    /// The name of a key (never its secret).
+    KeyId,
+    "key id"
+);
+text_id!(
+    /// The name of a grant within its wallet.
+    GrantId,
+    "grant name"
+);
+text_id!(
+    /// The name of a limit within its key.
+    LimitName,
+    "limit name"
+);
+text_id!(
+    /// The name of a credit entry, chosen by whoever books it, unique in the ledger.
+    EntryId,
+    "entry id"
+);
+
+/// The proxy's own name for a request, and so for its hold and its receipt. Time-ordered (UUIDv7).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(Uuid);
+
+impl RequestId {
+    /// A new id.
+    pub fn new() -> Self {
+        RequestId(Uuid::now_v7())
+    }
+
+    /// The id of these 16 bytes.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        RequestId(Uuid::from_bytes(bytes))
+    }
+
+    /// The id as 16 bytes.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+}
+
+impl Default for RequestId {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Display for RequestId {
+    /// `req_` and 32 hexadecimal digits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "req_{}", self.0.simple())
+    }
+}
+
+impl fmt::Debug for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for RequestId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        text.strip_prefix("req_")
+            .and_then(|hex| Uuid::try_parse(hex).ok())
+            .map(RequestId)
+            .ok_or_else(|| IdError {
+                what: "request id",
+                text: text.escape_default().take(80).collect(),
+            })
+    }
+}
+
+impl Serialize for RequestId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for RequestId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+/// A keyed hash of a key's secret: the only form in which a secret is kept.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyDigest(pub [u8; 32]);
+
+impl fmt::Debug for KeyDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyDigest(..)")
+    }
+}
+
+/// The SHA-256 of a request's body, to tell a repeat from a reuse of an idempotency key.
+pub type BodyHash = [u8; 32];

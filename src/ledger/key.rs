@@ -1,0 +1,60 @@
+//! Keys: bearer credentials of exactly one wallet.
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use super::grant::ModelSet;
+use super::id::{KeyId, WalletId};
+use super::limit::Limit;
+use crate::clock::UnixMs;
+
+/// What happens when a request's worst case is not affordable but a smaller one would be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnShort {
+    /// The request is refused.
+    #[default]
+    Refuse,
+    /// Its maximum of output is lowered to what is affordable.
+    Clamp,
+}
+
+/// What happens upstream when the client goes away before the end of its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnDisconnect {
+    /// The answer is read to its end (within bounds) and charged as the upstream reports it.
+    #[default]
+    Drain,
+    /// The upstream is stopped; the input and the delivered output are charged.
+    Cancel,
+}
+
+/// A key's record. It never holds the secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Key {
+    /// Its id.
+    pub id: KeyId,
+    /// The wallet that pays.
+    pub wallet: WalletId,
+    /// A name for people.
+    pub name: String,
+    /// Grows with every change of the record; a hold quoted from an older one is turned away.
+    pub revision: u64,
+    /// False once revoked.
+    pub enabled: bool,
+    /// From when on it is refused.
+    pub expires_at: Option<UnixMs>,
+    /// The models it may use.
+    pub models: ModelSet,
+    /// The addresses it may be used from; empty for all.
+    pub allowed_ips: Vec<IpNet>,
+    /// Its caps.
+    pub limits: Vec<Limit>,
+    /// What happens when money is short.
+    pub on_short: OnShort,
+    /// What happens when its client goes away.
+    pub on_disconnect: OnDisconnect,
+    /// When it was made.
+    pub created_at: UnixMs,
+}

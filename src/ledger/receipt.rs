@@ -1,0 +1,107 @@
+//! Receipts: the itemised result of one request, and totals over many.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::hold::{FreeUnits, IdempotencyClaim};
+use super::id::{KeyId, RequestId, WalletId};
+use crate::clock::UnixMs;
+use crate::money::Nano;
+use crate::usage::{Counted, Usage};
+
+/// The result of one request. The field names are the same in the API, in headers, trailers and streams.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The request.
+    pub request_id: RequestId,
+    /// Who paid.
+    pub wallet: WalletId,
+    /// By which key.
+    pub key: KeyId,
+    /// The model that was asked for, by canonical id.
+    pub model: Arc<str>,
+    /// The price book version.
+    pub price_version: Arc<str>,
+    /// What was consumed.
+    pub usage: Usage,
+    /// By whose count.
+    pub counted: Counted,
+    /// The exact value of what units of grants did not cover.
+    pub priced: Nano,
+    /// Units of grants burned.
+    pub free: FreeUnits,
+    /// Money taken from grants of money.
+    pub free_money: Nano,
+    /// Money taken from the balance: the cost.
+    pub charged: Nano,
+    /// `priced - free_money - charged`: what the operator bears.
+    pub shortfall: Nano,
+    /// Money that was reserved.
+    pub held: Nano,
+    /// Whether the hold had lapsed before this came.
+    pub late: bool,
+    /// When the hold was made.
+    pub held_at: UnixMs,
+    /// When it was settled.
+    pub settled_at: UnixMs,
+    /// The client's idempotency claim.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency: Option<IdempotencyClaim>,
+    /// What happened on the wire.
+    pub detail: Detail,
+}
+
+/// What a ledger keeps but does not understand.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Detail {
+    /// The path that was called, without `/v1`.
+    pub endpoint: Arc<str>,
+    /// Which upstream answered.
+    pub upstream: Arc<str>,
+    /// Its HTTP status.
+    pub status: u16,
+    /// Whether the answer was a stream.
+    pub streamed: bool,
+    /// Upstream attempts, the successful one included.
+    pub attempts: u32,
+    /// Words on what was odd: `upstream_cut`, `client_gone`, `usage_missing`, `usage_unbelievable`, `over_bound`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<Arc<str>>,
+}
+
+/// Which receipts.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct ReceiptQuery {
+    /// Of this wallet only.
+    pub wallet: Option<WalletId>,
+    /// Of this key only.
+    pub key: Option<KeyId>,
+    /// Settled at or after.
+    pub from: Option<UnixMs>,
+    /// Settled before.
+    pub to: Option<UnixMs>,
+    /// At most this many (newest first).
+    pub limit: Option<u32>,
+    /// For totals by day: minutes that local days are ahead of UTC.
+    pub utc_offset_minutes: i32,
+}
+
+/// Totals of one day and model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageRow {
+    /// The local day, `YYYY-MM-DD`.
+    pub day: String,
+    /// The model.
+    pub model: Arc<str>,
+    /// Requests.
+    pub requests: u64,
+    /// What was consumed.
+    pub usage: Usage,
+    /// Units of grants burned.
+    pub free: FreeUnits,
+    /// Money charged.
+    pub charged: Nano,
+    /// What the operator bore.
+    pub shortfall: Nano,
+}

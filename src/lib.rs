@@ -1,0 +1,11 @@
+//! Tollgate: an OpenAI-compatible metering reverse proxy.
+//!
+//! Modules are listed from the rim inwards; imports run one way, downwards in this list.
+#![deny(missing_docs)]
+
+pub mod ledger;
+pub mod price;
+pub mod usage;
+
+pub mod clock;
+pub mod money;
