@@ -2,5 +2,5 @@
 //! sent, and a load generator that keeps its own count of what it saw. Neither shares code with Tollgate, so that a
 //! mistake there cannot hide itself here.
 
-// pub mod load;
+pub mod load;
 pub mod mock;

@@ -143,7 +143,7 @@ fn record(path: &str, directive: &Directive, asked: &Asked<'_>, body_bytes: usiz
         reasoning_tokens: directive.reasoning.min(completion),
         images: entries - image_errors,
         image_errors,
-        fault: (directive.fault != Fault::None).then(|| format!("{:?}", directive.fault)),
+        fault: directive.fault_text.clone(),
         stream_options: asked.stream_options.clone(),
         max_tokens: asked.max_tokens,
         max_completion_tokens: asked.max_completion_tokens,

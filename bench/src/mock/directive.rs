@@ -27,6 +27,8 @@ pub struct Directive {
     /// Add the rate-limit, cookie and organisation headers of a vendor.
     pub vendor: bool,
     pub fault: Fault,
+    /// As the request wrote it, for the record.
+    pub fault_text: Option<String>,
 }
 
 /// How an answer goes wrong, or differs from OpenAI's.
@@ -71,6 +73,7 @@ impl Default for Directive {
             obey: false,
             vendor: false,
             fault: Fault::None,
+            fault_text: None,
         }
     }
 }
@@ -108,7 +111,10 @@ impl Directive {
             "image-errors" => self.image_errors = at_most(IMAGES_MAX)?,
             "obey" => self.obey = at_most(1)? == 1,
             "vendor" => self.vendor = at_most(1)? == 1,
-            "fault" => self.fault = Fault::read(value)?,
+            "fault" => {
+                self.fault = Fault::read(value)?;
+                self.fault_text = Some(value.to_owned()).filter(|_| self.fault != Fault::None);
+            }
             _ => return Err(format!("x-mock-{field}: no such direction")),
         }
         Ok(())
@@ -189,6 +195,7 @@ mod tests {
             id: Some("a-1".into()),
             prompt: Some(9),
             fault: Fault::CutAfter(3),
+            fault_text: Some("cut-after=3".into()),
             ..Directive::default()
         };
         assert_eq!(directive, Ok(expected));
