@@ -52,9 +52,10 @@ pub struct Options {
 /// Serves until SIGTERM, SIGINT or the time limit; open connections end with the process.
 pub async fn run(options: Options) -> std::io::Result<()> {
     let listener = TcpListener::bind(options.listen).await?;
-    announce(listener.local_addr()?)?;
     let mut term = signal(SignalKind::terminate())?;
     let mut int = signal(SignalKind::interrupt())?;
+    // Last: whoever reads the address may send a signal at once.
+    announce(listener.local_addr()?)?;
     let mock = Mock::new(options.keep, !options.quiet);
     let local = LocalSet::new();
     local
