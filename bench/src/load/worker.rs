@@ -50,17 +50,16 @@ impl Shared {
         })
     }
 
-    /// The number of the next request and the moment from which its latency counts; none when all is sent or time is
-    /// up. Under a `--rate`, a request that is late because its worker was busy counts from when it was due; one
-    /// that was waited for, from when the (coarse) timer woke us.
-    async fn next(&self) -> Option<(u64, Instant)> {
+    /// The number of the next request; none when all is sent or time is up. Under a `--rate`, also when it was due
+    /// if its worker was too busy to take it in time: its latency counts from there.
+    async fn next(&self) -> Option<(u64, Option<Instant>)> {
         let index = self.next.get();
         if index >= self.requests_max || self.is_over() {
             return None;
         }
         self.next.set(index + 1);
         let Some(rate) = self.rate else {
-            return Some((index, Instant::now()));
+            return Some((index, None));
         };
         let offset = Duration::from_micros(index.saturating_mul(1_000_000) / rate);
         if offset >= self.sending_max {
@@ -68,10 +67,10 @@ impl Shared {
         }
         let due = self.started + offset;
         if due <= Instant::now() {
-            return Some((index, due));
+            return Some((index, Some(due)));
         }
         tokio::time::sleep_until(due.into()).await;
-        Some((index, Instant::now()))
+        Some((index, None))
     }
 
     fn is_over(&self) -> bool {
@@ -109,13 +108,14 @@ impl Shared {
 pub async fn work(shared: Rc<Shared>) -> Tally {
     let mut tally = Tally::default();
     let mut idle = None;
-    while let Some((index, started)) = shared.next().await {
+    while let Some((index, overdue)) = shared.next().await {
         let Some(mut connection) = shared.connect(idle.take(), &mut tally).await else {
             break;
         };
         let plan = shared.plans.plan(index);
         let request = shared.plans.request(&plan);
         let mut seen = Seen::default();
+        let started = overdue.unwrap_or_else(Instant::now);
         let keep = shared.receipts.is_some();
         let exchanging = exchange(&mut connection, request, &plan, keep, started, &mut seen);
         if tokio::time::timeout(shared.timeout, exchanging)
