@@ -3,6 +3,8 @@
 //! Modules are listed from the rim inwards; imports run one way, downwards in this list.
 #![deny(missing_docs)]
 
+pub mod upstream;
+
 pub mod ledger;
 pub mod price;
 pub mod usage;
