@@ -14,12 +14,12 @@ use super::error::{SendError, SendErrorKind};
 pub enum Attempt<'a> {
     /// No head came.
     Failed(&'a SendError),
-    /// A head came. `body` is the answer's body where [`needs_body`] says that it matters,
-    /// else empty; its beginning is enough.
+    /// A head came.
     Answered {
         /// The answer's status.
         status: StatusCode,
-        /// The beginning of the body of an error.
+        /// The answer's whole body where [`needs_body`] says that it matters, else empty. An
+        /// error larger than a few KiB may be left out: it is then about the request.
         body: &'a [u8],
     },
 }
@@ -87,6 +87,8 @@ fn blames_credential(body: &[u8]) -> bool {
             Word::Text(text) => Some(text.to_ascii_lowercase()),
             Word::Other(_) => None,
         })
+        // Blocked keywords are the request's, not the credential's.
+        .map(|word| word.replace("keyword", ""))
         .any(|word| SIGNS.iter().any(|sign| word.contains(sign)))
 }
 
@@ -179,6 +181,7 @@ mod tests {
             "<html>",
             r#"{"error":{"message":"your api key","type":"content_policy","code":"moderated"}}"#,
             r#"{"error":{"code":403,"type":null}}"#,
+            r#"{"error":{"code":"sensitive_keyword"}}"#,
             r#"{"error":"key"}"#,
             r#"{"detail":"key"}"#,
         ] {

@@ -11,6 +11,8 @@ mod chat;
 mod fault;
 mod image;
 mod png;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use std::sync::Arc;

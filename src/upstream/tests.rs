@@ -1,1 +1,365 @@
+//! What one attempt puts on the wire, and what it makes of what comes back, against a small scripted server.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue, StatusCode};
+use http_body_util::BodyExt;
+use parking_lot::Mutex;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::retry::{Attempt, Next, decide};
+use super::*;
+
+const CANARY: &str = "sk-canary";
+const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+
+/// What the server does once it has read a request.
+#[derive(Clone, Copy)]
+enum Reply {
+    /// Writes this, keeps the connection.
+    Keep(&'static str),
+    /// Writes this, closes the connection.
+    Close(&'static str),
+    /// Says nothing.
+    Hang,
+}
+
+/// A server that answers its requests by a script, over again from its last line.
+struct Origin {
+    address: SocketAddr,
+    /// Every request, head and body, after the number of its connection.
+    seen: Arc<Mutex<Vec<(usize, String)>>>,
+}
+
+impl Origin {
+    async fn start(script: &'static [Reply]) -> Origin {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let log = seen.clone();
+        tokio::spawn(async move {
+            for connection in 0.. {
+                let (socket, _) = listener.accept().await.expect("a connection");
+                tokio::spawn(serve(socket, connection, script, log.clone()));
+            }
+        });
+        Origin { address, seen }
+    }
+
+    fn upstreams(&self, path: &str) -> Upstreams {
+        upstreams(&format!("http://{}{path}", self.address), 30_000)
+    }
+
+    fn requests(&self) -> Vec<(usize, String)> {
+        self.seen.lock().clone()
+    }
+}
+
+async fn serve(
+    mut socket: TcpStream,
+    connection: usize,
+    script: &'static [Reply],
+    seen: Arc<Mutex<Vec<(usize, String)>>>,
+) {
+    while let Some(request) = read_request(&mut socket).await {
+        let turn = {
+            let mut seen = seen.lock();
+            seen.push((connection, request));
+            seen.len() - 1
+        };
+        let (text, keep) = match script[turn.min(script.len() - 1)] {
+            Reply::Keep(text) => (text, true),
+            Reply::Close(text) => (text, false),
+            Reply::Hang => std::future::pending().await,
+        };
+        socket.write_all(text.as_bytes()).await.expect("written");
+        if !keep {
+            return;
+        }
+    }
+}
+
+async fn read_request(socket: &mut TcpStream) -> Option<String> {
+    let mut text = String::new();
+    let mut buffer = [0; 4096];
+    loop {
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head
+                .lines()
+                .find_map(|line| line.strip_prefix("content-length: "))
+                .map_or(0, |length| length.parse().expect("a length"));
+            if body.len() >= length {
+                return Some(text);
+            }
+        }
+        match socket.read(&mut buffer).await {
+            Ok(0) | Err(_) => return None,
+            Ok(read) => text.push_str(std::str::from_utf8(&buffer[..read]).expect("ASCII")),
+        }
+    }
+}
+
+fn settings<'a>(name: &'a str, base_url: Option<&'a str>) -> Settings<'a> {
+    Settings {
+        name,
+        base_url,
+        api_key: Some(CANARY),
+        connect_timeout: Duration::from_secs(5),
+        response_timeout: Duration::from_secs(30),
+        idle_timeout: Duration::from_secs(30),
+        ask_usage: true,
+    }
+}
+
+fn target<'a>(upstream: &'a str, priority: u32, weight: u32) -> Target<'a> {
+    Target {
+        upstream,
+        model: Some("theirs"),
+        weight,
+        priority,
+    }
+}
+
+/// One upstream `up` that serves the model `m`.
+fn upstreams(base_url: &str, response_timeout_ms: u64) -> Upstreams {
+    let up = Settings {
+        response_timeout: Duration::from_millis(response_timeout_ms),
+        ..settings("up", Some(base_url))
+    };
+    Upstreams::build([up], [("m", vec![target("up", 0, 1)])]).expect("upstreams")
+}
+
+fn call() -> Call<'static> {
+    Call {
+        path: "/chat/completions",
+        headers: HeaderMap::new(),
+        body: Bytes::from_static(b"{\"model\":\"m\"}"),
+    }
+}
+
+async fn send(upstreams: &Upstreams) -> Result<Response<UpstreamBody>, SendError> {
+    let route = upstreams.route("m");
+    upstreams.send(&route[0], &call()).await
+}
+
+/// The error of an attempt, which must never show the key.
+async fn failure(upstreams: &Upstreams) -> SendError {
+    let error = send(upstreams).await.expect_err("a failure");
+    let shown = format!("{error} {error:?} {upstreams:?}");
+    assert!(!shown.contains(CANARY), "{shown}");
+    assert!(error.to_string().contains("upstream `up`"), "{error}");
+    error
+}
+
+async fn text(response: Response<UpstreamBody>) -> String {
+    let body = response.into_body().collect().await.expect("a body");
+    String::from_utf8(body.to_bytes().to_vec()).expect("UTF-8")
+}
+
+/// An address at which nothing listens.
+async fn nowhere() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    format!("http://{}", listener.local_addr().expect("an address"))
+}
+
+#[tokio::test]
+async fn a_call_goes_below_the_base_with_the_upstreams_credential() {
+    let origin = Origin::start(&[Reply::Keep(OK)]).await;
+    let upstreams = origin.upstreams("/api/v3/");
+    let mut call = call();
+    for (name, value) in [
+        ("authorization", "Bearer client-key"),
+        ("accept-encoding", "gzip, br"),
+        ("content-length", "999"),
+        ("transfer-encoding", "chunked"),
+        ("host", "elsewhere"),
+        ("x-custom", "kept"),
+    ] {
+        call.headers.insert(name, HeaderValue::from_static(value));
+    }
+    let route = upstreams.route("m");
+    let response = upstreams.send(&route[0], &call).await.expect("an answer");
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(text(response).await, "ok");
+
+    let (_, request) = origin.requests().remove(0);
+    let (head, body) = request.split_once("\r\n\r\n").expect("a head");
+    let mut lines: Vec<&str> = head.lines().collect();
+    assert_eq!(lines.remove(0), "POST /api/v3/chat/completions HTTP/1.1");
+    lines.sort_unstable();
+    let host = format!("host: {}", origin.address);
+    assert_eq!(
+        lines,
+        [
+            "accept-encoding: identity",
+            "authorization: Bearer sk-canary",
+            "content-length: 13",
+            host.as_str(),
+            "x-custom: kept",
+        ]
+    );
+    assert_eq!(body, "{\"model\":\"m\"}");
+}
+
+#[tokio::test]
+async fn an_upstream_without_a_key_gets_no_credential_at_all() {
+    let origin = Origin::start(&[Reply::Keep(OK)]).await;
+    let base = format!("http://{}", origin.address);
+    let up = Settings {
+        api_key: None,
+        ..settings("up", Some(&base))
+    };
+    let upstreams = Upstreams::build([up], [("m", vec![target("up", 0, 1)])]).expect("upstreams");
+    let mut call = call();
+    call.headers.insert(
+        "authorization",
+        HeaderValue::from_static("Bearer client-key"),
+    );
+    let route = upstreams.route("m");
+    upstreams.send(&route[0], &call).await.expect("an answer");
+    assert!(!origin.requests()[0].1.contains("authorization"));
+}
+
+#[tokio::test]
+async fn a_refused_connection_is_tried_elsewhere_with_the_same_bytes() {
+    let origin = Origin::start(&[Reply::Keep(OK)]).await;
+    let (first, second) = (nowhere().await, format!("http://{}", origin.address));
+    let upstreams = Upstreams::build(
+        [
+            settings("up", Some(&first)),
+            settings("other", Some(&second)),
+        ],
+        [("m", vec![target("other", 2, 1), target("up", 1, 1)])],
+    )
+    .expect("upstreams");
+    let error = failure(&upstreams).await;
+    assert_eq!((error.kind, error.sent), (SendErrorKind::Connect, false));
+    assert_eq!(decide(Attempt::Failed(&error)), Next::Retry);
+
+    let route = upstreams.route("m");
+    let names: Vec<_> = route
+        .iter()
+        .map(|endpoint| endpoint.upstream().as_ref())
+        .collect();
+    assert_eq!(names, ["up", "other"]);
+    upstreams.send(&route[1], &call()).await.expect("an answer");
+    assert!(origin.requests()[0].1.ends_with("{\"model\":\"m\"}"));
+}
+
+#[tokio::test]
+async fn a_tls_handshake_that_hangs_is_a_failure_to_connect() {
+    // Its backlog takes the connection; nobody ever reads from it.
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let base = format!("https://{}", silent.local_addr().expect("an address"));
+    let up = Settings {
+        connect_timeout: Duration::from_millis(20),
+        ..settings("up", Some(&base))
+    };
+    let upstreams = Upstreams::build([up], [("m", vec![target("up", 0, 1)])]).expect("upstreams");
+    let error = failure(&upstreams).await;
+    assert_eq!((error.kind, error.sent), (SendErrorKind::Connect, false));
+    assert!(error.to_string().contains("20 ms"), "{error}");
+}
+
+#[tokio::test]
+async fn a_timeout_of_a_request_that_was_sent_is_not_tried_again() {
+    let origin = Origin::start(&[Reply::Hang]).await;
+    let upstreams = upstreams(&format!("http://{}", origin.address), 500);
+    let error = failure(&upstreams).await;
+    assert_eq!((error.kind, error.sent), (SendErrorKind::Timeout, true));
+    assert_eq!(decide(Attempt::Failed(&error)), Next::Fail);
+    assert_eq!(origin.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_connection_closed_before_the_head_is_not_tried_again() {
+    let origin = Origin::start(&[Reply::Close("")]).await;
+    let error = failure(&origin.upstreams("")).await;
+    assert_eq!((error.kind, error.sent), (SendErrorKind::Closed, true));
+    assert_eq!(decide(Attempt::Failed(&error)), Next::Fail);
+    assert_eq!(origin.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_closes_under_a_request_does_not_repeat_it() {
+    let origin = Origin::start(&[Reply::Keep(OK), Reply::Close(""), Reply::Keep(OK)]).await;
+    let upstreams = origin.upstreams("");
+    assert_eq!(text(send(&upstreams).await.expect("an answer")).await, "ok");
+    let error = failure(&upstreams).await;
+    assert_eq!((error.kind, error.sent), (SendErrorKind::Closed, true));
+    assert_eq!(text(send(&upstreams).await.expect("an answer")).await, "ok");
+    let connections: Vec<_> = origin.requests().iter().map(|seen| seen.0).collect();
+    assert_eq!(connections, [0, 0, 1]);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_http_breaks_the_protocol() {
+    let origin = Origin::start(&[Reply::Close("SSH-2.0-OpenSSH_9.6\r\n\r\n")]).await;
+    let error = failure(&origin.upstreams("")).await;
+    assert_eq!((error.kind, error.sent), (SendErrorKind::Protocol, true));
+}
+
+#[tokio::test]
+async fn a_redirect_is_an_answer() {
+    const MOVED: &str =
+        "HTTP/1.1 307 Temporary Redirect\r\nlocation: /v2/elsewhere\r\ncontent-length: 0\r\n\r\n";
+    let origin = Origin::start(&[Reply::Keep(MOVED), Reply::Keep(OK)]).await;
+    let response = send(&origin.upstreams("")).await.expect("an answer");
+    assert_eq!(response.status(), StatusCode::TEMPORARY_REDIRECT);
+    assert_eq!(response.headers()["location"], "/v2/elsewhere");
+    assert_eq!(origin.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_gives_what_came_and_then_an_error() {
+    const CUT: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n";
+    let origin = Origin::start(&[Reply::Close(CUT)]).await;
+    let mut body = send(&origin.upstreams(""))
+        .await
+        .expect("an answer")
+        .into_body();
+    let first = body.frame().await.expect("a frame").expect("data");
+    assert_eq!(first.into_data().expect("data"), "hello");
+    let error = body.frame().await.expect("an end").expect_err("an error");
+    assert!(error.to_string().contains("broke off"), "{error}");
+}
+
+#[tokio::test]
+async fn a_route_has_each_endpoint_once_by_priority_and_weight() {
+    let upstreams = Upstreams::build(
+        [
+            settings("a", None),
+            settings("b", None),
+            settings("c", None),
+        ],
+        [(
+            "m",
+            vec![target("c", 1, 1), target("a", 0, 9), target("b", 0, 1)],
+        )],
+    )
+    .expect("upstreams");
+    let mut first_a = 0;
+    for _ in 0..1_000 {
+        let route = upstreams.route("m");
+        let names: Vec<_> = route
+            .iter()
+            .map(|endpoint| endpoint.upstream().as_ref())
+            .collect();
+        assert!(
+            names == ["a", "b", "c"] || names == ["b", "a", "c"],
+            "{names:?}"
+        );
+        first_a += usize::from(names[0] == "a");
+    }
+    assert!((860..=940).contains(&first_a), "{first_a}");
+    assert!(upstreams.route("unknown").is_empty());
+}
+
+#[test]
+fn a_model_on_an_unknown_upstream_cannot_be_set_up() {
+    let error = Upstreams::build([], [("m", vec![target("typo", 0, 1)])]).expect_err("unknown");
+    assert!(error.to_string().contains("`typo`"), "{error}");
+    assert!(error.to_string().contains("`m`"), "{error}");
+}

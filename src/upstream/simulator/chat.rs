@@ -1,10 +1,12 @@
 //! The simulator's `/chat/completions`.
 
-use bytes::Bytes;
-use http::StatusCode;
-use serde::{Deserialize, Serialize};
+mod form;
 
-use super::{Answer, CREATED, Fault, Plan, Refused, json, parse, text};
+use http::StatusCode;
+use serde::Deserialize;
+
+use super::{Answer, Fault, Plan, Refused, parse, text};
+use form::{Stream, Usage, whole};
 
 const CHOICES_MAX: i64 = 128;
 /// Around each message, and before the answer, as chat templates do.
@@ -58,53 +60,6 @@ struct Said {
 struct Choice {
     pieces: Vec<String>,
     finish_reason: &'static str,
-}
-
-#[derive(Serialize, Clone, Copy)]
-struct Usage {
-    prompt_tokens: i64,
-    completion_tokens: i64,
-    total_tokens: i64,
-}
-
-#[derive(Serialize)]
-struct Document<'a, C> {
-    id: &'a str,
-    object: &'static str,
-    created: u32,
-    model: &'a str,
-    choices: &'a [C],
-    /// Absent, null, or there.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    usage: Option<Option<Usage>>,
-}
-
-#[derive(Serialize)]
-struct WholeChoice {
-    index: usize,
-    message: AssistantMessage,
-    finish_reason: &'static str,
-}
-
-#[derive(Serialize)]
-struct AssistantMessage {
-    role: &'static str,
-    content: String,
-}
-
-#[derive(Serialize)]
-struct ChunkChoice<'a> {
-    index: usize,
-    delta: Delta<'a>,
-    finish_reason: Option<&'static str>,
-}
-
-#[derive(Serialize, Default)]
-struct Delta<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    role: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    content: Option<&'a str>,
 }
 
 /// Answers one chat.
@@ -180,95 +135,6 @@ fn range(name: &'static str, value: Option<i64>, max: i64) -> Result<Option<u64>
     })
 }
 
-fn whole(id: &str, plan: &Plan, said: &Said) -> Bytes {
-    let choices: Vec<WholeChoice> = said
-        .choices
-        .iter()
-        .enumerate()
-        .map(WholeChoice::new)
-        .collect();
-    json(&Document {
-        id,
-        object: "chat.completion",
-        created: CREATED,
-        model: &plan.model,
-        choices: &choices,
-        usage: said.usage.map(Some),
-    })
-}
-
-/// What all events of one stream share.
-struct Stream<'a> {
-    id: &'a str,
-    plan: &'a Plan,
-    /// Only if the client asked for it.
-    usage: Option<Usage>,
-}
-
-impl Stream<'_> {
-    /// All events: each choice begins, the choices' pieces in turn, each choice ends, usage, `[DONE]`.
-    fn events(&self, choices: &[Choice]) -> Vec<Bytes> {
-        let mut events = Vec::new();
-        for index in 0..choices.len() {
-            let delta = Delta {
-                role: Some("assistant"),
-                content: Some(""),
-            };
-            events.push(self.chunk(index, delta, None));
-        }
-        let longest = choices.iter().map(|choice| choice.pieces.len()).max();
-        for turn in 0..longest.unwrap_or(0) {
-            for (index, choice) in choices.iter().enumerate() {
-                if let Some(piece) = choice.pieces.get(turn) {
-                    let delta = Delta {
-                        role: None,
-                        content: Some(piece),
-                    };
-                    events.push(self.chunk(index, delta, None));
-                }
-            }
-        }
-        if self.plan.fault == Some(Fault::ErrorEvent) {
-            events.truncate(events.len() / 2);
-            let error = Refused::on_demand(StatusCode::INTERNAL_SERVER_ERROR).body();
-            events.push(event(&error));
-            return events;
-        }
-        for (index, choice) in choices.iter().enumerate() {
-            events.push(self.chunk(index, Delta::default(), Some(choice.finish_reason)));
-        }
-        if self.usage.is_some() {
-            events.push(self.document(&[], Some(self.usage)));
-        }
-        events.push(event(b"[DONE]"));
-        events
-    }
-
-    fn chunk(&self, index: usize, delta: Delta<'_>, finish: Option<&'static str>) -> Bytes {
-        let choice = ChunkChoice {
-            index,
-            delta,
-            finish_reason: finish,
-        };
-        self.document(&[choice], self.usage.map(|_| None))
-    }
-
-    fn document(&self, choices: &[ChunkChoice<'_>], usage: Option<Option<Usage>>) -> Bytes {
-        event(&json(&Document {
-            id: self.id,
-            object: "chat.completion.chunk",
-            created: CREATED,
-            model: &self.plan.model,
-            choices,
-            usage,
-        }))
-    }
-}
-
-fn event(data: &[u8]) -> Bytes {
-    [b"data: ", data, b"\n\n"].concat().into()
-}
-
 impl Message {
     /// The text of the message, without its images.
     fn text(&self) -> String {
@@ -313,19 +179,6 @@ impl Choice {
         Choice {
             pieces,
             finish_reason,
-        }
-    }
-}
-
-impl WholeChoice {
-    fn new((index, choice): (usize, &Choice)) -> Self {
-        WholeChoice {
-            index,
-            message: AssistantMessage {
-                role: "assistant",
-                content: choice.pieces.concat(),
-            },
-            finish_reason: choice.finish_reason,
         }
     }
 }
