@@ -9,5 +9,8 @@ pub mod ledger;
 pub mod price;
 pub mod usage;
 
+pub mod config;
+
 pub mod clock;
 pub mod money;
+pub mod secret;

@@ -10,6 +10,7 @@ use super::limit::{CounterAsk, CounterState};
 use super::receipt::{Detail, Receipt};
 use crate::clock::UnixMs;
 use crate::money::Nano;
+pub use crate::price::FreeUnits;
 use crate::price::Segment;
 use crate::usage::{Counted, Usage};
 
@@ -138,24 +139,6 @@ pub struct Charge {
     pub counters: Vec<u64>,
     /// The rest of the receipt.
     pub detail: Detail,
-}
-
-/// Units of grants, by unit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct FreeUnits {
-    /// Tokens.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub tokens: u64,
-    /// Images.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub images: u64,
-    /// Whole requests.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub requests: u64,
-}
-
-fn is_zero(count: &u64) -> bool {
-    *count == 0
 }
 
 /// What a settle came to.

@@ -1,0 +1,1 @@
+//! Prices that are allowed but look wrong.
