@@ -29,6 +29,8 @@ use http::{HeaderMap, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use crate::config::{self, AskUsage, Config, UpstreamKind};
+use crate::secret::Secret;
 use balance::Choices;
 use client::Client;
 pub use error::{BodyError, SendError, SendErrorKind, SetupError};
@@ -83,68 +85,38 @@ enum Transport {
     Simulator,
 }
 
-/// How an upstream is reached; what [`Upstreams::build`] makes connections from.
-#[derive(Clone)]
-struct Settings<'a> {
-    name: &'a str,
-    /// `None` is the simulator.
-    base_url: Option<&'a str>,
-    api_key: Option<&'a str>,
-    connect_timeout: Duration,
-    response_timeout: Duration,
-    idle_timeout: Duration,
-    ask_usage: bool,
-}
-
-/// One way to serve a model: lower priorities are tried first, equal ones by weight.
-#[derive(Clone)]
-struct Target<'a> {
-    upstream: &'a str,
-    model: Option<&'a str>,
-    weight: u32,
-    priority: u32,
-}
-
 impl Upstreams {
-    /// Builds the connections and routes; nothing is connected yet.
+    /// Builds the routes of every model in the config; nothing is connected yet.
+    ///
+    /// # Errors
+    /// Where a base URL is none, a key cannot be sent, or a model names an unknown upstream.
+    pub fn new(config: &Config) -> Result<Self, SetupError> {
+        let models = config.models.iter();
+        Upstreams::build(
+            &config.upstreams,
+            models.map(|model| (model.id.as_str(), model.routes.as_slice())),
+        )
+    }
+
     fn build<'a>(
-        upstreams: impl IntoIterator<Item = Settings<'a>>,
-        models: impl IntoIterator<Item = (&'a str, Vec<Target<'a>>)>,
+        upstreams: &BTreeMap<String, config::Upstream>,
+        models: impl IntoIterator<Item = (&'a str, &'a [config::Route])>,
     ) -> Result<Self, SetupError> {
         let connector = client::connector();
-        let mut known = BTreeMap::new();
-        for settings in upstreams {
-            let transport = match settings.base_url {
-                None => Transport::Simulator,
-                Some(base) => Transport::Http(Box::new(
-                    Client::new(&connector, base, settings.api_key, settings.connect_timeout)
-                        .map_err(|reason| SetupError::new(settings.name, reason))?,
-                )),
-            };
-            let upstream = Upstream {
-                name: settings.name.into(),
-                response_timeout: settings.response_timeout,
-                idle_timeout: settings.idle_timeout,
-                ask_usage: settings.ask_usage,
-                transport,
-            };
-            known.insert(settings.name, Arc::new(upstream));
-        }
+        let known = upstreams
+            .iter()
+            .map(|(name, row)| Ok((name.as_str(), Upstream::new(name, row, &connector)?)))
+            .collect::<Result<HashMap<_, _>, SetupError>>()?;
         let mut routes = HashMap::new();
-        for (model, targets) in models {
-            let mut choices = Vec::with_capacity(targets.len());
-            for target in targets {
-                let upstream = known.get(target.upstream).ok_or_else(|| {
-                    SetupError::new(
-                        target.upstream,
-                        format!("model `{model}` names it, but it is not under `upstreams`"),
-                    )
+        for (model, rows) in models {
+            let mut choices = Vec::with_capacity(rows.len());
+            for row in rows {
+                let upstream = known.get(row.upstream.as_str()).ok_or_else(|| {
+                    let reason = format!("model `{model}` names it, but `upstreams` does not");
+                    SetupError::new(&row.upstream, reason)
                 })?;
-                let endpoint = Endpoint {
-                    upstream: upstream.clone(),
-                    model: target.model.map(Arc::from),
-                };
-                choices.push((target.priority, target.weight, Arc::new(endpoint)));
+                let endpoint = Arc::new(Endpoint::new(upstream, &row.model));
+                choices.push((row.priority, row.weight, endpoint));
             }
             routes.insert(Arc::from(model), Choices::new(choices));
         }
@@ -193,6 +165,15 @@ impl Upstreams {
 }
 
 impl Endpoint {
+    fn new(upstream: &Arc<Upstream>, model: &str) -> Self {
+        let simulated = matches!(upstream.transport, Transport::Simulator);
+        Endpoint {
+            upstream: upstream.clone(),
+            // The simulator reads a fault from the suffix of what the client wrote.
+            model: (!simulated).then(|| Arc::from(model)),
+        }
+    }
+
     /// The upstream's name in the config.
     pub fn upstream(&self) -> &Arc<str> {
         &self.upstream.name
@@ -222,6 +203,34 @@ impl Endpoint {
     /// Whether this is the [simulator].
     pub fn is_simulator(&self) -> bool {
         matches!(self.upstream.transport, Transport::Simulator)
+    }
+}
+
+impl Upstream {
+    fn new(
+        name: &str,
+        row: &config::Upstream,
+        connector: &client::Connector,
+    ) -> Result<Arc<Self>, SetupError> {
+        let wrong = |reason| SetupError::new(name, reason);
+        let transport = match row.kind {
+            UpstreamKind::Simulator => Transport::Simulator,
+            UpstreamKind::Openai => {
+                let base = row.base_url.as_deref();
+                let base = base.ok_or_else(|| wrong("needs a `base_url`".to_owned()))?;
+                let key = row.api_key.as_ref().map(Secret::expose);
+                let timeout = Duration::from_millis(row.connect_timeout_ms);
+                let client = Client::new(connector, base, key, timeout).map_err(wrong)?;
+                Transport::Http(Box::new(client))
+            }
+        };
+        Ok(Arc::new(Upstream {
+            name: name.into(),
+            response_timeout: Duration::from_millis(row.response_timeout_ms),
+            idle_timeout: Duration::from_millis(row.idle_timeout_ms),
+            ask_usage: row.ask_usage == AskUsage::Auto,
+            transport,
+        }))
     }
 }
 

@@ -29,6 +29,9 @@ const POOL_IDLE: Duration = Duration::from_secs(30);
 /// More idle connections than this to one upstream are closed; open ones are not limited.
 const POOL_IDLE_MAX: usize = 1024;
 
+/// What opens connections, plain or TLS.
+pub(super) type Connector = HttpsConnector<HttpConnector>;
+
 /// A client of one base URL.
 #[derive(Debug)]
 pub(super) struct Client {
@@ -50,12 +53,12 @@ struct Base {
 /// A connector whose whole work (name, TCP, TLS) has a time limit.
 #[derive(Clone, Debug)]
 struct Timed {
-    inner: HttpsConnector<HttpConnector>,
+    inner: Connector,
     limit: Duration,
 }
 
 /// A connector for `http` and `https` with the public web's roots, to be shared: the roots are parsed once.
-pub(super) fn connector() -> HttpsConnector<HttpConnector> {
+pub(super) fn connector() -> Connector {
     let mut tcp = HttpConnector::new();
     // With Nagle on, a small chunk waits for the acknowledgement of the one before.
     tcp.set_nodelay(true);
@@ -71,7 +74,7 @@ pub(super) fn connector() -> HttpsConnector<HttpConnector> {
 impl Client {
     /// A client of `base_url`. The reason why that cannot be is a sentence.
     pub(super) fn new(
-        connector: &HttpsConnector<HttpConnector>,
+        connector: &Connector,
         base_url: &str,
         api_key: Option<&str>,
         connect_timeout: Duration,
@@ -179,7 +182,7 @@ impl Base {
 }
 
 impl Service<Uri> for Timed {
-    type Response = <HttpsConnector<HttpConnector> as Service<Uri>>::Response;
+    type Response = <Connector as Service<Uri>>::Response;
     type Error = Box<dyn std::error::Error + Send + Sync>;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
 

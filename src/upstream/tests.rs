@@ -49,7 +49,7 @@ impl Origin {
     }
 
     fn upstreams(&self, path: &str) -> Upstreams {
-        upstreams(&format!("http://{}{path}", self.address), 30_000)
+        one(row(&format!("http://{}{path}", self.address)))
     }
 
     fn requests(&self) -> Vec<(usize, String)> {
@@ -101,34 +101,39 @@ async fn read_request(socket: &mut TcpStream) -> Option<String> {
     }
 }
 
-fn settings<'a>(name: &'a str, base_url: Option<&'a str>) -> Settings<'a> {
-    Settings {
-        name,
-        base_url,
-        api_key: Some(CANARY),
-        connect_timeout: Duration::from_secs(5),
-        response_timeout: Duration::from_secs(30),
-        idle_timeout: Duration::from_secs(30),
-        ask_usage: true,
+fn row(base_url: &str) -> config::Upstream {
+    config::Upstream {
+        kind: UpstreamKind::Openai,
+        base_url: Some(base_url.to_owned()),
+        api_key: Some(Secret::new(CANARY.to_owned())),
+        connect_timeout_ms: 5_000,
+        response_timeout_ms: 30_000,
+        idle_timeout_ms: 30_000,
+        ask_usage: AskUsage::Auto,
     }
 }
 
-fn target<'a>(upstream: &'a str, priority: u32, weight: u32) -> Target<'a> {
-    Target {
-        upstream,
-        model: Some("theirs"),
+fn route(upstream: &str, priority: u32, weight: u32) -> config::Route {
+    config::Route {
+        upstream: upstream.to_owned(),
+        model: "theirs".to_owned(),
         weight,
         priority,
     }
 }
 
+/// These upstreams, and a model `m` with these routes.
+fn build<const N: usize>(
+    rows: [(&str, config::Upstream); N],
+    routes: &[config::Route],
+) -> Result<Upstreams, SetupError> {
+    let rows = rows.map(|(name, row)| (name.to_owned(), row));
+    Upstreams::build(&rows.into(), [("m", routes)])
+}
+
 /// One upstream `up` that serves the model `m`.
-fn upstreams(base_url: &str, response_timeout_ms: u64) -> Upstreams {
-    let up = Settings {
-        response_timeout: Duration::from_millis(response_timeout_ms),
-        ..settings("up", Some(base_url))
-    };
-    Upstreams::build([up], [("m", vec![target("up", 0, 1)])]).expect("upstreams")
+fn one(row: config::Upstream) -> Upstreams {
+    build([("up", row)], &[route("up", 0, 1)]).expect("upstreams")
 }
 
 fn call() -> Call<'static> {
@@ -207,11 +212,10 @@ async fn a_call_goes_below_the_base_with_the_upstreams_credential() {
 async fn an_upstream_without_a_key_gets_no_credential_at_all() {
     let origin = Origin::start(&[Reply::Keep(OK)]).await;
     let base = format!("http://{}", origin.address);
-    let up = Settings {
+    let upstreams = one(config::Upstream {
         api_key: None,
-        ..settings("up", Some(&base))
-    };
-    let upstreams = Upstreams::build([up], [("m", vec![target("up", 0, 1)])]).expect("upstreams");
+        ..row(&base)
+    });
     let mut call = call();
     call.headers.insert(
         "authorization",
@@ -226,12 +230,9 @@ async fn an_upstream_without_a_key_gets_no_credential_at_all() {
 async fn a_refused_connection_is_tried_elsewhere_with_the_same_bytes() {
     let origin = Origin::start(&[Reply::Keep(OK)]).await;
     let (first, second) = (nowhere().await, format!("http://{}", origin.address));
-    let upstreams = Upstreams::build(
-        [
-            settings("up", Some(&first)),
-            settings("other", Some(&second)),
-        ],
-        [("m", vec![target("other", 2, 1), target("up", 1, 1)])],
+    let upstreams = build(
+        [("up", row(&first)), ("other", row(&second))],
+        &[route("other", 2, 1), route("up", 1, 1)],
     )
     .expect("upstreams");
     let error = failure(&upstreams).await;
@@ -253,11 +254,10 @@ async fn a_tls_handshake_that_hangs_is_a_failure_to_connect() {
     // Its backlog takes the connection; nobody ever reads from it.
     let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let base = format!("https://{}", silent.local_addr().expect("an address"));
-    let up = Settings {
-        connect_timeout: Duration::from_millis(20),
-        ..settings("up", Some(&base))
-    };
-    let upstreams = Upstreams::build([up], [("m", vec![target("up", 0, 1)])]).expect("upstreams");
+    let upstreams = one(config::Upstream {
+        connect_timeout_ms: 20,
+        ..row(&base)
+    });
     let error = failure(&upstreams).await;
     assert_eq!((error.kind, error.sent), (SendErrorKind::Connect, false));
     assert!(error.to_string().contains("20 ms"), "{error}");
@@ -266,7 +266,10 @@ async fn a_tls_handshake_that_hangs_is_a_failure_to_connect() {
 #[tokio::test]
 async fn a_timeout_of_a_request_that_was_sent_is_not_tried_again() {
     let origin = Origin::start(&[Reply::Hang]).await;
-    let upstreams = upstreams(&format!("http://{}", origin.address), 500);
+    let upstreams = one(config::Upstream {
+        response_timeout_ms: 500,
+        ..row(&format!("http://{}", origin.address))
+    });
     let error = failure(&upstreams).await;
     assert_eq!((error.kind, error.sent), (SendErrorKind::Timeout, true));
     assert_eq!(decide(Attempt::Failed(&error)), Next::Fail);
@@ -328,16 +331,9 @@ async fn a_body_that_breaks_off_gives_what_came_and_then_an_error() {
 
 #[tokio::test]
 async fn a_route_has_each_endpoint_once_by_priority_and_weight() {
-    let upstreams = Upstreams::build(
-        [
-            settings("a", None),
-            settings("b", None),
-            settings("c", None),
-        ],
-        [(
-            "m",
-            vec![target("c", 1, 1), target("a", 0, 9), target("b", 0, 1)],
-        )],
+    let upstreams = build(
+        ["a", "b", "c"].map(|name| (name, row("http://host"))),
+        &[route("c", 1, 1), route("a", 0, 9), route("b", 0, 1)],
     )
     .expect("upstreams");
     let mut first_a = 0;
@@ -358,8 +354,34 @@ async fn a_route_has_each_endpoint_once_by_priority_and_weight() {
 }
 
 #[test]
-fn a_model_on_an_unknown_upstream_cannot_be_set_up() {
-    let error = Upstreams::build([], [("m", vec![target("typo", 0, 1)])]).expect_err("unknown");
-    assert!(error.to_string().contains("`typo`"), "{error}");
-    assert!(error.to_string().contains("`m`"), "{error}");
+fn what_cannot_be_set_up_names_the_upstream_and_the_reason() {
+    let unknown = build([], &[route("typo", 0, 1)]).expect_err("unknown");
+    assert!(
+        unknown.to_string().contains("`typo`: model `m`"),
+        "{unknown}"
+    );
+    let no_url = build([("up", row("example.com/v1"))], &[]).expect_err("no URL");
+    assert!(
+        no_url.to_string().starts_with("upstream `up`: `base_url`"),
+        "{no_url}"
+    );
+}
+
+#[test]
+fn an_endpoint_names_the_model_as_its_upstream_does_and_a_simulator_as_the_client_did() {
+    let never = config::Upstream {
+        ask_usage: AskUsage::Never,
+        ..row("http://host")
+    };
+    let endpoint = one(never).route("m").remove(0);
+    assert_eq!(endpoint.model().map(Arc::as_ref), Some("theirs"));
+    assert!(!endpoint.ask_usage() && !endpoint.is_simulator());
+    let simulator = config::Upstream {
+        kind: UpstreamKind::Simulator,
+        base_url: None,
+        ..row("")
+    };
+    let endpoint = one(simulator).route("m").remove(0);
+    assert_eq!(endpoint.model(), None);
+    assert!(endpoint.ask_usage() && endpoint.is_simulator());
 }
