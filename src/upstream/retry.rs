@@ -65,17 +65,16 @@ pub fn decide(attempt: Attempt<'_>) -> Next {
 /// Whether an error's code or type speaks of the credential or the account, rather than of the
 /// request (a moderated prompt, a forbidden region).
 fn blames_credential(body: &[u8]) -> bool {
-    const SIGNS: [&str; 10] = [
+    const SIGNS: [&str; 9] = [
         "key",
         "auth",
         "credential",
         "permission",
-        "token_invalid",
+        "accessdenied",
         "quota",
         "balance",
         "billing",
         "arrear",
-        "accessdenied",
     ];
     let Ok(error) = serde_json::from_slice::<ErrorBody>(body) else {
         return false;
@@ -83,10 +82,7 @@ fn blames_credential(body: &[u8]) -> bool {
     [error.error.code, error.error.kind, error.code, error.kind]
         .into_iter()
         .flatten()
-        .filter_map(|word| match word {
-            Word::Text(text) => Some(text.to_ascii_lowercase()),
-            Word::Other(_) => None,
-        })
+        .filter_map(Word::letters)
         // Blocked keywords are the request's, not the credential's.
         .map(|word| word.replace("keyword", ""))
         .any(|word| SIGNS.iter().any(|sign| word.contains(sign)))
@@ -115,6 +111,21 @@ struct ErrorFields {
 enum Word {
     Text(String),
     Other(serde::de::IgnoredAny),
+}
+
+impl Word {
+    /// The word's letters, so that `AccessDenied` and `access_denied` are one.
+    fn letters(self) -> Option<String> {
+        match self {
+            Word::Text(text) => Some(
+                text.chars()
+                    .filter(char::is_ascii_alphabetic)
+                    .map(|letter| letter.to_ascii_lowercase())
+                    .collect(),
+            ),
+            Word::Other(_) => None,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -168,6 +179,7 @@ mod tests {
             r#"{"error":{"message":"m","type":"forbidden","code":"invalid_api_key"}}"#,
             r#"{"error":{"code":"insufficient_quota"}}"#,
             r#"{"code":"AccessDenied","message":"m"}"#,
+            r#"{"error":{"code":"model_access_denied"}}"#,
             r#"{"error":{"code":"AllocationQuota.FreeTierOnly"}}"#,
         ] {
             assert_eq!(answered(403, body), Next::OperatorFault, "{body}");

@@ -1,105 +1,19 @@
 //! What one attempt puts on the wire, and what it makes of what comes back, against a small scripted server.
 
-use std::net::SocketAddr;
+mod origin;
+
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body_util::BodyExt;
-use parking_lot::Mutex;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 
 use super::retry::{Attempt, Next, decide};
 use super::*;
+use origin::{Origin, Reply};
 
 const CANARY: &str = "sk-canary";
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
-
-/// What the server does once it has read a request.
-#[derive(Clone, Copy)]
-enum Reply {
-    /// Writes this, keeps the connection.
-    Keep(&'static str),
-    /// Writes this, closes the connection.
-    Close(&'static str),
-    /// Says nothing.
-    Hang,
-}
-
-/// A server that answers its requests by a script, over again from its last line.
-struct Origin {
-    address: SocketAddr,
-    /// Every request, head and body, after the number of its connection.
-    seen: Arc<Mutex<Vec<(usize, String)>>>,
-}
-
-impl Origin {
-    async fn start(script: &'static [Reply]) -> Origin {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("an address");
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let log = seen.clone();
-        tokio::spawn(async move {
-            for connection in 0.. {
-                let (socket, _) = listener.accept().await.expect("a connection");
-                tokio::spawn(serve(socket, connection, script, log.clone()));
-            }
-        });
-        Origin { address, seen }
-    }
-
-    fn upstreams(&self, path: &str) -> Upstreams {
-        one(row(&format!("http://{}{path}", self.address)))
-    }
-
-    fn requests(&self) -> Vec<(usize, String)> {
-        self.seen.lock().clone()
-    }
-}
-
-async fn serve(
-    mut socket: TcpStream,
-    connection: usize,
-    script: &'static [Reply],
-    seen: Arc<Mutex<Vec<(usize, String)>>>,
-) {
-    while let Some(request) = read_request(&mut socket).await {
-        let turn = {
-            let mut seen = seen.lock();
-            seen.push((connection, request));
-            seen.len() - 1
-        };
-        let (text, keep) = match script[turn.min(script.len() - 1)] {
-            Reply::Keep(text) => (text, true),
-            Reply::Close(text) => (text, false),
-            Reply::Hang => std::future::pending().await,
-        };
-        socket.write_all(text.as_bytes()).await.expect("written");
-        if !keep {
-            return;
-        }
-    }
-}
-
-async fn read_request(socket: &mut TcpStream) -> Option<String> {
-    let mut text = String::new();
-    let mut buffer = [0; 4096];
-    loop {
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head
-                .lines()
-                .find_map(|line| line.strip_prefix("content-length: "))
-                .map_or(0, |length| length.parse().expect("a length"));
-            if body.len() >= length {
-                return Some(text);
-            }
-        }
-        match socket.read(&mut buffer).await {
-            Ok(0) | Err(_) => return None,
-            Ok(read) => text.push_str(std::str::from_utf8(&buffer[..read]).expect("ASCII")),
-        }
-    }
-}
 
 fn row(base_url: &str) -> config::Upstream {
     config::Upstream {
@@ -134,6 +48,11 @@ fn build<const N: usize>(
 /// One upstream `up` that serves the model `m`.
 fn one(row: config::Upstream) -> Upstreams {
     build([("up", row)], &[route("up", 0, 1)]).expect("upstreams")
+}
+
+/// The server as upstream `up`, with this path as its base.
+fn at(origin: &Origin, path: &str) -> Upstreams {
+    one(row(&format!("http://{}{path}", origin.address)))
 }
 
 fn call() -> Call<'static> {
@@ -172,7 +91,7 @@ async fn nowhere() -> String {
 #[tokio::test]
 async fn a_call_goes_below_the_base_with_the_upstreams_credential() {
     let origin = Origin::start(&[Reply::Keep(OK)]).await;
-    let upstreams = origin.upstreams("/api/v3/");
+    let upstreams = at(&origin, "/api/v3/");
     let mut call = call();
     for (name, value) in [
         ("authorization", "Bearer client-key"),
@@ -279,7 +198,7 @@ async fn a_timeout_of_a_request_that_was_sent_is_not_tried_again() {
 #[tokio::test]
 async fn a_connection_closed_before_the_head_is_not_tried_again() {
     let origin = Origin::start(&[Reply::Close("")]).await;
-    let error = failure(&origin.upstreams("")).await;
+    let error = failure(&at(&origin, "")).await;
     assert_eq!((error.kind, error.sent), (SendErrorKind::Closed, true));
     assert_eq!(decide(Attempt::Failed(&error)), Next::Fail);
     assert_eq!(origin.requests().len(), 1);
@@ -288,7 +207,7 @@ async fn a_connection_closed_before_the_head_is_not_tried_again() {
 #[tokio::test]
 async fn a_kept_connection_that_closes_under_a_request_does_not_repeat_it() {
     let origin = Origin::start(&[Reply::Keep(OK), Reply::Close(""), Reply::Keep(OK)]).await;
-    let upstreams = origin.upstreams("");
+    let upstreams = at(&origin, "");
     assert_eq!(text(send(&upstreams).await.expect("an answer")).await, "ok");
     let error = failure(&upstreams).await;
     assert_eq!((error.kind, error.sent), (SendErrorKind::Closed, true));
@@ -300,7 +219,7 @@ async fn a_kept_connection_that_closes_under_a_request_does_not_repeat_it() {
 #[tokio::test]
 async fn an_answer_that_is_not_http_breaks_the_protocol() {
     let origin = Origin::start(&[Reply::Close("SSH-2.0-OpenSSH_9.6\r\n\r\n")]).await;
-    let error = failure(&origin.upstreams("")).await;
+    let error = failure(&at(&origin, "")).await;
     assert_eq!((error.kind, error.sent), (SendErrorKind::Protocol, true));
 }
 
@@ -309,7 +228,7 @@ async fn a_redirect_is_an_answer() {
     const MOVED: &str =
         "HTTP/1.1 307 Temporary Redirect\r\nlocation: /v2/elsewhere\r\ncontent-length: 0\r\n\r\n";
     let origin = Origin::start(&[Reply::Keep(MOVED), Reply::Keep(OK)]).await;
-    let response = send(&origin.upstreams("")).await.expect("an answer");
+    let response = send(&at(&origin, "")).await.expect("an answer");
     assert_eq!(response.status(), StatusCode::TEMPORARY_REDIRECT);
     assert_eq!(response.headers()["location"], "/v2/elsewhere");
     assert_eq!(origin.requests().len(), 1);
@@ -319,10 +238,7 @@ async fn a_redirect_is_an_answer() {
 async fn a_body_that_breaks_off_gives_what_came_and_then_an_error() {
     const CUT: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n";
     let origin = Origin::start(&[Reply::Close(CUT)]).await;
-    let mut body = send(&origin.upstreams(""))
-        .await
-        .expect("an answer")
-        .into_body();
+    let mut body = send(&at(&origin, "")).await.expect("an answer").into_body();
     let first = body.frame().await.expect("a frame").expect("data");
     assert_eq!(first.into_data().expect("data"), "hello");
     let error = body.frame().await.expect("an end").expect_err("an error");
