@@ -4,6 +4,8 @@
 #![deny(missing_docs)]
 
 pub mod gateway;
+pub mod upstream;
+
 pub mod ledger;
 pub mod price;
 pub mod usage;
