@@ -51,6 +51,9 @@ pub trait Ledger: Send + Sync {
     /// The store's time. It never runs back.
     fn now(&self) -> UnixMs;
 
+    /// The keyed hash by which a secret is known here.
+    fn digest(&self, secret: &str) -> KeyDigest;
+
     /// The key with this digest, if there is one; revoked and expired ones included.
     fn key(&self, digest: KeyDigest) -> Answer<'_, Option<Arc<Key>>>;
 

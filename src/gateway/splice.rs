@@ -40,9 +40,10 @@ pub struct Maximum {
 }
 
 /// What the client wrote as `stream_options`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StreamOptions {
     /// Nothing.
+    #[default]
     Absent,
     /// `null`.
     Null(Span),

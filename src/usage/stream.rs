@@ -108,6 +108,11 @@ impl StreamMeter {
         self.usage
     }
 
+    /// Whether a choice has ended with a reason.
+    pub fn finish_reason_seen(&self) -> bool {
+        self.finish_reason_seen
+    }
+
     /// The verdict at the end of the stream, however it ended.
     pub fn finish(mut self) -> StreamFacts {
         self.end_oversized();
