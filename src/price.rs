@@ -166,3 +166,6 @@ impl PriceVersion {
         self.rates[meter as usize]
     }
 }
+
+#[cfg(test)]
+mod tests;
