@@ -167,3 +167,6 @@ impl PriceVersion {
         self.rates[meter as usize]
     }
 }
+
+#[cfg(test)]
+mod tests;

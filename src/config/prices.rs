@@ -20,7 +20,14 @@ pub(super) fn prices(model: &Section<'_>, category: Category, bounds: &Bounds) -
     }
     let mut rows: Vec<PriceRow> = Vec::new();
     for item in &items {
-        let row = price(item, category, bounds);
+        let problems = || model.notes.problems.borrow().len();
+        let before = problems();
+        let (row, has_per) = price(item, category, bounds);
+        if problems() > before {
+            // What a row lacks that was not understood is no second problem.
+            continue;
+        }
+        fits(item, &row, category, has_per);
         if rows
             .iter()
             .any(|other| other.effective_from == row.effective_from)
@@ -37,53 +44,41 @@ pub(super) fn prices(model: &Section<'_>, category: Category, bounds: &Bounds) -
     rows
 }
 
-fn price(item: &Field<'_>, category: Category, bounds: &Bounds) -> PriceRow {
+/// One version, and whether it says what its prices are for.
+fn price(item: &Field<'_>, category: Category, bounds: &Bounds) -> (PriceRow, bool) {
     let section = item.section();
-    let per_field = section.get("per");
-    let per = per_field.as_ref().and_then(|field| field.word());
-    let unit = |default: Per| per.unwrap_or(default);
-    let tokens = |name, most| amount(&section, name, unit(Per::MillionTokens).tokens(), most);
-    let input_most = ("context_tokens", bounds.context_tokens);
-    let output_most = (
-        "max_output_tokens",
-        bounds
-            .max_output_tokens
-            .saturating_add(bounds.reasoning_tokens_max),
-    );
+    let per = section.get("per").and_then(|field| field.word());
+    let per_tokens = per.unwrap_or(Per::MillionTokens).tokens();
+    let tokens = |name, most| amount(&section, name, per_tokens, most);
+    let input = ("context_tokens", bounds.context_tokens);
+    let output = bounds
+        .max_output_tokens
+        .saturating_add(bounds.reasoning_tokens_max);
+    let output = ("max_output_tokens", output);
+    let default_per = match category {
+        Category::Chat => Per::MillionTokens,
+        _ => Per::Image,
+    };
     let row = PriceRow {
         effective_from: section.get("effective_from").and_then(|field| field.time()),
         free: section
             .get("free")
             .and_then(|field| field.flag())
             .unwrap_or(false),
-        per: unit(if category == Category::Chat {
-            Per::MillionTokens
-        } else {
-            Per::Image
-        }),
-        input: tokens("input", input_most),
-        cached_input: tokens("cached_input", input_most),
-        cache_write: tokens("cache_write", input_most),
-        audio_input: tokens("audio_input", input_most),
-        output: tokens("output", output_most),
-        reasoning: tokens("reasoning", output_most),
-        audio_output: tokens("audio_output", output_most),
+        per: per.unwrap_or(default_per),
+        input: tokens("input", input),
+        cached_input: tokens("cached_input", input),
+        cache_write: tokens("cache_write", input),
+        audio_input: tokens("audio_input", input),
+        output: tokens("output", output),
+        reasoning: tokens("reasoning", output),
+        audio_output: tokens("audio_output", output),
         image: amount(&section, "image", 1, ("images_max", bounds.images_max)),
         request: amount(&section, "request", 1, ("one request", 1)),
         line: section.line,
     };
     section.finish();
-    let clean = TOKEN_FIELDS
-        .iter()
-        .chain(&["image", "request", "free", "per"])
-        .all(|name| {
-            // A field that was not understood has had its say; what it lacks is no second problem.
-            section.get(name).is_none() || is_read(&row, name) || (*name == "per" && per.is_some())
-        });
-    if clean {
-        fits(&section, &row, category, per_field.is_some());
-    }
-    row
+    (row, per.is_some())
 }
 
 const TOKEN_FIELDS: [&str; 7] = [
@@ -96,37 +91,38 @@ const TOKEN_FIELDS: [&str; 7] = [
     "audio_output",
 ];
 
-fn is_read(row: &PriceRow, name: &str) -> bool {
-    name == "free" || row.written().any(|(field, _, _)| field == name)
-}
-
 /// Notes prices that do not go together, or not with the model.
-fn fits(section: &Section<'_>, row: &PriceRow, category: Category, has_per: bool) {
-    let has = |name: &str| is_read(row, name);
+fn fits(item: &Field<'_>, row: &PriceRow, category: Category, has_per: bool) {
+    let problem = |message: String| item.problem(message).unwrap_or_default();
+    let has = |name: &str| row.written().any(|(field, _, _)| field == name);
     let first_token = TOKEN_FIELDS.iter().find(|name| has(name));
     if row.free {
         if let Some((name, _, _)) = row.written().next() {
-            section.problem(format!(
+            problem(format!(
                 "is free and has a price ({name}); remove one of the two"
             ));
         }
         return;
     }
     if row.written().next().is_none() {
-        return section.problem("has no price; write `free: true` if it is meant to be free");
+        return problem("has no price; write `free: true` if it is meant to be free".to_owned());
     }
     match (first_token, row.per) {
         (Some(name), _) if !has_per => {
-            section.problem(format!("has a price per token ({name}) but no `per`; write `per: 1M tokens` or `per: 1K tokens`"));
+            problem(format!(
+                "has a price per token ({name}) but no `per`; write `per: 1M tokens` or `per: 1K tokens`"
+            ));
         }
-        (Some(name), Per::Image | Per::Request) => section.problem(format!(
+        (Some(name), Per::Image | Per::Request) => problem(format!(
             "is `per: {}`, but {name} is a price per token; write `per: 1M tokens` or `per: 1K tokens`",
             row.per.name()
         )),
-        (None, Per::MillionTokens | Per::ThousandTokens | Per::Token) if has_per => section.problem(format!(
-            "is `per: {}`, but has no price per token; write `per: image`",
-            row.per.name()
-        )),
+        (None, Per::MillionTokens | Per::ThousandTokens | Per::Token) if has_per => {
+            problem(format!(
+                "is `per: {}`, but has no price per token; write `per: image`",
+                row.per.name()
+            ))
+        }
         _ => {}
     }
     for (side, parts) in [
@@ -134,7 +130,9 @@ fn fits(section: &Section<'_>, row: &PriceRow, category: Category, has_per: bool
         ("output", &TOKEN_FIELDS[5..]),
     ] {
         if let (false, Some(part)) = (has(side), parts.iter().find(|part| has(part))) {
-            section.problem(format!("has a price for {part} but none for {side}; other tokens of that side would be free"));
+            problem(format!(
+                "has a price for {part} but none for {side}; other tokens of that side would be free"
+            ));
         }
     }
     let tokens = has("input") && has("output");
@@ -146,7 +144,7 @@ fn fits(section: &Section<'_>, row: &PriceRow, category: Category, has_per: bool
         _ => (has("image") || tokens || has("request"), "image"),
     };
     if !complete {
-        section.problem(format!(
+        problem(format!(
             "is for a {} model and has no price for {needs}; write 0 where something is free",
             category.name()
         ));

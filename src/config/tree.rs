@@ -43,6 +43,9 @@ pub(super) fn parse(text: &str, file: &str) -> Result<Node, ConfigError> {
         .map_err(|error| {
             let at = error.location().unwrap_or(Location::UNKNOWN);
             let message = error.render_with_formatter(&serde_saphyr::UserMessageFormatter);
+            // The line stands in front of the message already.
+            let place = format!(" at line {}, column {}", at.line(), at.column());
+            let message = message.trim_end_matches(place.as_str());
             ConfigError::of(Problem {
                 file: file.to_owned(),
                 line: line(at),
