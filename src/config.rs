@@ -9,7 +9,15 @@
 
 mod error;
 
+mod keys;
+mod limits;
+mod models;
+mod prices;
+mod read;
 mod sections;
+mod text;
+mod tree;
+mod upstreams;
 mod words;
 
 use std::collections::BTreeMap;
