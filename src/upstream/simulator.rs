@@ -2,7 +2,7 @@
 //!
 //! It speaks `/chat/completions` (streamed and not) and `/images/generations` as a vendor would,
 //! errors included. The same request gets the same answer, whatever the time and the process. Its
-//! usage is true by its own count (see [`text`]). A [`Fault`] is asked for by the header
+//! usage is true by its own count: pieces of up to six letters or digits. A [`Fault`] is asked for by the header
 //! `x-simulator-fault` or by the model's suffix (`model#fault`); the header wins.
 //! `x-simulator-delay-ms` sets the time between two events of a stream, and before any other answer.
 

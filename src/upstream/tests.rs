@@ -217,6 +217,41 @@ async fn a_kept_connection_that_closes_under_a_request_does_not_repeat_it() {
 }
 
 #[tokio::test]
+async fn connections_that_close_after_every_answer_never_make_a_request_arrive_twice() {
+    let origin = Origin::start(&[Reply::Close(OK)]).await;
+    let upstreams = Arc::new(at(&origin, ""));
+    let attempts = (0..100).map(|number| {
+        let upstreams = upstreams.clone();
+        tokio::spawn(async move {
+            let call = Call {
+                body: Bytes::from(format!("request {number}")),
+                ..call()
+            };
+            let sent = upstreams.send(&upstreams.route("m")[0], &call).await;
+            // Reading on hands the connection to the next, which may find it closing.
+            match sent {
+                Ok(response) => text(response).await == "ok",
+                Err(error) => error.sent,
+            }
+        })
+    });
+    let mut arrived = 0;
+    for attempt in attempts {
+        arrived += usize::from(attempt.await.expect("no panic"));
+    }
+    let requests = origin.requests();
+    let mut bodies: Vec<_> = requests.iter().map(|(_, text)| text.as_str()).collect();
+    bodies.sort_unstable();
+    bodies.dedup();
+    assert_eq!(
+        bodies.len(),
+        requests.len(),
+        "every request arrived at most once"
+    );
+    assert!(requests.len() <= arrived, "what arrived counts as sent");
+}
+
+#[tokio::test]
 async fn an_answer_that_is_not_http_breaks_the_protocol() {
     let origin = Origin::start(&[Reply::Close("SSH-2.0-OpenSSH_9.6\r\n\r\n")]).await;
     let error = failure(&at(&origin, "")).await;

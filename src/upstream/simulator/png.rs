@@ -10,7 +10,8 @@ pub(super) fn picture(seed: u64) -> Vec<u8> {
     for y in 0..SIDE {
         pixels.push(0); // this row has no filter
         for x in 0..SIDE {
-            let share = x.wrapping_mul(swirl | 1).wrapping_add(y.wrapping_mul(16)) % 16;
+            let step = x.wrapping_mul(swirl | 1);
+            let share = step.wrapping_add(y.wrapping_mul(swirl >> 3)) % 16;
             for (from, to) in [(r0, r1), (g0, g1), (b0, b1)] {
                 pixels.push(blend(from, to, share));
             }
