@@ -360,5 +360,4 @@ fn inside(
 }
 
 #[cfg(test)]
-#[path = "report/tests.rs"]
 mod tests;

@@ -193,5 +193,4 @@ impl Chunk<'_> {
 }
 
 #[cfg(test)]
-#[path = "stream/tests.rs"]
 mod tests;

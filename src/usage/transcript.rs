@@ -265,5 +265,4 @@ fn hex4(bytes: &[u8]) -> Option<u32> {
 }
 
 #[cfg(test)]
-#[path = "transcript/tests.rs"]
 mod tests;
