@@ -128,6 +128,8 @@ fn upstream_errors_are_noticed_in_every_form() {
         "data: {\"error\":{\"message\":\"overloaded\"}}\n\n",
         "data: {\"choices\":[],\"error\":\"overloaded\"}\n\n",
         "event: error\ndata: {\"message\":\"overloaded\"}\n\n",
+        "data:{\"message\":\"overloaded\"}\nevent:error\n\n",
+        "event: error\n\n",
         "data: {\"type\":\"error\",\"code\":\"x\",\"message\":\"m\"}\n\n",
     ] {
         let (kinds, facts) = read(text);
