@@ -112,5 +112,4 @@ fn image_count(entries: &Objects<Image<'_>>) -> u64 {
 }
 
 #[cfg(test)]
-#[path = "answer/tests.rs"]
 mod tests;

@@ -4,12 +4,14 @@
 //! and keeps the largest: gateways fill the spellings that they do not use with 0. What comes out
 //! is disjoint ([`Usage`]); what cannot be true is [`Unbelievable`], never repaired.
 
-use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
+use serde::Deserialize;
 use thiserror::Error;
 
 use super::lenient::{Object, trimmed};
 use super::{Meter, Usage};
+use count::{Count, fact};
+
+mod count;
 
 /// The largest count that is believed: 2^40.
 pub const COUNT_MAX: u64 = 1 << 40;
@@ -89,60 +91,6 @@ struct Details {
     cache_write_tokens: Count,
     audio_tokens: Count,
     reasoning_tokens: Count,
-}
-
-/// One number as it was written.
-#[derive(Clone, Copy, Default)]
-enum Count {
-    #[default]
-    Absent,
-    Is(u64),
-    Negative,
-    NotInteger,
-    TooLarge,
-}
-
-impl<'de> Deserialize<'de> for Count {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = <&'de RawValue>::deserialize(deserializer)?;
-        Ok(Count::written(raw.get()))
-    }
-}
-
-impl Count {
-    fn written(text: &str) -> Count {
-        // 12.0 is a whole number too: some upstreams print every number so.
-        let whole = match text.split_once('.') {
-            Some((whole, zeros)) if zeros.bytes().all(|digit| digit == b'0') => whole,
-            _ => text,
-        };
-        let digits = whole.strip_prefix('-').unwrap_or(whole);
-        let is_number = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
-        match whole.parse::<u64>() {
-            _ if text == "null" => Count::Absent,
-            Ok(count) if is_number && count <= COUNT_MAX => Count::Is(count),
-            _ if !is_number => Count::NotInteger,
-            _ if whole.starts_with('-') => Count::Negative,
-            _ => Count::TooLarge,
-        }
-    }
-
-    fn known(self, field: &'static str) -> Result<Option<u64>, Unbelievable> {
-        match self {
-            Count::Absent => Ok(None),
-            Count::Is(count) => Ok(Some(count)),
-            Count::Negative => Err(Unbelievable::Negative(field)),
-            Count::NotInteger => Err(Unbelievable::NotInteger(field)),
-            Count::TooLarge => Err(Unbelievable::TooLarge(field)),
-        }
-    }
-}
-
-/// The largest of all spellings of one fact.
-fn fact(spellings: &[(&'static str, Count)]) -> Result<Option<u64>, Unbelievable> {
-    spellings.iter().try_fold(None, |largest, (field, count)| {
-        Ok(largest.max(count.known(field)?))
-    })
 }
 
 /// The wholes, before their parts are taken out.
@@ -360,5 +308,4 @@ fn inside(
 }
 
 #[cfg(test)]
-#[path = "report/tests.rs"]
 mod tests;

@@ -60,8 +60,7 @@ impl Skeleton {
     pub fn push(&mut self, chunk: &[u8]) {
         let mut rest = chunk;
         while let Some((&byte, after)) = rest.split_first() {
-            if self.json.len() >= SKELETON_BYTES_MAX {
-                (self.is_full, self.is_cut) = (true, true);
+            if self.is_full {
                 return;
             }
             rest = match self.place {
@@ -96,9 +95,19 @@ impl Skeleton {
 
     fn keep(&mut self, is_kept: bool, byte: u8) {
         if is_kept {
-            self.json.push(byte);
+            self.add(byte);
         } else {
             self.is_cut = true;
+        }
+    }
+
+    /// Every byte that is not inside a string goes through here, so that fullness is met at the same byte
+    /// however the answer was cut.
+    fn add(&mut self, byte: u8) {
+        if self.json.len() < SKELETON_BYTES_MAX {
+            self.json.push(byte);
+        } else {
+            (self.is_full, self.is_cut) = (true, true);
         }
     }
 
@@ -110,7 +119,7 @@ impl Skeleton {
         match rest.first() {
             None => rest,
             Some(b'"') => {
-                self.json.push(b'"');
+                self.add(b'"');
                 self.place = Place::Between;
                 &rest[1..]
             }
@@ -148,7 +157,8 @@ impl Skeleton {
 
     fn room(&self) -> usize {
         let kept = self.json.len().saturating_sub(self.string_start);
-        self.string_bytes_max.saturating_sub(kept)
+        let string_room = self.string_bytes_max.saturating_sub(kept);
+        string_room.min(SKELETON_BYTES_MAX.saturating_sub(self.json.len()))
     }
 
     fn outside(&mut self, byte: u8) {
@@ -156,11 +166,11 @@ impl Skeleton {
             b' ' | b'\t' | b'\n' | b'\r' => {
                 self.place = Place::Between;
                 if self.json.last() != Some(&b' ') {
-                    self.json.push(b' ');
+                    self.add(b' ');
                 }
             }
             b'"' => {
-                self.json.push(b'"');
+                self.add(b'"');
                 self.string_start = self.json.len();
                 self.row = 0;
                 self.place = Place::String { is_kept: true };
@@ -179,7 +189,7 @@ impl Skeleton {
         if byte != b',' {
             self.row = 0;
         }
-        self.json.push(byte);
+        self.add(byte);
     }
 
     fn is_after_text_name(&self) -> bool {
@@ -224,5 +234,4 @@ fn is_continuation(byte: u8) -> bool {
 }
 
 #[cfg(test)]
-#[path = "skeleton/tests.rs"]
 mod tests;

@@ -54,12 +54,13 @@ impl Event {
 
     /// The event's fields, without comments and blank lines.
     fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let whole: &[u8] = if self.is_tail { &[] } else { &self.bytes };
-        let mut rest = whole.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(whole);
+        let mut rest: &[u8] = if self.is_tail { &[] } else { &self.bytes };
         // A line that ends with CR LF is followed by an empty one here, which is no field.
         let lines = std::iter::from_fn(move || {
             let end = memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
             let line = &rest[..end];
+            // A byte order mark belongs to the stream's start, but no field's name begins with one.
+            let line = line.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(line);
             let more = !rest.is_empty();
             rest = rest.get(end + 1..).unwrap_or_default();
             more.then_some(line)
@@ -195,5 +196,4 @@ impl Scanner {
 }
 
 #[cfg(test)]
-#[path = "sse/tests.rs"]
 mod tests;

@@ -78,9 +78,9 @@ impl StreamMeter {
             self.saw_done = true;
             return Kind::Done;
         }
-        // Most events begin with their data, and so have no name.
-        let is_named = !event.bytes.starts_with(b"data");
-        if is_named && event.event_name() == Some(b"error") {
+        // Most events are one line of data: too short to have a name as well.
+        let has_more_lines = event.bytes.len() > data.len() + "data: \r\n\r\n".len();
+        if has_more_lines && event.event_name() == Some(b"error") {
             self.saw_error = true;
             return Kind::Error;
         }
@@ -198,5 +198,4 @@ impl Chunk<'_> {
 }
 
 #[cfg(test)]
-#[path = "stream/tests.rs"]
 mod tests;

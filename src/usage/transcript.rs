@@ -70,9 +70,13 @@ impl Transcript {
     /// The tokens of the whole text; what was not kept is taken to be like what was. Slow: see
     /// [`super::tokenizer::pooled`].
     pub fn tokens(&self, tokenizer: Tokenizer) -> u64 {
+        let text = self.text();
         let mut counter = Counter::new(tokenizer);
-        counter.add(&self.text());
-        counter.add_unseen(self.bytes_seen.saturating_sub(self.kept()));
+        counter.add(&text);
+        // What was not kept is known in escaped bytes only.
+        let unseen = u128::from(self.bytes_seen.saturating_sub(self.kept())) * text.len() as u128;
+        let unseen = unseen / u128::from(self.kept().max(1));
+        counter.add_unseen(u64::try_from(unseen).unwrap_or(u64::MAX));
         counter.total()
     }
 
@@ -265,5 +269,4 @@ fn hex4(bytes: &[u8]) -> Option<u32> {
 }
 
 #[cfg(test)]
-#[path = "transcript/tests.rs"]
 mod tests;
