@@ -13,14 +13,20 @@ mod content;
 mod depth;
 mod images;
 mod link;
+mod options;
 mod scalar;
+mod seen;
 mod table;
+mod tools;
 mod walk;
+
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 
 use super::splice::Layout;
-pub use bounds::{Bounds, InputSize, WorstCase};
+pub use bounds::InputSize;
 
 /// The longest model name, in bytes.
 pub const MODEL_BYTES_MAX: usize = 256;

@@ -1,38 +1,7 @@
 //! The worst case of a request, from its size and its model's bounds.
 
 use super::{BadRequest, ChatRequest, ImageRequest};
-
-/// A model's bounds, from which worst cases are computed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bounds {
-    /// The largest possible input, in tokens.
-    pub context_tokens: u64,
-    /// The largest possible output of one choice, in tokens.
-    pub max_output_tokens: u64,
-    /// Reasoning tokens that may come on top of the client's maximum, a choice; 0 where the maximum includes them.
-    pub reasoning_tokens_max: u64,
-    /// The most input tokens that one image comes to.
-    pub image_tokens_max: u64,
-    /// Input tokens that the upstream adds to every request (templates and the like).
-    pub overhead_tokens: u64,
-    /// The most images that one request may ask for.
-    pub images_max: u64,
-    /// The request field that lowers the output.
-    pub max_tokens_field: String,
-}
-
-/// The most that one request can consume.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WorstCase {
-    /// Input tokens.
-    pub input: u64,
-    /// Output tokens of all choices, reasoning among them.
-    pub output: u64,
-    /// Images delivered.
-    pub images: u64,
-    /// Choices.
-    pub n: u64,
-}
+use crate::price::{Bounds, WorstCase};
 
 /// How large a request is, in the measures that bound its input tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,7 +48,8 @@ impl ChatRequest<'_> {
         sent.into_iter().filter_map(|maximum| maximum?.tokens).max()
     }
 
-    /// The most that this request can consume on a model with these bounds.
+    /// The most that this request can consume on a model with these bounds, not to be clamped: for a key whose policy
+    /// is to clamp, set `output_tokens_min` to [`ChatRequest::output_floor`].
     ///
     /// # Errors
     /// Where the client asks for more output than the model may give.
@@ -91,17 +61,19 @@ impl ChatRequest<'_> {
             Some(tokens) => tokens,
             None => bounds.max_output_tokens,
         };
+        let output_tokens = self.output_tokens(choice, bounds);
         Ok(WorstCase {
-            input: self.input.tokens_max(bounds),
-            output: self.output_tokens(choice, bounds),
+            input_tokens: self.input.tokens_max(bounds),
+            output_tokens,
+            output_tokens_min: output_tokens,
             images: 0,
-            n: self.n,
         })
     }
 
     /// The least output that a ledger may clamp this request to: one token a choice, and what no maximum lowers.
     pub fn output_floor(&self, bounds: &Bounds) -> u64 {
-        self.output_tokens(1, bounds)
+        let choice = bounds.max_output_tokens.min(1);
+        self.output_tokens(choice, bounds)
     }
 
     /// The maximum to write into the request, a choice, so that it cannot exceed `output` tokens in all.
@@ -153,14 +125,15 @@ impl ImageRequest<'_> {
                 ),
             ));
         }
+        let output_tokens = bounds
+            .max_output_tokens
+            .saturating_add(bounds.reasoning_tokens_max)
+            .saturating_mul(self.n);
         Ok(WorstCase {
-            input: self.input.tokens_max(bounds),
-            output: bounds
-                .max_output_tokens
-                .saturating_add(bounds.reasoning_tokens_max)
-                .saturating_mul(self.n),
+            input_tokens: self.input.tokens_max(bounds),
+            output_tokens,
+            output_tokens_min: output_tokens,
             images: self.n,
-            n: self.n,
         })
     }
 }

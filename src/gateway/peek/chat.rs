@@ -3,12 +3,14 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use serde::de::{MapAccess, SeqAccess};
+use serde::de::MapAccess;
 use serde_json::value::RawValue;
 
 use super::content::Messages;
-use super::table::{Rule, Table, Why};
-use super::walk::{Array, At, Elements, Members, Object, Pass, walk};
+use super::options::stream_options;
+use super::table::{self, Rule, Table, Why};
+use super::tools::{Modalities, Tools};
+use super::walk::{Array, At, Members, Pass, walk};
 use super::{BadRequest, ChatRequest, InputSize, N_MAX, scalar};
 use crate::gateway::splice::{Layout, Maximum, Span, StreamOptions};
 
@@ -32,11 +34,11 @@ static CHAT: LazyLock<Table> = LazyLock::new(|| {
             ],
         ),
         (Rule::Unbounded, UNBOUNDED),
-        (Rule::Refuse(Why::Redirect), super::table::REDIRECTS),
-        (Rule::Refuse(Why::OtherModel), super::table::OTHER_MODELS),
-        (Rule::Refuse(Why::Shared), super::table::SHARED),
+        (Rule::Refuse(Why::Redirect), table::REDIRECTS),
+        (Rule::Refuse(Why::OtherModel), table::OTHER_MODELS),
+        (Rule::Refuse(Why::Shared), table::SHARED),
         (Rule::Refuse(Why::Background), &["background"]),
-        (Rule::Refuse(Why::Builtin), super::table::BUILTINS),
+        (Rule::Refuse(Why::Builtin), table::BUILTINS),
         (Rule::Refuse(Why::Audio), &["audio"]),
         (Rule::Refuse(Why::Maximum), MAXIMA),
         (Rule::Refuse(Why::Count), COUNTS),
@@ -78,11 +80,6 @@ const COUNTS: &[&str] = &[
     "candidate_count",
 ];
 
-static STREAM_OPTIONS: LazyLock<Table> =
-    LazyLock::new(|| Table::new(&[(Rule::Read, &["include_usage"])]));
-
-static TOOL: LazyLock<Table> = LazyLock::new(|| Table::new(&[(Rule::Read, &["type", "function"])]));
-
 /// Reads a chat request.
 pub(super) fn peek(body: &str) -> Result<ChatRequest<'_>, BadRequest> {
     let pass = Pass::new(body);
@@ -99,7 +96,7 @@ pub(super) fn peek(body: &str) -> Result<ChatRequest<'_>, BadRequest> {
         model,
         n: chat.n.unwrap_or(1),
         stream: chat.stream,
-        include_usage: chat.options.include_usage,
+        include_usage: chat.include_usage,
         input: InputSize {
             body_bytes: pass.body_bytes(),
             ..chat.input
@@ -110,7 +107,7 @@ pub(super) fn peek(body: &str) -> Result<ChatRequest<'_>, BadRequest> {
             model: model_span,
             max_tokens: chat.max_tokens,
             max_completion_tokens: chat.max_completion_tokens,
-            stream_options: chat.options.layout(),
+            stream_options: chat.stream_options,
         },
     })
 }
@@ -122,7 +119,8 @@ struct Chat<'b> {
     has_messages: bool,
     n: Option<u64>,
     stream: bool,
-    options: Options,
+    stream_options: StreamOptions,
+    include_usage: Option<bool>,
     max_tokens: Option<Maximum>,
     max_completion_tokens: Option<Maximum>,
     prediction_bytes: u64,
@@ -188,12 +186,7 @@ impl<'b> Chat<'b> {
             }
             "stream" => self.stream = scalar::boolean(raw, at)?.unwrap_or(false),
             "stream_options" => {
-                self.options.span = Some(span);
-                self.options.null = raw.get() == "null";
-                if !self.options.null {
-                    let members = &mut self.options;
-                    pass.parse(raw.get(), Object { pass, at, members })?;
-                }
+                (self.stream_options, self.include_usage) = stream_options(pass, at, raw)?;
             }
             "prediction" if raw.get() != "null" => self.prediction_bytes = raw.get().len() as u64,
             "modalities" => {
@@ -219,144 +212,5 @@ fn best_of(raw: &RawValue, at: At<'_>) -> Result<(), BadRequest> {
             at.to_string(),
             format!("{at} must be 1: candidates that are not shown have no price here. Use n."),
         )),
-    }
-}
-
-/// `stream_options`.
-#[derive(Default)]
-struct Options {
-    span: Option<Span>,
-    null: bool,
-    /// Whether it has members.
-    filled: bool,
-    include_usage: Option<bool>,
-    include_usage_span: Option<Span>,
-}
-
-impl Options {
-    fn layout(&self) -> StreamOptions {
-        match self.span {
-            None => StreamOptions::Absent,
-            Some(span) if self.null => StreamOptions::Null(span),
-            Some(span) => StreamOptions::Object {
-                first_member: span.start + 1,
-                empty: !self.filled,
-                include_usage: self.include_usage_span,
-            },
-        }
-    }
-}
-
-impl<'b> Members<'b> for Options {
-    fn table() -> &'static Table {
-        &STREAM_OPTIONS
-    }
-
-    fn read<A: MapAccess<'b>>(
-        &mut self,
-        pass: &Pass<'b>,
-        at: At<'_>,
-        name: &'static str,
-        map: &mut A,
-    ) -> Result<(), A::Error> {
-        self.filled = true;
-        let raw = map.next_value::<&'b RawValue>()?;
-        self.include_usage_span = Some(pass.span(raw));
-        self.include_usage =
-            scalar::boolean(raw, At::Member(&at, name)).map_err(|refusal| pass.refuse(refusal))?;
-        Ok(())
-    }
-
-    fn unknown(&mut self) {
-        self.filled = true;
-    }
-}
-
-/// `modalities`.
-struct Modalities;
-
-impl<'b> Elements<'b> for Modalities {
-    const EXPECTED: &'static str = "an array of strings";
-
-    fn next<S: SeqAccess<'b>>(
-        &mut self,
-        pass: &Pass<'b>,
-        at: At<'_>,
-        seq: &mut S,
-    ) -> Result<Option<()>, S::Error> {
-        let Some(raw) = seq.next_element::<&'b RawValue>()? else {
-            return Ok(None);
-        };
-        match scalar::text(raw, at) {
-            Ok(Some(modality)) if modality == "text" => Ok(Some(())),
-            _ => Err(pass.refuse(BadRequest::at(
-                "modalities",
-                "modalities must be [\"text\"]: audio and images from a chat have no price here.",
-            ))),
-        }
-    }
-}
-
-/// `tools`.
-struct Tools;
-
-/// One of `tools`.
-#[derive(Default)]
-struct Tool<'b> {
-    kind: Option<Cow<'b, str>>,
-    has_function: bool,
-}
-
-impl<'b> Elements<'b> for Tools {
-    const EXPECTED: &'static str = "an array of tools";
-
-    fn next<S: SeqAccess<'b>>(
-        &mut self,
-        pass: &Pass<'b>,
-        at: At<'_>,
-        seq: &mut S,
-    ) -> Result<Option<()>, S::Error> {
-        let members = &mut Tool::default();
-        if seq
-            .next_element_seed(Object { pass, at, members })?
-            .is_none()
-        {
-            return Ok(None);
-        }
-        match members.kind.as_deref() {
-            Some("function" | "custom") => Ok(Some(())),
-            None if members.has_function => Ok(Some(())),
-            _ => {
-                let at = At::Member(&at, "type");
-                Err(pass.refuse(BadRequest::at(
-                    at.to_string(),
-                    format!("{at} must be function or custom: built-in tools have no price here."),
-                )))
-            }
-        }
-    }
-}
-
-impl<'b> Members<'b> for Tool<'b> {
-    fn table() -> &'static Table {
-        &TOOL
-    }
-
-    fn read<A: MapAccess<'b>>(
-        &mut self,
-        pass: &Pass<'b>,
-        at: At<'_>,
-        name: &'static str,
-        map: &mut A,
-    ) -> Result<(), A::Error> {
-        let raw = map.next_value::<&'b RawValue>()?;
-        match name {
-            "type" => {
-                self.kind = scalar::text(raw, At::Member(&at, name))
-                    .map_err(|refusal| pass.refuse(refusal))?;
-            }
-            _ => self.has_function = raw.get().starts_with('{'),
-        }
-        Ok(())
     }
 }

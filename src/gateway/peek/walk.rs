@@ -5,21 +5,20 @@
 
 use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
-use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
+use super::scalar::Text;
+use super::seen::Seen;
 use super::table::{Found, Rule, Table};
 use super::{BadRequest, PeekCaps, depth};
 use crate::gateway::splice::Span;
 
 /// How much of a client's key is repeated to it.
 const QUOTED_CHARS_MAX: usize = 64;
-/// From how many unknown keys on an object's keys are hashed to find duplicates.
-const HASHED_FROM: usize = 16;
 
 /// One pass over one body.
 pub(super) struct Pass<'b> {
@@ -317,65 +316,4 @@ fn quoted(key: &str) -> &str {
     key.char_indices()
         .nth(QUOTED_CHARS_MAX)
         .map_or(key, |(end, _)| &key[..end])
-}
-
-/// A string, borrowed where it has no escapes.
-pub(super) struct Text;
-
-impl<'b> DeserializeSeed<'b> for Text {
-    type Value = Cow<'b, str>;
-
-    fn deserialize<D: Deserializer<'b>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl<'b> Visitor<'b> for Text {
-    type Value = Cow<'b, str>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string")
-    }
-
-    fn visit_borrowed_str<E: Error>(self, text: &'b str) -> Result<Self::Value, E> {
-        Ok(Cow::Borrowed(text))
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Cow::Owned(text.to_owned()))
-    }
-}
-
-/// The keys of one object so far.
-#[derive(Default)]
-struct Seen<'b> {
-    /// A bit for every row of the table.
-    rows: u128,
-    /// Others, while they are few.
-    few: Vec<Cow<'b, str>>,
-    /// Others, once they are many: a search through a list would take quadratic time.
-    many: HashSet<Cow<'b, str>>,
-}
-
-impl<'b> Seen<'b> {
-    /// Whether the row at `index` was not seen before.
-    fn first(&mut self, index: usize) -> bool {
-        let bit = 1_u128 << index;
-        let first = self.rows & bit == 0;
-        self.rows |= bit;
-        first
-    }
-
-    /// Remembers a key that is not in the table; gives it back where it was seen before.
-    fn unknown(&mut self, key: Cow<'b, str>) -> Option<Cow<'b, str>> {
-        if self.few.contains(&key) || self.many.contains(&key) {
-            return Some(key);
-        }
-        if self.few.len() < HASHED_FROM {
-            self.few.push(key);
-        } else {
-            self.many.insert(key);
-        }
-        None
-    }
 }
