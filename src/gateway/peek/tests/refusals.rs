@@ -180,6 +180,15 @@ fn a_key_that_appears_twice_is_refused_wherever_keys_are_read() {
 }
 
 #[test]
+fn a_duplicate_is_found_among_many_keys() {
+    let keys: String = (0..40).map(|key| format!(r#""k{key}":1,"#)).collect();
+    for twice in ["k0", "k15", "k16", "k39"] {
+        let refusal = chat_with(&format!(r#"{keys}"{twice}":1"#));
+        assert_eq!(param(&refusal), twice);
+    }
+}
+
+#[test]
 fn a_key_that_a_lenient_parser_takes_for_another_is_refused() {
     for (members, field) in [
         (r#""Model":"x""#, "Model"),
