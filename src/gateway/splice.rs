@@ -127,8 +127,8 @@ impl<'e> Splicer<'e> {
         if self.edits.is_empty() {
             return body.clone();
         }
-        // Stable, so that insertions at one place stay in order.
-        self.edits.sort_by_key(|(span, _)| span.start);
+        // Stable, so that insertions at one place stay in order; and they come before what replaces the byte there.
+        self.edits.sort_by_key(|(span, _)| (span.start, span.end));
         let added: usize = self.edits.iter().map(|(_, text)| text.len()).sum();
         let mut spliced = BytesMut::with_capacity(body.len() + added);
         let mut kept = 0;
@@ -199,3 +199,6 @@ fn lower(splicer: &mut Splicer<'_>, layout: &Layout, clamp: &Clamp<'_>) {
 fn json_string(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
+
+#[cfg(test)]
+mod tests;
