@@ -3,6 +3,10 @@
 //! Modules are listed from the rim inwards; imports run one way, downwards in this list.
 #![deny(missing_docs)]
 
+pub mod cli;
+
+pub mod admin;
+
 pub mod ledger;
 pub mod price;
 pub mod usage;
@@ -10,5 +14,6 @@ pub mod usage;
 pub mod config;
 
 pub mod clock;
+pub mod keygen;
 pub mod money;
 pub mod secret;
