@@ -9,7 +9,15 @@
 
 mod error;
 
+mod keys;
+mod limits;
+mod models;
+mod prices;
+mod read;
 mod sections;
+mod text;
+mod tree;
+mod upstreams;
 mod words;
 
 use std::collections::BTreeMap;
@@ -513,4 +521,49 @@ impl Config {
         });
         ConfigError::unless_empty(needed.map(|missing| missing.problem.clone()).collect())
     }
+
+    /// The same price list without the world: every model is served by the built-in simulator, and
+    /// no key is declared. Nothing is missing then.
+    #[must_use]
+    pub fn simulated(mut self) -> Config {
+        let simulator = |(name, upstream): (&String, &Upstream)| {
+            (upstream.kind == UpstreamKind::Simulator).then(|| name.clone())
+        };
+        let name = self.upstreams.iter().find_map(simulator);
+        let name = name.unwrap_or_else(|| "simulator".to_owned());
+        self.upstreams
+            .retain(|_, upstream| upstream.kind == UpstreamKind::Simulator);
+        self.upstreams
+            .entry(name.clone())
+            .or_insert_with(Upstream::simulator);
+        for model in &mut self.models {
+            model.routes = vec![Route {
+                upstream: name.clone(),
+                model: model.id.clone(),
+                weight: 1,
+                priority: 0,
+            }];
+        }
+        self.keys.clear();
+        self.missing.clear();
+        self
+    }
 }
+
+impl Upstream {
+    /// The built-in simulator, with the default timeouts.
+    pub fn simulator() -> Self {
+        Upstream {
+            kind: UpstreamKind::Simulator,
+            base_url: None,
+            api_key: None,
+            connect_timeout_ms: 5_000,
+            response_timeout_ms: 600_000,
+            idle_timeout_ms: 300_000,
+            ask_usage: AskUsage::Auto,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

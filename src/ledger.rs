@@ -3,6 +3,7 @@
 //! [`book`] is the specification, a pure state machine; [`embedded`] makes it durable. Every
 //! operation names one wallet and is atomic. Every mutation is idempotent by its id.
 
+pub mod book;
 pub mod credit;
 pub mod grant;
 pub mod hold;

@@ -59,8 +59,8 @@ pub struct Limit {
     pub models: ModelSet,
 }
 
-/// How a counter's time runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// How a counter's time runs. A counter is known by its key *and* its window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Window {
     /// Never resets.

@@ -1,0 +1,122 @@
+//! Keys: by id, and by the digest that finds them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::change::Change;
+use super::{Book, no_wallet};
+use crate::ledger::LedgerError;
+use crate::ledger::id::{KeyDigest, KeyId};
+use crate::ledger::key::Key;
+
+/// All keys.
+#[derive(Debug, Default)]
+pub(super) struct Directory {
+    by_id: HashMap<KeyId, (Arc<Key>, KeyDigest)>,
+    by_digest: HashMap<KeyDigest, Arc<Key>>,
+}
+
+impl Directory {
+    pub(super) fn get(&self, id: &KeyId) -> Option<&Arc<Key>> {
+        self.by_id.get(id).map(|(key, _)| key)
+    }
+
+    pub(super) fn put(&mut self, key: Arc<Key>, digest: KeyDigest) {
+        self.by_digest.insert(digest, key.clone());
+        self.by_id.insert(key.id.clone(), (key, digest));
+    }
+
+    /// Every key, with what its digest finds.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Arc<Key>, Option<&Arc<Key>>)> {
+        let records = self.by_id.values();
+        records.map(|(key, digest)| (key, self.by_digest.get(digest)))
+    }
+}
+
+impl Book {
+    /// The key with this digest; revoked and expired ones included.
+    pub fn key(&self, digest: &KeyDigest) -> Option<&Arc<Key>> {
+        self.keys.by_digest.get(digest)
+    }
+
+    /// All keys, by id.
+    pub fn keys(&self) -> Vec<Arc<Key>> {
+        let mut keys: Vec<_> = self.keys.iter().map(|(key, _)| key.clone()).collect();
+        keys.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+        keys
+    }
+
+    /// Adds a key with revision 1, or replaces the record of the key with this id.
+    ///
+    /// `key.revision` is not looked at: a replaced record's grows by one, and an unchanged record is left
+    /// as it is. `created_at` stays; a revoked key stays revoked.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown wallet; `Conflict` where the id is known with another digest or
+    /// wallet, or the digest with another id.
+    pub fn put_key(
+        &mut self,
+        mut key: Key,
+        digest: KeyDigest,
+        changes: &mut Vec<Change>,
+    ) -> Result<Arc<Key>, LedgerError> {
+        if !self.wallets.contains_key(&key.wallet) {
+            return Err(no_wallet(&key.wallet));
+        }
+        if let Some(other) = self.key(&digest).filter(|other| other.id != key.id) {
+            let text = format!("the secret of key {} is that of key {}", key.id, other.id);
+            return Err(LedgerError::Conflict(text));
+        }
+        key.revision = 1;
+        if let Some((old, old_digest)) = self.keys.by_id.get(&key.id) {
+            if *old_digest != digest {
+                let text = format!("key {} exists with another secret", key.id);
+                return Err(LedgerError::Conflict(text));
+            }
+            if old.wallet != key.wallet {
+                let text = format!("key {} belongs to wallet {}", key.id, old.wallet);
+                return Err(LedgerError::Conflict(text));
+            }
+            key.created_at = old.created_at;
+            key.enabled &= old.enabled;
+            key.revision = old.revision;
+            if key == **old {
+                return Ok(old.clone());
+            }
+            key.revision = old.revision.saturating_add(1);
+        }
+        Ok(self.keep_key(key, digest, changes))
+    }
+
+    /// Disables a key at once and for good.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown key.
+    pub fn revoke_key(
+        &mut self,
+        id: &KeyId,
+        changes: &mut Vec<Change>,
+    ) -> Result<Arc<Key>, LedgerError> {
+        let Some((old, digest)) = self.keys.by_id.get(id) else {
+            return Err(LedgerError::NotFound(format!("there is no key {id}")));
+        };
+        if !old.enabled {
+            return Ok(old.clone());
+        }
+        let mut key = Key::clone(old);
+        key.enabled = false;
+        key.revision = old.revision.saturating_add(1);
+        let digest = *digest;
+        Ok(self.keep_key(key, digest, changes))
+    }
+
+    fn keep_key(&mut self, key: Key, digest: KeyDigest, changes: &mut Vec<Change>) -> Arc<Key> {
+        let key = Arc::new(key);
+        self.keys.put(key.clone(), digest);
+        changes.push(Change::Key {
+            key: key.clone(),
+            digest,
+        });
+        key
+    }
+}

@@ -1,0 +1,51 @@
+//! What a book must remember of ended requests, in the order in which it may forget it.
+//!
+//! Housekeeping only: no rule depends on what is forgotten but how long a repeated call is known for one.
+
+use std::collections::VecDeque;
+
+use super::idempotency::ClaimKey;
+use crate::clock::UnixMs;
+use crate::ledger::hold::{HoldRef, IdempotencyClaim};
+use crate::ledger::id::{KeyId, WalletId};
+
+/// Ended requests and claims, oldest first. Time never runs back, so these are queues.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    requests: VecDeque<(UnixMs, HoldRef)>,
+    claims: VecDeque<(UnixMs, WalletId, ClaimKey)>,
+}
+
+impl Memory {
+    /// A request was settled, voided, or lapsed.
+    pub(super) fn request_ended(&mut self, now: UnixMs, id: &HoldRef) {
+        self.requests.push_back((now, id.clone()));
+    }
+
+    /// A claim was released or charged.
+    pub(super) fn claim_ended(
+        &mut self,
+        now: UnixMs,
+        wallet: &WalletId,
+        key: &KeyId,
+        claim: &IdempotencyClaim,
+    ) {
+        let key = (key.clone(), claim.token.clone());
+        self.claims.push_back((now, wallet.clone(), key));
+    }
+
+    /// The next request that ended before `before`.
+    pub(super) fn next_request(&mut self, before: UnixMs) -> Option<HoldRef> {
+        let (at, _) = self.requests.front()?;
+        (*at < before)
+            .then(|| self.requests.pop_front())?
+            .map(|(_, id)| id)
+    }
+
+    /// The next claim that ended at `until` or before.
+    pub(super) fn next_claim(&mut self, until: UnixMs) -> Option<(WalletId, ClaimKey)> {
+        let (at, _, _) = self.claims.front()?;
+        let due = (*at <= until).then(|| self.claims.pop_front())?;
+        due.map(|(_, wallet, key)| (wallet, key))
+    }
+}
