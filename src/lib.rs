@@ -13,5 +13,6 @@ pub mod usage;
 pub mod config;
 
 pub mod clock;
+pub mod keygen;
 pub mod money;
 pub mod secret;
