@@ -1,11 +1,14 @@
 //! The command line: arguments to a command, its result to an exit code.
 
+mod app;
 mod audit;
 mod check;
 mod client;
+mod demo;
 mod exit;
 mod key;
 mod prices;
+mod serve;
 mod table;
 mod wallet;
 
@@ -21,6 +24,8 @@ use crate::config::Config;
 use exit::{EXIT_CODES, Exit, Failure};
 
 const EXAMPLES: &str = "Examples:
+  tollgate demo                                     try it: no key, no network
+  tollgate serve                                    run the proxy
   tollgate check                                    is the config sound?
   tollgate prices list                              what does what cost?
   tollgate key create --name alice --balance 10     a key with money
@@ -56,6 +61,10 @@ struct Globals {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the proxy
+    Serve(serve::ServeArgs),
+    /// Run the shipped price list against a built-in simulated endpoint, with a fresh key
+    Demo(demo::DemoArgs),
     /// Validate the config file, and name what looks unwise in it
     Check(check::CheckArgs),
     /// Make, list and revoke keys (of a running server)
@@ -88,6 +97,8 @@ pub fn run() -> ExitCode {
 fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     let globals = cli.globals;
     match cli.command {
+        Command::Serve(args) => serve::run(&globals, &args),
+        Command::Demo(args) => demo::run(&globals, &args),
         Command::Check(args) => check::run(&globals, &args),
         Command::Key(command) => key::run(&globals, command),
         Command::Wallet(command) => wallet::run(&globals, command),

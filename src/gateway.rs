@@ -61,7 +61,7 @@ pub struct Gateway {
     /// Who owns what.
     pub ledger: Arc<dyn Ledger>,
     /// What things cost.
-    pub prices: PriceBook,
+    pub prices: Arc<PriceBook>,
     /// Where requests go.
     pub upstreams: Upstreams,
     /// The ledger's currency.
@@ -125,7 +125,7 @@ impl Gateway {
     pub fn new(
         config: &Config,
         ledger: Arc<dyn Ledger>,
-        prices: PriceBook,
+        prices: Arc<PriceBook>,
         upstreams: Upstreams,
         observer: Option<Box<dyn Observer>>,
     ) -> Result<Self, String> {

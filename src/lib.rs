@@ -3,6 +3,10 @@
 //! Modules are listed from the rim inwards; imports run one way, downwards in this list.
 #![deny(missing_docs)]
 
+pub mod cli;
+
+pub mod admin;
+
 pub mod gateway;
 pub mod upstream;
 
@@ -16,3 +20,4 @@ pub mod clock;
 pub mod keygen;
 pub mod money;
 pub mod secret;
+pub mod telemetry;

@@ -80,7 +80,10 @@ fn imports_run_one_way() {
         let Some(from_depth) = depth(&from) else {
             continue;
         };
-        for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
+        for line in text
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("//"))
+        {
             for part in line.split("crate::").skip(1) {
                 let name: String = part
                     .chars()
@@ -101,7 +104,11 @@ fn nothing_is_left_unfinished() {
     let words = [["TO", "DO"].concat(), ["FIX", "ME"].concat(), marks];
     for (path, text) in sources() {
         for word in &words {
-            assert!(!text.contains(word.as_str()), "{} has {word}", path.display());
+            assert!(
+                !text.contains(word.as_str()),
+                "{} has {word}",
+                path.display()
+            );
         }
     }
 }

@@ -151,7 +151,7 @@ fn all(wallets: &[WalletJson]) -> String {
 }
 
 fn one(wallet: &WalletJson) -> String {
-    let mut money = Table::new(&["wallet", &">amount", "currency"]);
+    let mut money = Table::new(&["wallet", ">amount", "currency"]);
     for (name, amount) in [
         ("balance", wallet.balance),
         ("held", wallet.held),
