@@ -9,7 +9,6 @@
 
 mod accounts;
 mod error;
-
 mod keys;
 mod limits;
 mod models;

@@ -237,6 +237,21 @@ fn yaml_itself_is_checked_with_its_line() {
 }
 
 #[test]
+fn aliases_that_expand_without_bound_are_refused() {
+    let mut text = "a0: &a0 [x]\n".to_owned();
+    for level in 1..30 {
+        let below = level - 1;
+        text.push_str(&format!(
+            "a{level}: &a{level} [*a{below}, *a{below}, *a{below}]\n"
+        ));
+    }
+    let error = parse(&text).expect_err("3^29 items").to_string();
+    assert!(error.contains("is not valid YAML"), "{error}");
+    let deep = format!("currency: {}{}", "[".repeat(10_000), "]".repeat(10_000));
+    assert!(parse(&deep).is_err());
+}
+
+#[test]
 fn what_is_unwise_is_warned_of() {
     let weak = SMALL
         .replacen("secret: \"${EXAMPLE_KEY}\"", "secret: hunter2", 1)
