@@ -13,6 +13,7 @@ mod quote;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::UnixMs;
@@ -166,6 +167,36 @@ impl PriceVersion {
     pub fn own_rate(&self, meter: Meter) -> Option<UnitPrice> {
         self.rates[meter as usize]
     }
+
+    /// Every price as the list prints it: the field's name, the price, and what it is for
+    /// (such as `input`, `0.8`, [`Per::ThousandTokens`]). Empty in a free version.
+    pub fn printed(&self) -> impl Iterator<Item = (&'static str, String, Per)> {
+        let priced = |meter| Some((meter, self.own_rate(meter)?));
+        Meter::ALL
+            .into_iter()
+            .filter_map(priced)
+            .map(|(meter, rate)| {
+                let per = match meter {
+                    Meter::Images => Per::Image,
+                    Meter::Requests => Per::Request,
+                    _ => self.per,
+                };
+                (field(meter), printed(rate, per), per)
+            })
+    }
+}
+
+/// The config's field for a meter's price: its name, in the singular.
+fn field(meter: Meter) -> &'static str {
+    let name = meter.name();
+    name.strip_suffix('s').unwrap_or(name)
+}
+
+/// The price of `per`, without trailing zeros.
+fn printed(rate: UnitPrice, per: Per) -> String {
+    let exact = Decimal::from_str_exact(&rate.to_string()).ok();
+    let price = exact.and_then(|rate| rate.checked_mul(Decimal::from(per.tokens())));
+    price.map_or_else(|| rate.to_string(), |price| price.normalize().to_string())
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::keys::positive_money;
 use super::models::set;
-use super::read::{AMOUNT_MAX, Field, Section};
+use super::read::{AMOUNT_MAX, Field};
+use super::section::Section;
 use super::{LimitRow, Measure, Period, Words};
 
 /// Every limit of a key, in the file's order.

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::read::{AMOUNT_MAX, Field, Section};
+use super::read::{AMOUNT_MAX, Field};
+use super::section::Section;
 use super::text::{did_you_mean, nearest};
 use super::{Bounds, Category, ModelRow, Route, Tokenizer, Upstream, prices};
 

@@ -2,7 +2,8 @@
 
 use rust_decimal::Decimal;
 
-use super::read::{AMOUNT_MAX, Field, Section};
+use super::read::{AMOUNT_MAX, Field};
+use super::section::Section;
 use super::{Bounds, Category, Per, PriceRow, Words as _};
 use crate::money::{Nano, UnitPrice};
 

@@ -10,7 +10,8 @@ use std::path::PathBuf;
 use jiff::tz::TimeZone;
 
 use super::error::ConfigError;
-use super::read::{Field, Notes, Section};
+use super::read::{Field, Notes};
+use super::section::Section;
 use super::text::{did_you_mean, nearest};
 use super::{
     Caps, Config, Durability, LedgerConfig, LedgerKind, Server, keys, models, tree, upstreams,

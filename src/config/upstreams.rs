@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::read::Field;
 use super::text::is_name;
-use super::{AskUsage, Owner, Upstream, UpstreamKind};
+use super::{Owner, Upstream, UpstreamKind};
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -31,14 +31,16 @@ fn upstream(name: &str, field: &Field<'_>) -> Upstream {
     }
     let api_key = section.get("api_key");
     let owner = Owner::Upstream(name.to_owned());
+    let default = Upstream::simulator();
+    let ms = |name, default| section.integer(name, default, 1, DAY_MS);
     let upstream = Upstream {
         kind,
         base_url: base_url.as_ref().and_then(|field| field.read(address)),
         api_key: api_key.as_ref().and_then(|field| field.secret(owner)),
-        connect_timeout_ms: section.integer("connect_timeout_ms", 5_000, 1, DAY_MS),
-        response_timeout_ms: section.integer("response_timeout_ms", 600_000, 1, DAY_MS),
-        idle_timeout_ms: section.integer("idle_timeout_ms", 300_000, 1, DAY_MS),
-        ask_usage: section.word("ask_usage", AskUsage::Auto),
+        connect_timeout_ms: ms("connect_timeout_ms", default.connect_timeout_ms),
+        response_timeout_ms: ms("response_timeout_ms", default.response_timeout_ms),
+        idle_timeout_ms: ms("idle_timeout_ms", default.idle_timeout_ms),
+        ask_usage: section.word("ask_usage", default.ask_usage),
     };
     if let (Some(field), Some(_), true) =
         (&base_url, &api_key, is_open(upstream.base_url.as_deref()))

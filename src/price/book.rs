@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::{Model, PriceBook, PriceVersion};
+use super::{Model, PriceBook, PriceVersion, field};
 use crate::clock::UnixMs;
 use crate::config::{Config, ConfigError, ModelRow, PriceRow, Problem, Words as _};
 use crate::money::UnitPrice;
@@ -68,16 +68,16 @@ fn model(file: &str, row: &ModelRow) -> Result<Model, ConfigError> {
 
 fn version(file: &str, row: &ModelRow, price: &PriceRow) -> Result<PriceVersion, ConfigError> {
     let mut rates = [None; Meter::ALL.len()];
-    for (field, decimal, per) in price.written() {
+    for (name, decimal, per) in price.written() {
         let rate = UnitPrice::per(decimal, per).ok_or_else(|| {
             ConfigError::of(Problem {
                 file: file.to_owned(),
                 line: price.line,
-                field: format!("{}.{field}", row.id),
+                field: format!("{}.{name}", row.id),
                 message: format!("`{decimal}` leaves the range of exact prices"),
             })
         })?;
-        rates[meter(field) as usize] = Some(rate);
+        rates[meter(name) as usize] = Some(rate);
     }
     Ok(PriceVersion {
         effective_from: price.effective_from,
@@ -88,11 +88,9 @@ fn version(file: &str, row: &ModelRow, price: &PriceRow) -> Result<PriceVersion,
     })
 }
 
-/// The meter of a price field; they have the same names, but for the two that are written in the singular.
-fn meter(field: &str) -> Meter {
-    let same =
-        |meter: &Meter| meter.name() == field || meter.name().strip_suffix('s') == Some(field);
-    let found = Meter::ALL.into_iter().find(same);
+/// The meter of a price field.
+fn meter(name: &str) -> Meter {
+    let found = Meter::ALL.into_iter().find(|meter| field(*meter) == name);
     found.expect("every price field of a row is the name of a meter")
 }
 

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use rust_decimal::Decimal;
-
-use super::{Model, Per, PriceBook, PriceVersion};
+use super::{Model, Per, PriceBook, PriceVersion, field, printed};
 use crate::clock::UnixMs;
 use crate::config::Words as _;
 use crate::money::UnitPrice;
@@ -65,20 +63,15 @@ pub fn lint(book: &PriceBook) -> Vec<LintFinding> {
             if let Some(message) = other_unit(version, common) {
                 flag("per", Severity::Warning, message);
             }
+            if let Some(message) = costs_nothing(version) {
+                flag("prices", Severity::Note, message);
+            }
         }
         if let Some(message) = always_free(model) {
             flag("prices", Severity::Note, message);
         }
     }
     findings
-}
-
-/// The field of the config that has a meter's price.
-const fn field(meter: Meter) -> &'static str {
-    match meter {
-        Meter::Images => "image",
-        other => other.name(),
-    }
 }
 
 fn cheap_output(version: &PriceVersion) -> Option<String> {
@@ -138,6 +131,17 @@ fn other_unit(version: &PriceVersion, common: Option<Per>) -> Option<String> {
     })
 }
 
+fn costs_nothing(version: &PriceVersion) -> Option<String> {
+    let rates = Meter::ALL
+        .into_iter()
+        .filter_map(|meter| version.own_rate(meter));
+    let free = !version.free && rates.into_iter().all(UnitPrice::is_zero);
+    free.then(|| {
+        let from = from(version.effective_from);
+        format!("{from}: every price is 0; `free: true` says so in words")
+    })
+}
+
 fn always_free(model: &Model) -> Option<String> {
     let last = model.versions.last()?;
     last.free
@@ -167,13 +171,6 @@ fn common_per(book: &PriceBook) -> Option<Per> {
         .into_iter()
         .max_by_key(|per| count(*per))
         .filter(|per| count(*per) * 2 > pers.len())
-}
-
-/// A rate as a price list prints it.
-fn printed(rate: UnitPrice, per: Per) -> String {
-    let exact = Decimal::from_str_exact(&rate.to_string()).ok();
-    let price = exact.and_then(|rate| rate.checked_mul(Decimal::from(per.tokens())));
-    price.map_or_else(|| rate.to_string(), |price| price.normalize().to_string())
 }
 
 fn words(per: Per) -> String {

@@ -94,6 +94,27 @@ fn the_same_prices_make_the_same_version_however_they_are_written() {
 }
 
 #[test]
+fn prices_are_printed_as_the_list_has_them() {
+    let printed = |version: PriceVersion| version.printed().collect::<Vec<_>>();
+    let text = |field, price: &str, per| (field, price.to_owned(), per);
+    assert_eq!(
+        printed(chat(
+            "per: 1K tokens, input: 0.80, output: 0.32, request: 100"
+        )),
+        [
+            text("input", "0.8", Per::ThousandTokens),
+            text("output", "0.32", Per::ThousandTokens),
+            text("request", "100", Per::Request),
+        ]
+    );
+    assert_eq!(
+        printed(image("image: 0.70")),
+        [text("image", "0.7", Per::Image)]
+    );
+    assert_eq!(printed(chat("free: true")), []);
+}
+
+#[test]
 fn a_quote_has_each_side_at_its_dearest_meter() {
     let plain = chat("per: 1M tokens, input: 4, output: 16");
     assert_eq!(
@@ -265,6 +286,7 @@ fn lint_notes_what_is_free_with_no_end_and_what_is_far_too_cheap() {
         priced("c", "3"),
         priced("d", "0.04"),
         row("e", "free: true"),
+        priced("f", "0"),
     ];
     assert_eq!(
         findings(&models.concat()),
@@ -272,6 +294,7 @@ fn lint_notes_what_is_free_with_no_end_and_what_is_far_too_cheap() {
             ("d".to_owned(), "input", Severity::Warning),
             ("d".to_owned(), "output", Severity::Warning),
             ("e".to_owned(), "prices", Severity::Note),
+            ("f".to_owned(), "prices", Severity::Note),
         ]
     );
     assert_eq!(findings(&priced("alone", "2")), []);
