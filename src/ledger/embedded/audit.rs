@@ -83,6 +83,7 @@ pub(super) fn compare(stored: Stored, book: BookState) -> AuditReport {
         receipts,
         credits,
         mut findings,
+        ..
     } = stored;
     for (wallet, account) in &accounts {
         check_account(wallet, account, &mut findings);

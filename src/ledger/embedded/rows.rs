@@ -1,5 +1,7 @@
 //! Rows as values and values as rows, for what is read in more than one place.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -8,7 +10,7 @@ use rusqlite::{Row, Statement, params};
 
 use crate::clock::UnixMs;
 use crate::ledger::book::WalletRow;
-use crate::ledger::grant::GrantState;
+use crate::ledger::grant::{Grant, GrantState};
 use crate::ledger::hold::{FreeUnits, IdempotencyClaim};
 use crate::ledger::id::{RequestId, WalletId};
 use crate::ledger::receipt::Receipt;
@@ -30,14 +32,22 @@ pub(super) fn wallet(row: &Row<'_>) -> rusqlite::Result<WalletRow> {
     })
 }
 
-/// The columns of a grant, in the order that [`grant`] reads.
-pub(super) const GRANT: &str = "wallet, record, used";
+/// The columns of a grant, in the order that [`grant`] reads, and where they are.
+pub(super) const GRANT: &str = "wallet, used, terms, record";
+pub(super) const GRANTS: &str = "grants LEFT JOIN terms ON terms.id = grants.terms";
 
-/// Reads the columns [`GRANT`].
-pub(super) fn grant(row: &Row<'_>) -> rusqlite::Result<(WalletId, GrantState)> {
+/// Reads the columns [`GRANT`] of [`GRANTS`]. Terms that were read before are taken from `known`.
+pub(super) fn grant(
+    row: &Row<'_>,
+    known: &mut HashMap<i64, Grant>,
+) -> rusqlite::Result<(WalletId, GrantState)> {
+    let grant = match known.entry(row.get(2)?) {
+        Entry::Occupied(known) => known.get().clone(),
+        Entry::Vacant(new) => new.insert(record(row, 3)?).clone(),
+    };
     let state = GrantState {
-        grant: record(row, 1)?,
-        used: count(row, 2)?,
+        grant,
+        used: count(row, 1)?,
         held: 0,
     };
     Ok((text(row, 0)?, state))

@@ -8,6 +8,7 @@ use super::committer::Step;
 use super::rows::{insert_receipt, insert_receipt_sql, json};
 use crate::clock::UnixMs;
 use crate::ledger::book::Change;
+use crate::ledger::grant::GrantState;
 use crate::ledger::id::{GrantId, WalletId};
 use crate::ledger::limit::Window;
 
@@ -18,6 +19,8 @@ pub(super) struct Writer<'c> {
     wallet: Statement<'c>,
     key: Statement<'c>,
     entry: Statement<'c>,
+    use_grant: Statement<'c>,
+    terms: Statement<'c>,
     grant: Statement<'c>,
     counter: Statement<'c>,
     receipt: Statement<'c>,
@@ -49,9 +52,12 @@ impl<'c> Writer<'c> {
             entry: connection.prepare(
                 "INSERT INTO entries (id, wallet, amount, record) VALUES (?1, ?2, ?3, ?4)",
             )?,
+            use_grant: connection
+                .prepare("UPDATE grants SET used = ?3 WHERE wallet = ?1 AND name = ?2")?,
+            terms: connection.prepare("INSERT OR IGNORE INTO terms (record) VALUES (?1)")?,
             grant: connection.prepare(
-                "INSERT INTO grants (wallet, name, used, record) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT (wallet, name) DO UPDATE SET used = excluded.used, record = excluded.record",
+                "INSERT INTO grants (wallet, name, used, terms)
+                 VALUES (?1, ?2, ?3, (SELECT id FROM terms WHERE record = ?4))",
             )?,
             counter: connection.prepare(
                 "INSERT OR REPLACE INTO counters (wallet, key, window, ends_at, record)
@@ -99,12 +105,7 @@ impl<'c> Writer<'c> {
                 entry.amount.get(),
                 json(entry)?,
             ])?,
-            Change::Grant { wallet, state } => self.grant.execute(params![
-                wallet.as_str(),
-                state.grant.name.as_str(),
-                state.used.cast_signed(),
-                json(&state.grant)?,
-            ])?,
+            Change::Grant { wallet, state } => self.grant(wallet, state)?,
             Change::Counter { wallet, key, row } => self.counter.execute(params![
                 wallet.as_str(),
                 &**key,
@@ -115,6 +116,19 @@ impl<'c> Writer<'c> {
             Change::Receipt(receipt) => insert_receipt(&mut self.receipt, receipt)?,
         };
         Ok(())
+    }
+
+    /// A grant's terms never change, so only a new grant needs them.
+    fn grant(&mut self, wallet: &WalletId, state: &GrantState) -> rusqlite::Result<usize> {
+        let (wallet, name) = (wallet.as_str(), state.grant.name.as_str());
+        let used = state.used.cast_signed();
+        let known = self.use_grant.execute(params![wallet, name, used])?;
+        if known > 0 {
+            return Ok(known);
+        }
+        let terms = json(&state.grant)?;
+        self.terms.execute([&terms])?;
+        self.grant.execute(params![wallet, name, used, terms])
     }
 }
 

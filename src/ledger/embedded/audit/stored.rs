@@ -1,6 +1,6 @@
 //! A store read from end to end, and summed by wallet.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, Row};
 
@@ -8,7 +8,7 @@ use super::Findings;
 use crate::ledger::book::WalletRow;
 use crate::ledger::embedded::rows;
 use crate::ledger::embedded::tally::{self, Tally};
-use crate::ledger::grant::GrantState;
+use crate::ledger::grant::{Grant, GrantState};
 
 /// What the store says at one moment, by wallet.
 #[derive(Default)]
@@ -17,6 +17,7 @@ pub(in crate::ledger::embedded) struct Stored {
     pub(super) receipts: u64,
     pub(super) credits: u64,
     pub(super) findings: Findings,
+    terms: HashMap<i64, Grant>,
 }
 
 /// Everything about one wallet.
@@ -46,8 +47,8 @@ impl Stored {
             stored.account(&wallet).credited += i128::from(amount);
             Ok(())
         });
-        stored.each(connection, "grants", rows::GRANT, |stored, row| {
-            let (wallet, state) = rows::grant(row)?;
+        stored.each(connection, rows::GRANTS, rows::GRANT, |stored, row| {
+            let (wallet, state) = rows::grant(row, &mut stored.terms)?;
             let name = state.grant.name.as_str().to_owned();
             stored.account(wallet.as_str()).grants.insert(name, state);
             Ok(())
@@ -91,8 +92,9 @@ impl Stored {
         );
     }
 
-    fn each(&mut self, connection: &Connection, table: &str, columns: &str, take: Take) {
-        let sql = format!("SELECT {columns} FROM {table}");
+    fn each(&mut self, connection: &Connection, tables: &str, columns: &str, take: Take) {
+        let table = tables.split(' ').next().unwrap_or(tables);
+        let sql = format!("SELECT {columns} FROM {tables}");
         self.all(connection, &format!("table `{table}`"), &sql, take);
     }
 
