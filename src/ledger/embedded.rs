@@ -10,11 +10,13 @@ mod contract;
 mod lock;
 mod open;
 mod reads;
+mod restore;
 mod rows;
 mod schema;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod writer;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -227,7 +229,7 @@ impl Locked<'_> {
         self.desk.swept = before;
         self.desk.book.forget_ended(before);
         let prune = move |connection: &Connection| {
-            rows::prune_counters(connection, before, COUNTERS_PER_SWEEP_MAX)
+            writer::prune_counters(connection, before, COUNTERS_PER_SWEEP_MAX)
         };
         // Nobody waits for it, and where it fails, the next sweep tries again.
         drop(self.committer.run(prune));

@@ -1,21 +1,21 @@
 //! The audit: everything that a store keeps, summed anew and compared with what it says.
 
-use std::collections::BTreeMap;
+mod stored;
+
 use std::fmt;
 use std::path::Path;
 
-use rusqlite::{Connection, Row};
-
+use self::stored::Account;
 use super::open::{self, OpenError};
-use super::rows;
-use super::tally::{self, Tally};
 use crate::clock::UnixMs;
 use crate::ledger::AuditReport;
-use crate::ledger::book::{Book, WalletRow};
-use crate::ledger::grant::{GrantState, GrantUnit};
+use crate::ledger::book::Book;
+use crate::ledger::grant::GrantUnit;
 use crate::ledger::receipt::Receipt;
 use crate::ledger::wallet::WalletView;
 use crate::money::Nano;
+
+pub(super) use self::stored::Stored;
 
 /// The most findings that a report lists.
 const FINDINGS_MAX: usize = 1000;
@@ -27,7 +27,7 @@ const FINDINGS_MAX: usize = 1000;
 pub fn audit_file(path: &Path) -> Result<AuditReport, OpenError> {
     let opened = open::open_existing(path)?;
     let book = BookState::of(&opened.book, opened.clock.now());
-    let stored = Stored::read(&opened.connection)?;
+    let stored = Stored::read(&opened.connection);
     Ok(compare(stored, book))
 }
 
@@ -50,25 +50,6 @@ impl BookState {
             findings: book.check(),
         }
     }
-}
-
-/// What the store says at one moment, by wallet.
-#[derive(Default)]
-pub(super) struct Stored {
-    accounts: BTreeMap<String, Account>,
-    receipts: u64,
-    credits: u64,
-    findings: Findings,
-}
-
-/// Everything about one wallet.
-#[derive(Default)]
-struct Account {
-    row: Option<WalletRow>,
-    credited: i128,
-    /// What its checkpoint and its receipts sum to.
-    tally: Tally,
-    grants: BTreeMap<String, GrantState>,
 }
 
 /// Sentences, up to a bound.
@@ -95,86 +76,6 @@ impl Findings {
     }
 }
 
-impl Stored {
-    /// Reads everything. Where others write, in a transaction that was begun before.
-    pub fn read(connection: &Connection) -> rusqlite::Result<Stored> {
-        let mut stored = Stored::default();
-        stored.integrity(connection)?;
-        stored.each(connection, "wallets", rows::WALLET, |stored, row| {
-            let wallet = rows::wallet(row)?;
-            let account = stored.account(wallet.id.as_str());
-            account.row = Some(wallet);
-            Ok(())
-        })?;
-        stored.each(connection, "entries", "wallet, amount", |stored, row| {
-            let (wallet, amount): (String, i64) = (row.get(0)?, row.get(1)?);
-            stored.credits += 1;
-            stored.account(&wallet).credited += i128::from(amount);
-            Ok(())
-        })?;
-        stored.each(connection, "grants", rows::GRANT, |stored, row| {
-            let (wallet, state) = rows::grant(row)?;
-            let name = state.grant.name.as_str().to_owned();
-            stored.account(wallet.as_str()).grants.insert(name, state);
-            Ok(())
-        })?;
-        stored.each(
-            connection,
-            "checkpoints",
-            tally::CHECKPOINT,
-            |stored, row| {
-                let wallet: String = row.get(8)?;
-                stored.account(&wallet).tally = tally::checkpoint(row)?;
-                Ok(())
-            },
-        )?;
-        stored.each(connection, "receipts", rows::RECEIPT, |stored, row| {
-            let receipt = rows::receipt(row)?;
-            stored.receipts += 1;
-            check_receipt(&receipt, &mut stored.findings);
-            stored.account(receipt.wallet.as_str()).tally.add(&receipt);
-            Ok(())
-        })?;
-        Ok(stored)
-    }
-
-    fn account(&mut self, wallet: &str) -> &mut Account {
-        self.accounts.entry(wallet.to_owned()).or_default()
-    }
-
-    fn integrity(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        let mut check = connection.prepare("PRAGMA integrity_check")?;
-        let mut lines = check.query([])?;
-        while let Some(line) = lines.next()? {
-            let line: String = line.get(0)?;
-            if line != "ok" {
-                self.findings.add(format!("the database file: {line}"));
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes every row of a table; one that cannot be read is a finding.
-    fn each(
-        &mut self,
-        connection: &Connection,
-        table: &str,
-        columns: &str,
-        take: fn(&mut Stored, &Row<'_>) -> rusqlite::Result<()>,
-    ) -> rusqlite::Result<()> {
-        let mut statement = connection.prepare(&format!("SELECT {columns} FROM {table}"))?;
-        let mut found = statement.query([])?;
-        while let Some(row) = found.next()? {
-            if let Err(error) = take(self, row) {
-                self.findings.add(format!(
-                    "a row of the table `{table}` cannot be read: {error}"
-                ));
-            }
-        }
-        Ok(())
-    }
-}
-
 /// Checks the store against itself and against the book, both as of the same operation.
 pub(super) fn compare(stored: Stored, book: BookState) -> AuditReport {
     let Stored {
@@ -182,6 +83,7 @@ pub(super) fn compare(stored: Stored, book: BookState) -> AuditReport {
         receipts,
         credits,
         mut findings,
+        ..
     } = stored;
     for (wallet, account) in &accounts {
         check_account(wallet, account, &mut findings);

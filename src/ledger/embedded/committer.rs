@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::lock::StoreLock;
-use super::rows::Writer;
+use super::writer::Writer;
 use crate::clock::UnixMs;
 use crate::ledger::LedgerError;
 use crate::ledger::book::Change;

@@ -7,9 +7,7 @@ use hmac::Mac;
 use rusqlite::params;
 
 use super::audit::{self, BookState, Stored};
-use super::{
-    Embedded, RECEIPTS_PER_TRIM_MAX, Reader, blocking, committer, open, reads, rows, tally,
-};
+use super::{Embedded, RECEIPTS_PER_TRIM_MAX, Reader, blocking, open, reads, restore, tally};
 use crate::clock::UnixMs;
 use crate::ledger::credit::{Credited, Entry};
 use crate::ledger::hold::{Charge, Hold, HoldRef, Quote, Refusal, Settled};
@@ -163,7 +161,7 @@ impl Ledger for Embedded {
 
     fn trim_receipts(&self, before: UnixMs) -> Answer<'_, u64> {
         async move {
-            let claims_since = rows::claims_since(self.clock.now());
+            let claims_since = restore::claims_since(self.clock.now());
             let mut trimmed = 0;
             loop {
                 let moved = self
@@ -188,7 +186,11 @@ impl Ledger for Embedded {
                     let (book, stored) = {
                         let locked = self.desk()?;
                         let book = BookState::of(&locked.desk.book, locked.now);
-                        (book, self.committer.run(Stored::read))
+                        (
+                            book,
+                            self.committer
+                                .run(|connection| Ok(Stored::read(connection))),
+                        )
                     };
                     (book, stored.await?)
                 }
@@ -202,7 +204,7 @@ impl Ledger for Embedded {
                     };
                     let snapshot = snapshot.await?;
                     let stored = blocking(move || Stored::read(&snapshot)).await?;
-                    (book, stored.map_err(committer::unavailable)?)
+                    (book, stored)
                 }
             };
             Ok(audit::compare(stored, book))

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::lock::StoreLock;
-use super::rows;
+use super::restore;
 use super::schema::{self, Meta};
 use crate::clock::Clock;
 use crate::ledger::book::Book;
@@ -261,10 +261,10 @@ fn load(
             asked: asked.to_owned(),
         });
     }
-    let latest = rows::latest(&connection)?;
+    let latest = restore::latest(&connection)?;
     let clock = clock.unwrap_or_else(|| Clock::system(latest));
     let mut book = Book::new();
-    rows::restore(&connection, clock.now(), &mut book)?;
+    restore::book(&connection, clock.now(), &mut book)?;
     Ok(Opened {
         connection,
         lock: None,

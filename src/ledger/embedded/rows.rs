@@ -1,227 +1,21 @@
-//! The book's changes as rows, and rows as the book's changes.
+//! Rows as values and values as rows, for what is read in more than one place.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use rusqlite::types::Type;
-use rusqlite::{Connection, Row, Statement, params};
+use rusqlite::{Row, Statement, params};
 
-use super::committer::Step;
-use super::open::OpenError;
 use crate::clock::UnixMs;
-use crate::ledger::book::{Book, Change, WalletRow};
-use crate::ledger::grant::GrantState;
+use crate::ledger::book::WalletRow;
+use crate::ledger::grant::{Grant, GrantState};
 use crate::ledger::hold::{FreeUnits, IdempotencyClaim};
-use crate::ledger::id::{GrantId, KeyDigest, RequestId, WalletId};
-use crate::ledger::limit::Window;
+use crate::ledger::id::{RequestId, WalletId};
 use crate::ledger::receipt::Receipt;
 use crate::money::Nano;
 use crate::usage::{Counted, Meter, Usage};
-
-/// The statements of a commit, prepared once.
-pub(super) struct Writer<'c> {
-    begin: Statement<'c>,
-    commit: Statement<'c>,
-    wallet: Statement<'c>,
-    key: Statement<'c>,
-    entry: Statement<'c>,
-    grant: Statement<'c>,
-    counter: Statement<'c>,
-    receipt: Statement<'c>,
-}
-
-/// Names a row whose last value is the only one that counts.
-#[derive(PartialEq, Eq, Hash)]
-enum Name<'a> {
-    Wallet(&'a WalletId),
-    Key(&'a str),
-    Grant(&'a WalletId, &'a GrantId),
-    Counter(&'a WalletId, &'a str, Window),
-}
-
-impl<'c> Writer<'c> {
-    pub fn prepare(connection: &'c Connection) -> rusqlite::Result<Self> {
-        Ok(Writer {
-            begin: connection.prepare("BEGIN IMMEDIATE")?,
-            commit: connection.prepare("COMMIT")?,
-            wallet: connection.prepare(
-                "INSERT OR REPLACE INTO wallets
-                 (id, balance, credit_line, credited, charged, shortfall, changed_at)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            )?,
-            key: connection.prepare(
-                "INSERT INTO keys (id, digest, record) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (id) DO UPDATE SET record = excluded.record",
-            )?,
-            entry: connection.prepare(
-                "INSERT INTO entries (id, wallet, amount, record) VALUES (?1, ?2, ?3, ?4)",
-            )?,
-            grant: connection.prepare(
-                "INSERT INTO grants (wallet, name, used, record) VALUES (?1, ?2, ?3, ?4)
-                 ON CONFLICT (wallet, name) DO UPDATE SET used = excluded.used, record = excluded.record",
-            )?,
-            counter: connection.prepare(
-                "INSERT OR REPLACE INTO counters (wallet, key, window, ends_at, record)
-                 VALUES (?1, ?2, ?3, ?4, ?5)",
-            )?,
-            receipt: connection.prepare(INSERT_RECEIPT)?,
-        })
-    }
-
-    /// Writes all steps in one transaction. After an error nothing of them is in the store once the
-    /// connection is closed.
-    pub fn write(&mut self, steps: &[Step]) -> rusqlite::Result<()> {
-        self.begin.execute([])?;
-        // From the newest change back, so that of rows written several times only the last is.
-        let mut done = HashSet::new();
-        for step in steps.iter().rev() {
-            for change in step.changes.iter().rev() {
-                if name(change).is_none_or(|name| done.insert(name)) {
-                    self.row(change, step.now)?;
-                }
-            }
-        }
-        self.commit.execute([])?;
-        Ok(())
-    }
-
-    fn row(&mut self, change: &Change, now: UnixMs) -> rusqlite::Result<()> {
-        match change {
-            Change::Wallet(row) => self.wallet.execute(params![
-                row.id.as_str(),
-                row.balance.get(),
-                row.credit_line.get(),
-                row.credited.get(),
-                row.charged.get(),
-                row.shortfall.get(),
-                now.0,
-            ])?,
-            Change::Key { key, digest } => {
-                self.key
-                    .execute(params![key.id.as_str(), digest.0, json(key)?])?
-            }
-            Change::Entry(entry) => self.entry.execute(params![
-                entry.id.as_str(),
-                entry.wallet.as_str(),
-                entry.amount.get(),
-                json(entry)?,
-            ])?,
-            Change::Grant { wallet, state } => self.grant.execute(params![
-                wallet.as_str(),
-                state.grant.name.as_str(),
-                state.used.cast_signed(),
-                json(&state.grant)?,
-            ])?,
-            Change::Counter { wallet, key, row } => self.counter.execute(params![
-                wallet.as_str(),
-                &**key,
-                json(&row.window)?,
-                ends_at(row.window),
-                json(row)?,
-            ])?,
-            Change::Receipt(receipt) => insert_receipt(&mut self.receipt, receipt)?,
-        };
-        Ok(())
-    }
-}
-
-fn name(change: &Change) -> Option<Name<'_>> {
-    match change {
-        Change::Wallet(row) => Some(Name::Wallet(&row.id)),
-        Change::Key { key, .. } => Some(Name::Key(key.id.as_str())),
-        Change::Grant { wallet, state } => Some(Name::Grant(wallet, &state.grant.name)),
-        Change::Counter { wallet, key, row } => Some(Name::Counter(wallet, key, row.window)),
-        Change::Entry(_) | Change::Receipt(_) => None,
-    }
-}
-
-fn ends_at(window: Window) -> Option<i64> {
-    match window {
-        Window::Period { end, .. } => Some(end.0),
-        Window::Total | Window::Bucket { .. } | Window::Concurrent => None,
-    }
-}
-
-/// Removes up to `at_most` counters of periods that ended before `before`.
-pub(super) fn prune_counters(
-    connection: &Connection,
-    before: UnixMs,
-    at_most: u32,
-) -> rusqlite::Result<usize> {
-    connection.execute(
-        "DELETE FROM counters WHERE (wallet, key, window) IN (
-             SELECT wallet, key, window FROM counters WHERE ends_at < ?1 LIMIT ?2)",
-        params![before.0, at_most],
-    )
-}
-
-/// The latest time that the store has recorded.
-pub(super) fn latest(connection: &Connection) -> rusqlite::Result<UnixMs> {
-    let latest: Option<i64> =
-        connection.query_row("SELECT max(changed_at) FROM wallets", [], |row| row.get(0))?;
-    Ok(UnixMs(latest.unwrap_or(0)))
-}
-
-/// Brings the book back: every row that it keeps in memory. Of receipts those that carry an idempotency
-/// claim not older than a day, oldest first; of counters those whose period has not ended.
-pub(super) fn restore(
-    connection: &Connection,
-    now: UnixMs,
-    book: &mut Book,
-) -> Result<(), OpenError> {
-    let mut each = |sql: &str, read: fn(&Row<'_>) -> rusqlite::Result<Change>| {
-        let damaged = |error: &dyn std::fmt::Display| OpenError::Damaged(error.to_string());
-        let mut statement = connection.prepare(sql)?;
-        let mut rows = statement.query([])?;
-        while let Some(row) = rows.next()? {
-            let change = read(row).map_err(|error| damaged(&error))?;
-            book.restore(change).map_err(|error| damaged(&error))?;
-        }
-        Ok::<(), OpenError>(())
-    };
-    each(&format!("SELECT {WALLET} FROM wallets"), |row| {
-        wallet(row).map(Change::Wallet)
-    })?;
-    each("SELECT record, digest FROM keys", |row| {
-        Ok(Change::Key {
-            key: Arc::new(record(row, 0)?),
-            digest: KeyDigest(row.get(1)?),
-        })
-    })?;
-    each("SELECT record FROM entries", |row| {
-        record(row, 0).map(Change::Entry)
-    })?;
-    each(&format!("SELECT {GRANT} FROM grants"), |row| {
-        let (wallet, state) = grant(row)?;
-        Ok(Change::Grant { wallet, state })
-    })?;
-    let counters = format!(
-        "SELECT wallet, key, record FROM counters WHERE ends_at IS NULL OR ends_at > {}",
-        now.0
-    );
-    each(&counters, |row| {
-        Ok(Change::Counter {
-            wallet: text(row, 0)?,
-            key: row.get(1)?,
-            row: record(row, 2)?,
-        })
-    })?;
-    let claimed = format!(
-        "SELECT {RECEIPT} FROM receipts
-         WHERE claim_token IS NOT NULL AND settled_at >= {} ORDER BY settled_at",
-        claims_since(now).0
-    );
-    each(&claimed, |row| Ok(Change::Receipt(Arc::new(receipt(row)?))))
-}
-
-/// How long an idempotency claim is kept.
-const CLAIM_KEPT_MS: u64 = 24 * 60 * 60 * 1000;
-
-/// Claims of receipts settled before this are over.
-pub(super) fn claims_since(now: UnixMs) -> UnixMs {
-    UnixMs(now.0.saturating_sub_unsigned(CLAIM_KEPT_MS))
-}
 
 /// The columns of a wallet, in the order that [`wallet`] reads.
 pub(super) const WALLET: &str = "id, balance, credit_line, credited, charged, shortfall";
@@ -238,14 +32,22 @@ pub(super) fn wallet(row: &Row<'_>) -> rusqlite::Result<WalletRow> {
     })
 }
 
-/// The columns of a grant, in the order that [`grant`] reads.
-pub(super) const GRANT: &str = "wallet, record, used";
+/// The columns of a grant, in the order that [`grant`] reads, and where they are.
+pub(super) const GRANT: &str = "wallet, used, terms, record";
+pub(super) const GRANTS: &str = "grants LEFT JOIN terms ON terms.id = grants.terms";
 
-/// Reads the columns [`GRANT`].
-pub(super) fn grant(row: &Row<'_>) -> rusqlite::Result<(WalletId, GrantState)> {
+/// Reads the columns [`GRANT`] of [`GRANTS`]. Terms that were read before are taken from `known`.
+pub(super) fn grant(
+    row: &Row<'_>,
+    known: &mut HashMap<i64, Grant>,
+) -> rusqlite::Result<(WalletId, GrantState)> {
+    let grant = match known.entry(row.get(2)?) {
+        Entry::Occupied(known) => known.get().clone(),
+        Entry::Vacant(new) => new.insert(record(row, 3)?).clone(),
+    };
     let state = GrantState {
-        grant: record(row, 1)?,
-        used: count(row, 2)?,
+        grant,
+        used: count(row, 1)?,
         held: 0,
     };
     Ok((text(row, 0)?, state))
@@ -257,15 +59,17 @@ pub(super) const RECEIPT: &str = "id, wallet, key, model, price_version, held_at
     free_requests, cached_input, cache_write, input, audio_input, reasoning, output, audio_output, \
     images, seconds, characters, requests, claim_token, claim_body, detail";
 
-const INSERT_RECEIPT: &str = "INSERT INTO receipts
-    (id, wallet, key, model, price_version, held_at, settled_at, counted, late, held, priced, charged,
-     shortfall, free_money, free_tokens, free_images, free_requests, cached_input, cache_write, input,
-     audio_input, reasoning, output, audio_output, images, seconds, characters, requests, claim_token,
-     claim_body, detail)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,
-     ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31)";
+/// The statement that [`insert_receipt`] runs.
+pub(super) fn insert_receipt_sql() -> String {
+    let places = vec!["?"; RECEIPT.split(',').count()].join(", ");
+    format!("INSERT INTO receipts ({RECEIPT}) VALUES ({places})")
+}
 
-fn insert_receipt(statement: &mut Statement<'_>, receipt: &Receipt) -> rusqlite::Result<usize> {
+/// Writes the columns [`RECEIPT`].
+pub(super) fn insert_receipt(
+    statement: &mut Statement<'_>,
+    receipt: &Receipt,
+) -> rusqlite::Result<usize> {
     let usage = |meter| receipt.usage.get(meter).cast_signed();
     let claim = receipt.idempotency.as_ref();
     statement.execute(params![
@@ -340,7 +144,7 @@ pub(super) fn receipt(row: &Row<'_>) -> rusqlite::Result<Receipt> {
 }
 
 /// Reads one column per meter, in burn order, from `first` on.
-pub(super) fn usage(row: &Row<'_>, first: usize) -> rusqlite::Result<Usage> {
+fn usage(row: &Row<'_>, first: usize) -> rusqlite::Result<Usage> {
     Meter::ALL
         .into_iter()
         .enumerate()

@@ -10,7 +10,8 @@ const VERSION: i64 = 1;
 /// Marks the file as Tollgate's, for `file(1)` and for us.
 const APPLICATION_ID: i64 = 0x746f_6c6c;
 
-/// Amounts are nano units; counts above `i64::MAX` are kept bit for bit, as negative numbers.
+/// Amounts are nano units; counts above `i64::MAX` are kept bit for bit, as negative numbers. The terms
+/// of a grant can be long (a list of models) and are the same for many wallets: they are kept once.
 const TABLES: &str = "
 CREATE TABLE meta (
     name  TEXT PRIMARY KEY,
@@ -40,11 +41,16 @@ CREATE TABLE entries (
     record TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE terms (
+    id     INTEGER PRIMARY KEY,
+    record TEXT NOT NULL UNIQUE
+) STRICT;
+
 CREATE TABLE grants (
     wallet TEXT NOT NULL,
     name   TEXT NOT NULL,
     used   INTEGER NOT NULL,
-    record TEXT NOT NULL,
+    terms  INTEGER NOT NULL,
     PRIMARY KEY (wallet, name)
 ) STRICT, WITHOUT ROWID;
 

@@ -5,4 +5,5 @@ mod committing;
 mod crashing;
 mod opening;
 mod same_as_book;
+mod schedule;
 mod support;

@@ -1,8 +1,11 @@
 //! Receipts read back, trimmed and summed; and an audit that finds what was tampered with.
 
+use futures_util::FutureExt;
 use rusqlite::Connection;
 
-use super::support::{START, TempDir, admit, entry, furnish, open, request, serve, wallet_id};
+use super::support::{
+    START, TempDir, admit, entry, furnish, open, request, serve, stall, wallet_id,
+};
 use crate::clock::{Clock, UnixMs};
 use crate::ledger::Ledger;
 use crate::ledger::embedded::{Embedded, audit_file};
@@ -176,10 +179,13 @@ async fn an_audit_under_load_compares_one_moment() {
     furnish(&ledger, 2).await;
     for n in 0..20 {
         let (hold, charge) = admit(&ledger, n, n % 2, 5).await;
+        let stalled = stall(&ledger);
         let mut audit = ledger.audit();
-        // The audit has taken the book's state now; this settle is later.
-        assert!(futures_util::FutureExt::now_or_never(&mut audit).is_none());
-        ledger.settle(hold, charge).await.unwrap();
+        assert!((&mut audit).now_or_never().is_none());
+        let mut settle = ledger.settle(hold, charge);
+        assert!((&mut settle).now_or_never().is_none());
+        drop(stalled);
+        settle.await.unwrap();
         let report = audit.await.unwrap();
         assert_eq!(report.findings, Vec::<String>::new());
         assert_eq!((report.receipts, report.live_holds), (n, 1));

@@ -2,31 +2,19 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc;
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
 
 use super::support::{
     START, TempDir, admit, charge, claim, digest, entry, furnish, hold_ref, open, options, quote,
-    request, serve, wallet_id,
+    request, serve, stall, wallet_id,
 };
 use crate::clock::Clock;
 use crate::ledger::embedded::committer::OnFatal;
 use crate::ledger::embedded::{Embedded, open as opening};
 use crate::ledger::hold::Refusal;
 use crate::ledger::{Ledger, LedgerError};
-
-/// Keeps the committer busy until the answer is dropped.
-fn stall(ledger: &Embedded) -> mpsc::Sender<()> {
-    let (release, wait) = mpsc::channel::<()>();
-    drop(ledger.committer.run(move |_| {
-        // Ends with an error once the sender is dropped: that is the sign.
-        assert!(wait.recv().is_err());
-        Ok(())
-    }));
-    release
-}
 
 #[tokio::test]
 async fn concurrent_settles_share_a_commit() {

@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
-use super::support::{Op, START, Said, Schedule, TempDir, open, perform};
+use super::schedule::{Op, Said, Schedule, perform};
+use super::support::{START, TempDir, new_key, open};
 use crate::clock::{Clock, UnixMs};
-use crate::ledger::Ledger;
 use crate::ledger::book::Book;
 use crate::ledger::embedded::Embedded;
 use crate::ledger::receipt::Receipt;
 use crate::ledger::wallet::WalletView;
+use crate::ledger::{Ledger, LedgerError};
 
 /// Does one operation on the bare book.
 fn perform_bare(book: &mut Book, now: UnixMs, op: Op) -> Said {
-    let words = |error: crate::ledger::LedgerError| error.to_string();
+    let words = |error: LedgerError| error.to_string();
     let changes = &mut Vec::new();
     match op {
         Op::OpenWallet(wallet) => {
@@ -20,7 +21,7 @@ fn perform_bare(book: &mut Book, now: UnixMs, op: Op) -> Said {
         }
         Op::PutKey(key, digest) => Said::Key(book.put_key(key, digest, changes).map_err(words)),
         Op::RevokeKey(n) => {
-            let id = super::support::new_key(n).id;
+            let id = new_key(n).id;
             Said::Key(book.revoke_key(&id, changes).map_err(words))
         }
         Op::Credit(entry) => Said::Credited(book.credit(now, entry, changes).map_err(words)),
