@@ -3,9 +3,8 @@
 //! Modules are listed from the rim inwards; imports run one way, downwards in this list.
 #![deny(missing_docs)]
 
-pub mod cli;
-
-pub mod admin;
+pub mod gateway;
+pub mod upstream;
 
 pub mod ledger;
 pub mod price;

@@ -19,7 +19,8 @@ use crate::clock::UnixMs;
 use crate::money::{Nano, UnitPrice};
 use crate::usage::Meter;
 
-pub use crate::config::{Bounds, Category, Per, Tokenizer};
+pub use crate::config::{Bounds, Category, Per};
+use crate::usage::tokenizer::Tokenizer;
 pub use quote::QuoteError;
 
 /// One priced part of a worst case, in burn order.
@@ -166,3 +167,6 @@ impl PriceVersion {
         self.rates[meter as usize]
     }
 }
+
+#[cfg(test)]
+mod tests;

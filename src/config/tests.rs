@@ -96,6 +96,26 @@ fn prices_are_read_from_their_digits_quoted_or_not() {
 }
 
 #[test]
+fn numbers_are_found_where_they_are_written_whatever_stands_around_them() {
+    let aliased = SMALL.replace("0.80, output: \"3.2\"", "&price 0.80, output: *price");
+    for text in [
+        aliased.clone(),
+        format!("\u{feff}# 中文 é\n{aliased}"),
+        aliased.replace('\n', "\r\n"),
+        aliased.replace("0.80", "!!float 0.80"),
+    ] {
+        let config = parse(&text).expect("valid");
+        let price = &config.models[0].prices[1];
+        let printed = [price.input, price.output].map(|price| price.map(|price| price.to_string()));
+        assert_eq!(
+            printed,
+            [Some("0.80".to_owned()), Some("0.80".to_owned())],
+            "{text:?}"
+        );
+    }
+}
+
+#[test]
 fn a_variable_is_text_and_never_structure_and_never_printed() {
     let text = SMALL.replacen(
         "api_key: \"${REAL_KEY}\"",

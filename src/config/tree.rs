@@ -89,7 +89,6 @@ fn node(raw: Spanned<Raw>, source: &str) -> Node {
 
 /// The text of the file at a place. Empty if the parser does not know the place, which then reads as no number.
 fn written(at: Location, source: &str) -> String {
-    let source = source.strip_prefix('\u{feff}').unwrap_or(source);
     let span = at.span();
     let range = span
         .byte_offset()

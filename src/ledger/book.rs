@@ -4,7 +4,9 @@
 //! changes nothing, or does all it does. What has to survive a restart is handed out as [`Change`]s.
 //! Stores run it (embedded) or are shown equal to it (distributed).
 
+mod admission;
 mod audit;
+mod bill;
 pub mod change;
 mod counter;
 mod directory;
@@ -141,8 +143,10 @@ impl Book {
     pub fn forget_ended(&mut self, before: UnixMs) {
         while let Some(id) = self.memory.next_request(before) {
             self.forget(&id.wallet, |activity| {
-                let ended = |request: &Request| !matches!(request, Request::Live(_));
-                if activity.requests.get(&id.request).is_some_and(ended) {
+                // One that lapsed and was settled later is remembered from the settle on.
+                let request = activity.requests.get(&id.request);
+                let ended_at = request.and_then(Request::ended_at);
+                if ended_at.is_some_and(|at| at < before) {
                     activity.requests.remove(&id.request);
                 }
             });

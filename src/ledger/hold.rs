@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::grant::{GrantState, GrantTake};
+use super::grant::{GrantState, GrantTake, GrantUnit};
 use super::id::{BodyHash, KeyId, RequestId, WalletId};
 use super::limit::{CounterAsk, CounterState};
 use super::receipt::{Detail, Receipt};
@@ -74,6 +74,21 @@ pub struct Hold {
     pub counters: Vec<CounterState>,
     /// When the lease runs out.
     pub lease_until: UnixMs,
+}
+
+impl Hold {
+    /// Units reserved from grants, summed by unit. Grants of money are not units.
+    pub fn taken_units(&self) -> FreeUnits {
+        let sum = |unit| {
+            let takes = self.taken.iter().filter(|take| take.unit == unit);
+            takes.fold(0_u64, |sum, take| sum.saturating_add(take.units))
+        };
+        FreeUnits {
+            tokens: sum(GrantUnit::Tokens),
+            images: sum(GrantUnit::Images),
+            requests: sum(GrantUnit::Requests),
+        }
+    }
 }
 
 /// Why a quote was not admitted. Nothing was changed (expired leases may have been reaped).

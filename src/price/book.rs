@@ -12,6 +12,7 @@ use crate::clock::UnixMs;
 use crate::config::{Config, ConfigError, ModelRow, PriceRow, Problem, Words as _};
 use crate::money::UnitPrice;
 use crate::usage::Meter;
+use crate::usage::tokenizer::Tokenizer;
 
 /// Bytes of the hash in a version's name; 12 hexadecimal digits.
 const VERSION_BYTES: usize = 6;
@@ -60,7 +61,7 @@ fn model(file: &str, row: &ModelRow) -> Result<Model, ConfigError> {
             .collect(),
         category: row.category,
         bounds: row.bounds.clone(),
-        tokenizer: row.tokenizer,
+        tokenizer: Tokenizer::named(row.tokenizer.name()).unwrap_or_default(),
         versions,
     })
 }

@@ -116,11 +116,12 @@ fn far_off(version: &PriceVersion, meter: Meter, median: Option<UnitPrice>) -> O
         Per::MillionTokens
     };
     Some(format!(
-        "{}: {} {} is {OFF_FACTOR} times or more {where_} the book's median of {}",
+        "{}: {} ({} {unit}) is {OFF_FACTOR} times or more {where_} the book's median ({} {unit})",
         from(version.effective_from),
+        field(meter),
         printed(rate, per),
-        words(per),
         printed(median, per),
+        unit = words(per),
     ))
 }
 

@@ -4,33 +4,19 @@
 
 use std::sync::Arc;
 
+use super::bill::{Bill, less};
 use super::change::Change;
 use super::memory::Memory;
 use super::planted::planted;
-use super::quota::as_nano;
 use super::wallet::{Activity, Outcome, Record, Request, Wallet};
 use crate::clock::UnixMs;
 use crate::ledger::LedgerError;
-use crate::ledger::grant::GrantUnit;
-use crate::ledger::hold::{Charge, FreeUnits, HoldRef, Settled};
+use crate::ledger::hold::{Charge, HoldRef, Settled};
 use crate::ledger::id::{GrantId, RequestId, WalletId};
-use crate::ledger::receipt::Receipt;
 use crate::money::Nano;
 
 /// How many lapsed leases one operation ends at most, so that none takes long.
 const REAPED_MAX: usize = 16;
-
-/// What a settle comes to.
-struct Bill {
-    /// Whether the hold had lapsed: nothing is reserved any more.
-    late: bool,
-    /// Units burned of each take of the hold.
-    burned: Vec<u64>,
-    free: FreeUnits,
-    free_money: Nano,
-    charged: Nano,
-    shortfall: Nano,
-}
 
 impl Wallet {
     /// Replaces a hold by its charge, or gives the same answer again.
@@ -44,9 +30,9 @@ impl Wallet {
     ) -> Result<Settled, LedgerError> {
         let (record, late) = match self.request(&id.request) {
             Some(Request::Live(record)) => (record, false),
-            Some(Request::Lapsed(record)) => (record, true),
+            Some(Request::Lapsed(_, record)) => (record, true),
             Some(Request::Settled(outcome)) => return Ok(self.answer(now, outcome)),
-            Some(Request::Voided) => {
+            Some(Request::Voided(_)) => {
                 let text = format!("{} was voided and cannot be settled", id.request);
                 return Err(LedgerError::Conflict(text));
             }
@@ -71,7 +57,7 @@ impl Wallet {
             self.money.held = less(self.money.held, record.hold.money);
         }
         self.count(now, &record, &charge, &bill);
-        let receipt = Arc::new(receipt(now, &record, charge, &bill));
+        let receipt = Arc::new(bill.receipt(now, &record, charge));
         let outcome = Outcome {
             receipt: receipt.clone(),
             counters: record
@@ -88,8 +74,7 @@ impl Wallet {
             activity.claims.charge(now, claim, &receipt);
             memory.claim_ended(now, &id.wallet, &record.key, claim);
         }
-        let request =
-            planted!(Request::Settled(Box::new(outcome)), DoubleSettle => Request::Lapsed(record));
+        let request = planted!(Request::Settled(Box::new(outcome)), DoubleSettle => Request::Lapsed(now, record));
         activity.requests.insert(id.request, request);
         memory.request_ended(now, id);
         self.reap(now, memory);
@@ -108,9 +93,9 @@ impl Wallet {
                 let text = format!("{} was charged and cannot be voided", id.request);
                 return Err(LedgerError::Conflict(text));
             }
-            Some(Request::Voided) => return Ok(()),
+            Some(Request::Voided(_)) => return Ok(()),
             Some(Request::Live(_)) => true,
-            Some(Request::Lapsed(_)) | None => false,
+            Some(Request::Lapsed(..)) | None => false,
         };
         let known = self.end(&id.request);
         if let Some(record) = known.as_ref().filter(|_| live) {
@@ -120,7 +105,7 @@ impl Wallet {
         }
         if planted!(true, NoTombstone => known.is_some()) {
             let activity = self.activity.get_or_insert_default();
-            activity.requests.insert(id.request, Request::Voided);
+            activity.requests.insert(id.request, Request::Voided(now));
             memory.request_ended(now, id);
         }
         self.reap(now, memory);
@@ -160,7 +145,7 @@ impl Wallet {
             self.money.balance = less(self.money.balance, fee);
             memory.request_ended(now, &record.hold.id);
             let activity = self.activity.get_or_insert_default();
-            activity.requests.insert(id, Request::Lapsed(record));
+            activity.requests.insert(id, Request::Lapsed(now, record));
         }
     }
 
@@ -172,8 +157,8 @@ impl Wallet {
                 activity.leases.remove(&(record.hold.lease_until, *id));
                 Some(record)
             }
-            Request::Lapsed(record) => Some(record),
-            Request::Settled(_) | Request::Voided => None,
+            Request::Lapsed(_, record) => Some(record),
+            Request::Settled(_) | Request::Voided(_) => None,
         }
     }
 
@@ -192,72 +177,6 @@ impl Wallet {
             activity.claims.release(now, &record.key, claim, id.request);
             memory.claim_ended(now, &id.wallet, &record.key, claim);
         }
-    }
-
-    /// Computes what grants and money pay: at most what was held, and of a lapsed hold at most what is there.
-    fn bill(
-        &self,
-        now: UnixMs,
-        record: &Record,
-        charge: &Charge,
-        late: bool,
-    ) -> Result<Bill, LedgerError> {
-        if charge.priced.is_negative() {
-            let text = format!("{} is priced below nothing", record.hold.id.request);
-            return Err(LedgerError::Conflict(text));
-        }
-        let mut due = charge.free;
-        let mut due_money = u64::try_from(charge.priced.get()).unwrap_or(0);
-        let mut free = FreeUnits::default();
-        let mut burned = Vec::with_capacity(record.hold.taken.len());
-        for take in &record.hold.taken {
-            let rest = || self.quotas.get(&take.grant).map_or(0, |quota| quota.rest());
-            let there = if late {
-                planted!(rest(), LateBeyondGrant => u64::MAX)
-            } else {
-                u64::MAX
-            };
-            let (due, sum) = match take.unit {
-                GrantUnit::Tokens => (&mut due.tokens, Some(&mut free.tokens)),
-                GrantUnit::Images => (&mut due.images, Some(&mut free.images)),
-                GrantUnit::Requests => (&mut due.requests, Some(&mut free.requests)),
-                GrantUnit::Money => (&mut due_money, None),
-            };
-            let units = take.units.min(there).min(*due);
-            *due -= units;
-            if let Some(sum) = sum {
-                *sum += units;
-            }
-            burned.push(units);
-        }
-        // What is still due of the price is for the balance, then for the operator.
-        let due = as_nano(due_money);
-        let held = planted!(record.hold.money, SettleBeyondHeld => due);
-        let there = if late {
-            as_nano(self.late_funds(now, record))
-        } else {
-            Nano::MAX
-        };
-        let charged = due.min(held).min(there);
-        Ok(Bill {
-            late,
-            burned,
-            free,
-            free_money: less(charge.priced, due),
-            charged,
-            shortfall: planted!(less(due, charged), ShortfallForgotten => Nano::ZERO),
-        })
-    }
-
-    /// What a late charge may take from the balance, without passing the floor or a limit on money.
-    fn late_funds(&self, now: UnixMs, record: &Record) -> u64 {
-        let spend = record.parts.iter().filter(|part| part.money);
-        let room = spend
-            .filter_map(|part| self.counters.get(&part.counter))
-            .map(|counter| counter.at(now).late_room())
-            .min()
-            .unwrap_or(u64::MAX);
-        planted!(self.money.available(), LateBeyondFunds => u64::MAX).min(room)
     }
 
     /// Charges the grants, gives back what was not used, and names those that were burned from.
@@ -339,34 +258,6 @@ impl Wallet {
             grants: grants.map(|quota| quota.state()).collect(),
         }
     }
-}
-
-fn receipt(now: UnixMs, record: &Record, charge: Charge, bill: &Bill) -> Receipt {
-    Receipt {
-        request_id: record.hold.id.request,
-        wallet: record.hold.id.wallet.clone(),
-        key: record.key.clone(),
-        model: record.model.clone(),
-        price_version: record.price_version.clone(),
-        usage: charge.usage,
-        counted: charge.counted,
-        priced: charge.priced,
-        free: bill.free,
-        free_money: bill.free_money,
-        charged: bill.charged,
-        shortfall: bill.shortfall,
-        held: record.hold.money,
-        late: bill.late,
-        held_at: record.held_at,
-        settled_at: now,
-        idempotency: record.idempotency.clone(),
-        detail: charge.detail,
-    }
-}
-
-/// `from - part`, of amounts within [`super::wallet::MONEY_MAX`].
-fn less(from: Nano, part: Nano) -> Nano {
-    Nano::new(from.get().saturating_sub(part.get()))
 }
 
 fn unknown(id: &HoldRef) -> LedgerError {

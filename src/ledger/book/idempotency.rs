@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::planted::planted;
 use crate::clock::UnixMs;
 use crate::ledger::hold::{IdempotencyClaim, Refusal};
 use crate::ledger::id::{BodyHash, KeyId, RequestId};
@@ -14,31 +15,24 @@ pub(super) const CLAIM_KEPT_MS: u64 = 24 * 60 * 60 * 1000;
 /// What a claim is known by: the key and the client's token.
 pub(super) type ClaimKey = (KeyId, Arc<str>);
 
-/// One claim.
+/// One claim, kept until 24 hours after the last request under it ended.
 #[derive(Clone, Debug)]
-pub(super) struct Claim {
+struct Claim {
     body: BodyHash,
-    state: State,
-    /// When the state was entered.
+    in_flight: Option<RequestId>,
+    charged: Option<Arc<Receipt>>,
+    /// When a request under it last ended, or began.
     at: UnixMs,
-}
-
-#[derive(Clone, Debug)]
-enum State {
-    InFlight(RequestId),
-    /// Voided or lapsed: the same body may run anew.
-    Released,
-    Charged(Arc<Receipt>),
 }
 
 impl Claim {
     fn is_over(&self, now: UnixMs) -> bool {
-        !matches!(self.state, State::InFlight(_)) && now.since(self.at) >= CLAIM_KEPT_MS
+        self.in_flight.is_none() && now.since(self.at) >= CLAIM_KEPT_MS
     }
 }
 
 /// The claims of one wallet.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Claims(HashMap<ClaimKey, Claim>);
 
 impl Claims {
@@ -46,21 +40,29 @@ impl Claims {
     pub(super) fn check(
         &self,
         now: UnixMs,
-        key: &ClaimKey,
-        body: &BodyHash,
+        key: &KeyId,
+        claim: &IdempotencyClaim,
     ) -> Result<(), Refusal> {
-        match self.0.get(key).filter(|claim| !claim.is_over(now)) {
+        let key = (key.clone(), claim.token.clone());
+        let Some(known) = self.0.get(&key).filter(|known| !known.is_over(now)) else {
+            return Ok(());
+        };
+        if known.body != claim.body {
+            return Err(Refusal::OtherBody);
+        }
+        let charged = planted!(known.charged.as_ref(), ChargedClaimForgotten => None);
+        if let Some(receipt) =
+            charged.filter(|receipt| now.since(receipt.settled_at) < CLAIM_KEPT_MS)
+        {
+            return Err(Refusal::AlreadyCharged(receipt.clone()));
+        }
+        match known.in_flight {
+            Some(_) => Err(Refusal::InFlight),
             None => Ok(()),
-            Some(claim) if claim.body != *body => Err(Refusal::OtherBody),
-            Some(claim) => match &claim.state {
-                State::InFlight(_) => Err(Refusal::InFlight),
-                State::Released => Ok(()),
-                State::Charged(receipt) => Err(Refusal::AlreadyCharged(receipt.clone())),
-            },
         }
     }
 
-    /// A request was admitted with this claim.
+    /// A request was admitted with this claim, which was free.
     pub(super) fn begin(
         &mut self,
         now: UnixMs,
@@ -68,10 +70,16 @@ impl Claims {
         claim: &IdempotencyClaim,
         by: RequestId,
     ) {
-        self.put(now, key, claim, State::InFlight(by));
+        let begun = Claim {
+            body: claim.body,
+            in_flight: Some(by),
+            charged: None,
+            at: now,
+        };
+        self.0.insert((key.clone(), claim.token.clone()), begun);
     }
 
-    /// A request that claimed this was voided, or lapsed.
+    /// A request that claimed this was voided, or lapsed: the same body may run anew.
     pub(super) fn release(
         &mut self,
         now: UnixMs,
@@ -79,16 +87,29 @@ impl Claims {
         claim: &IdempotencyClaim,
         by: RequestId,
     ) {
-        if self.is_free_to(key, claim, by) {
-            self.put(now, key, claim, State::Released);
+        let known = self.0.get_mut(&(key.clone(), claim.token.clone()));
+        if let Some(known) = known.filter(|known| known.in_flight == Some(by)) {
+            known.in_flight = None;
+            known.at = now;
         }
     }
 
-    /// A request that claimed this was charged. A later request that claimed it since keeps the claim.
+    /// A request that claimed this was charged. It may have lapsed before, and another request may be in
+    /// flight under the claim since; then both say so. A claim that has passed on to another body is left alone.
     pub(super) fn charge(&mut self, now: UnixMs, claim: &IdempotencyClaim, receipt: &Arc<Receipt>) {
-        if self.is_free_to(&receipt.key, claim, receipt.request_id) {
-            self.put(now, &receipt.key, claim, State::Charged(receipt.clone()));
+        let key = (receipt.key.clone(), claim.token.clone());
+        let known = self.0.get(&key).filter(|known| !known.is_over(now));
+        if known.is_some_and(|known| known.body != claim.body) {
+            return;
         }
+        let in_flight = known.and_then(|known| known.in_flight);
+        let charged = Claim {
+            body: claim.body,
+            in_flight: in_flight.filter(|by| *by != receipt.request_id),
+            charged: Some(receipt.clone()),
+            at: now,
+        };
+        self.0.insert(key, charged);
     }
 
     /// Drops a claim whose time is over.
@@ -105,31 +126,6 @@ impl Claims {
 
     /// The requests that claims take to be in flight.
     pub(super) fn in_flight(&self) -> impl Iterator<Item = RequestId> + '_ {
-        self.0.values().filter_map(|claim| match claim.state {
-            State::InFlight(request) => Some(request),
-            State::Released | State::Charged(_) => None,
-        })
-    }
-
-    fn put(&mut self, now: UnixMs, key: &KeyId, claim: &IdempotencyClaim, state: State) {
-        let value = Claim {
-            body: claim.body,
-            state,
-            at: now,
-        };
-        self.0.insert((key.clone(), claim.token.clone()), value);
-    }
-
-    /// Whether no other request holds this claim, or was charged under it.
-    fn is_free_to(&self, key: &KeyId, claim: &IdempotencyClaim, by: RequestId) -> bool {
-        match self
-            .0
-            .get(&(key.clone(), claim.token.clone()))
-            .map(|claim| &claim.state)
-        {
-            None | Some(State::Released) => true,
-            Some(State::InFlight(request)) => *request == by,
-            Some(State::Charged(receipt)) => receipt.request_id == by,
-        }
+        self.0.values().filter_map(|claim| claim.in_flight)
     }
 }
