@@ -23,7 +23,7 @@ pub const NOW: UnixMs = UnixMs(1_795_392_000_000);
 
 /// A config with two models and two grants; declared keys are appended to it.
 pub const CONFIG: &str = r#"
-server: { listen: "127.0.0.1:0", admin_listen: "127.0.0.1:0", timezone: Asia/Shanghai }
+server: { listen: "127.0.0.1:0", admin_listen: "127.0.0.1:8081", timezone: Asia/Shanghai }
 ledger: { kind: embedded, path: unused.db, durability: process }
 currency: CNY
 upstreams:
