@@ -5,6 +5,7 @@
 
 pub mod book;
 pub mod credit;
+pub mod embedded;
 pub mod grant;
 pub mod hold;
 pub mod id;
@@ -50,6 +51,9 @@ pub type Answer<'a, T> = BoxFuture<'a, Result<T, LedgerError>>;
 pub trait Ledger: Send + Sync {
     /// The store's time. It never runs back.
     fn now(&self) -> UnixMs;
+
+    /// The form in which the secret of a key is kept and found: a hash keyed with the store's own secret.
+    fn digest(&self, secret: &str) -> KeyDigest;
 
     /// The key with this digest, if there is one; revoked and expired ones included.
     fn key(&self, digest: KeyDigest) -> Answer<'_, Option<Arc<Key>>>;

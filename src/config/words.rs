@@ -43,7 +43,7 @@ words!(Category {
     "image-edit" => ImageEdit,
     "multi-image-edit" => MultiImageEdit,
 });
-words!(Tokenizer { "o200k_base" => O200kBase, "cl100k_base" => Cl100kBase });
+words!(Tokenizer { "o200k_base" => O200kBase, "cl100k_base" => Cl100kBase, "o200k_harmony" => O200kHarmony });
 words!(Per {
     "1M tokens" => MillionTokens,
     "1K tokens" => ThousandTokens,

@@ -1,0 +1,230 @@
+//! The contract, operation by operation.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use hmac::Mac;
+use rusqlite::params;
+
+use super::audit::{self, BookState, Stored};
+use super::{
+    Embedded, RECEIPTS_PER_TRIM_MAX, Reader, blocking, committer, open, reads, rows, tally,
+};
+use crate::clock::UnixMs;
+use crate::ledger::credit::{Credited, Entry};
+use crate::ledger::hold::{Charge, Hold, HoldRef, Quote, Refusal, Settled};
+use crate::ledger::id::{KeyDigest, KeyId, RequestId, WalletId};
+use crate::ledger::key::Key;
+use crate::ledger::receipt::{Receipt, ReceiptQuery, UsageRow};
+use crate::ledger::wallet::{NewWallet, WalletView};
+use crate::ledger::{Answer, AuditReport, Ledger, LedgerError};
+
+impl Ledger for Embedded {
+    fn now(&self) -> UnixMs {
+        self.clock.now()
+    }
+
+    fn digest(&self, secret: &str) -> KeyDigest {
+        let mut digester = self.digester.clone();
+        digester.update(secret.as_bytes());
+        KeyDigest(digester.finalize().into_bytes().into())
+    }
+
+    fn key(&self, digest: KeyDigest) -> Answer<'_, Option<Arc<Key>>> {
+        async move { self.ask(|book, _| book.key(&digest).cloned()) }.boxed()
+    }
+
+    fn hold(&self, quote: Quote) -> Answer<'_, Result<Hold, Refusal>> {
+        async move {
+            let (answer, durable) = {
+                let mut locked = self.desk()?;
+                let now = locked.now;
+                let answer = locked.desk.book.hold(now, quote);
+                // A hold is not durable. But a receipt that it shows has to be.
+                let shows_receipt = matches!(answer, Err(Refusal::AlreadyCharged(_)));
+                let durable = shows_receipt.then(|| self.committer.commit(now, Vec::new()));
+                (answer, durable)
+            };
+            if let Some(durable) = durable {
+                durable.await?;
+            }
+            Ok(answer)
+        }
+        .boxed()
+    }
+
+    fn settle(&self, hold: HoldRef, charge: Charge) -> Answer<'_, Settled> {
+        async move {
+            let id = hold.clone();
+            let settled = self
+                .change(move |book, now, changes| book.settle(now, &id, charge, changes))
+                .await;
+            match settled {
+                Err(LedgerError::NotFound(words)) => match self.settled_long_ago(&hold).await? {
+                    Some(settled) => Ok(settled),
+                    None => Err(LedgerError::NotFound(words)),
+                },
+                answer => answer,
+            }
+        }
+        .boxed()
+    }
+
+    fn void(&self, hold: HoldRef) -> Answer<'_, ()> {
+        async move {
+            let mut locked = self.desk()?;
+            let now = locked.now;
+            locked.desk.book.void(now, &hold)
+        }
+        .boxed()
+    }
+
+    fn renew(&self, holds: Vec<HoldRef>, lease_ms: u64) -> Answer<'_, ()> {
+        async move {
+            let mut locked = self.desk()?;
+            let now = locked.now;
+            for hold in &holds {
+                locked.desk.book.renew(now, hold, lease_ms);
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn open_wallet(&self, wallet: NewWallet) -> Answer<'_, bool> {
+        self.change(|book, now, changes| book.open_wallet(now, wallet, changes))
+            .boxed()
+    }
+
+    fn put_key(&self, key: Key, digest: KeyDigest) -> Answer<'_, Arc<Key>> {
+        self.change(move |book, _, changes| book.put_key(key, digest, changes))
+            .boxed()
+    }
+
+    fn revoke_key(&self, key: KeyId) -> Answer<'_, Arc<Key>> {
+        self.change(move |book, _, changes| book.revoke_key(&key, changes))
+            .boxed()
+    }
+
+    fn keys(&self) -> Answer<'_, Vec<Arc<Key>>> {
+        async move { self.ask(|book, _| book.keys()) }.boxed()
+    }
+
+    fn credit(&self, entry: Entry) -> Answer<'_, Credited> {
+        self.change(|book, now, changes| book.credit(now, entry, changes))
+            .boxed()
+    }
+
+    fn wallet(&self, wallet: WalletId) -> Answer<'_, Option<WalletView>> {
+        async move { self.ask(|book, now| book.wallet(now, &wallet)) }.boxed()
+    }
+
+    fn wallets(&self) -> Answer<'_, Vec<WalletId>> {
+        async move { self.ask(|book, _| book.wallets()) }.boxed()
+    }
+
+    fn receipt(&self, request: RequestId) -> Answer<'_, Option<Arc<Receipt>>> {
+        async move {
+            let found = self.read(move |connection| reads::receipt(connection, request));
+            Ok(found.await?.map(Arc::new))
+        }
+        .boxed()
+    }
+
+    fn receipts(&self, query: ReceiptQuery) -> Answer<'_, Vec<Arc<Receipt>>> {
+        async move {
+            let found = self.read(move |connection| reads::receipts(connection, &query));
+            Ok(found.await?.into_iter().map(Arc::new).collect())
+        }
+        .boxed()
+    }
+
+    fn usage(&self, query: ReceiptQuery) -> Answer<'_, Vec<UsageRow>> {
+        self.read(move |connection| reads::usage(connection, &query))
+            .boxed()
+    }
+
+    fn keep_prices(&self, version: String, content: String) -> Answer<'_, ()> {
+        async move {
+            let now = self.clock.now();
+            self.committer
+                .run(move |connection| {
+                    connection.execute(
+                        "INSERT INTO prices (hash, content, first_seen) VALUES (?1, ?2, ?3)
+                         ON CONFLICT (hash) DO NOTHING",
+                        params![version, content, now.0],
+                    )
+                })
+                .await?;
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn trim_receipts(&self, before: UnixMs) -> Answer<'_, u64> {
+        async move {
+            let claims_since = rows::claims_since(self.clock.now());
+            let mut trimmed = 0;
+            loop {
+                let moved = self
+                    .committer
+                    .run(move |connection| {
+                        tally::fold(connection, before, claims_since, RECEIPTS_PER_TRIM_MAX)
+                    })
+                    .await?;
+                trimmed += moved;
+                if moved == 0 {
+                    return Ok(trimmed);
+                }
+            }
+        }
+        .boxed()
+    }
+
+    fn audit(&self) -> Answer<'_, AuditReport> {
+        async move {
+            let (book, stored) = match &self.reader {
+                Reader::Memory => {
+                    let (book, stored) = {
+                        let locked = self.desk()?;
+                        let book = BookState::of(&locked.desk.book, locked.now);
+                        (book, self.committer.run(Stored::read))
+                    };
+                    (book, stored.await?)
+                }
+                Reader::File { path, .. } => {
+                    let path = path.clone();
+                    let (book, snapshot) = {
+                        let locked = self.desk()?;
+                        let book = BookState::of(&locked.desk.book, locked.now);
+                        // Taken when all that the book has done so far is committed, and nothing later.
+                        (book, self.committer.run(move |_| open::snapshot(&path)))
+                    };
+                    let snapshot = snapshot.await?;
+                    let stored = blocking(move || Stored::read(&snapshot)).await?;
+                    (book, stored.map_err(committer::unavailable)?)
+                }
+            };
+            Ok(audit::compare(stored, book))
+        }
+        .boxed()
+    }
+}
+
+impl Embedded {
+    /// The answer to a settle that the book has forgotten, or that an earlier process made. Counters
+    /// and grants are left out: as they stood then is known no more.
+    async fn settled_long_ago(&self, hold: &HoldRef) -> Result<Option<Settled>, LedgerError> {
+        let receipt = self.receipt(hold.request).await?;
+        let Some(receipt) = receipt.filter(|receipt| receipt.wallet == hold.wallet) else {
+            return Ok(None);
+        };
+        let wallet = self.wallet(hold.wallet.clone()).await?;
+        Ok(wallet.map(|wallet| Settled {
+            receipt,
+            balance: wallet.balance,
+            counters: Vec::new(),
+            grants: Vec::new(),
+        }))
+    }
+}

@@ -1,0 +1,59 @@
+//! One process at a time: an OS lock beside the store's file. It names its holder and vanishes with it.
+
+use std::fs::{File, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use super::open::OpenError;
+
+/// Held as long as the store is open; dropping it lets the next process in.
+#[derive(Debug)]
+pub(super) struct StoreLock {
+    _file: File,
+}
+
+impl StoreLock {
+    /// Takes the lock of the store at `store`, or says who has it.
+    pub fn take(store: &Path) -> Result<StoreLock, OpenError> {
+        let path = beside(store);
+        let mut file = super::open::private()
+            .open(&path)
+            .map_err(OpenError::io("open the lock file", &path))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(OpenError::InUse {
+                    store: store.to_owned(),
+                    holder: holder(&mut file),
+                });
+            }
+            Err(TryLockError::Error(error)) => {
+                return Err(OpenError::io("lock", &path)(error));
+            }
+        }
+        sign(&mut file).map_err(OpenError::io("write to the lock file", &path))?;
+        Ok(StoreLock { _file: file })
+    }
+}
+
+fn beside(store: &Path) -> PathBuf {
+    let mut name = store.as_os_str().to_owned();
+    name.push(".lock");
+    PathBuf::from(name)
+}
+
+fn sign(file: &mut File) -> std::io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    writeln!(file, "{}", std::process::id())
+}
+
+/// The words for whoever has the lock; it may not have signed yet, and the file is anyone's to damage.
+fn holder(file: &mut File) -> String {
+    let mut text = String::new();
+    let read = file.take(20).read_to_string(&mut text);
+    match text.trim().parse::<u32>() {
+        Ok(pid) if read.is_ok() => format!("process {pid}"),
+        _ => "another process".to_owned(),
+    }
+}

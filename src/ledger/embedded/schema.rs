@@ -1,0 +1,180 @@
+//! The tables of a store, and the few facts about it as a whole: version, currency, pepper.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::open::OpenError;
+
+/// The version that this program reads and writes.
+const VERSION: i64 = 1;
+
+/// Marks the file as Tollgate's, for `file(1)` and for us.
+const APPLICATION_ID: i64 = 0x746f_6c6c;
+
+/// Amounts are nano units; counts above `i64::MAX` are kept bit for bit, as negative numbers.
+const TABLES: &str = "
+CREATE TABLE meta (
+    name  TEXT PRIMARY KEY,
+    value ANY NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE wallets (
+    id          TEXT PRIMARY KEY,
+    balance     INTEGER NOT NULL,
+    credit_line INTEGER NOT NULL,
+    credited    INTEGER NOT NULL,
+    charged     INTEGER NOT NULL,
+    shortfall   INTEGER NOT NULL,
+    changed_at  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE keys (
+    id     TEXT PRIMARY KEY,
+    digest BLOB NOT NULL UNIQUE,
+    record TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE entries (
+    id     TEXT PRIMARY KEY,
+    wallet TEXT NOT NULL,
+    amount INTEGER NOT NULL,
+    record TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE grants (
+    wallet TEXT NOT NULL,
+    name   TEXT NOT NULL,
+    used   INTEGER NOT NULL,
+    record TEXT NOT NULL,
+    PRIMARY KEY (wallet, name)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE counters (
+    wallet  TEXT NOT NULL,
+    key     TEXT NOT NULL,
+    window  TEXT NOT NULL,
+    ends_at INTEGER,
+    record  TEXT NOT NULL,
+    PRIMARY KEY (wallet, key, window)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX counters_ending ON counters (ends_at) WHERE ends_at IS NOT NULL;
+
+CREATE TABLE receipts (
+    id            BLOB PRIMARY KEY,
+    wallet        TEXT NOT NULL,
+    key           TEXT NOT NULL,
+    model         TEXT NOT NULL,
+    price_version TEXT NOT NULL,
+    held_at       INTEGER NOT NULL,
+    settled_at    INTEGER NOT NULL,
+    counted       TEXT NOT NULL,
+    late          INTEGER NOT NULL,
+    held          INTEGER NOT NULL,
+    priced        INTEGER NOT NULL,
+    charged       INTEGER NOT NULL,
+    shortfall     INTEGER NOT NULL,
+    free_money    INTEGER NOT NULL,
+    free_tokens   INTEGER NOT NULL,
+    free_images   INTEGER NOT NULL,
+    free_requests INTEGER NOT NULL,
+    cached_input  INTEGER NOT NULL,
+    cache_write   INTEGER NOT NULL,
+    input         INTEGER NOT NULL,
+    audio_input   INTEGER NOT NULL,
+    reasoning     INTEGER NOT NULL,
+    output        INTEGER NOT NULL,
+    audio_output  INTEGER NOT NULL,
+    images        INTEGER NOT NULL,
+    seconds       INTEGER NOT NULL,
+    characters    INTEGER NOT NULL,
+    requests      INTEGER NOT NULL,
+    claim_token   TEXT,
+    claim_body    BLOB,
+    detail        TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX receipts_of_wallet ON receipts (wallet, settled_at);
+CREATE INDEX receipts_in_time ON receipts (settled_at);
+CREATE INDEX receipts_claimed ON receipts (settled_at) WHERE claim_token IS NOT NULL;
+
+CREATE TABLE prices (
+    hash       TEXT PRIMARY KEY,
+    content    TEXT NOT NULL,
+    first_seen INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE checkpoints (
+    wallet        TEXT PRIMARY KEY,
+    until         INTEGER NOT NULL,
+    receipts      INTEGER NOT NULL,
+    charged       INTEGER NOT NULL,
+    shortfall     INTEGER NOT NULL,
+    free_money    INTEGER NOT NULL,
+    free_tokens   INTEGER NOT NULL,
+    free_images   INTEGER NOT NULL,
+    free_requests INTEGER NOT NULL,
+    usage         TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+";
+
+/// The secret that key digests are made with: 32 random bytes, drawn when the store is made.
+pub(super) type Pepper = [u8; 32];
+
+/// What a store says about itself.
+pub(super) struct Meta {
+    pub currency: String,
+    pub pepper: Pepper,
+}
+
+/// Makes the tables of a new store, all or none.
+pub(super) fn create(connection: &Connection, currency: &str) -> Result<(), OpenError> {
+    let mut pepper: Pepper = [0; 32];
+    getrandom::fill(&mut pepper).map_err(|error| OpenError::Randomness(error.to_string()))?;
+    let tx = connection.unchecked_transaction()?;
+    tx.execute_batch(TABLES)?;
+    tx.pragma_update(None, "application_id", APPLICATION_ID)?;
+    let mut put = tx.prepare("INSERT INTO meta (name, value) VALUES (?1, ?2)")?;
+    put.execute(params!["schema_version", VERSION])?;
+    put.execute(params!["currency", currency])?;
+    put.execute(params!["pepper", pepper])?;
+    drop(put);
+    tx.commit()?;
+    Ok(())
+}
+
+/// Whether nothing was ever made in this file.
+pub(super) fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| {
+        row.get(0)
+    })
+}
+
+/// Reads what a store says about itself, and refuses what this program cannot keep.
+pub(super) fn read(connection: &Connection) -> Result<Meta, OpenError> {
+    let application: i64 =
+        connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    if application != APPLICATION_ID {
+        return Err(OpenError::Foreign);
+    }
+    let found: i64 = fact(connection, "schema_version")?;
+    if found != VERSION {
+        return Err(OpenError::Schema {
+            found,
+            known: VERSION,
+        });
+    }
+    Ok(Meta {
+        currency: fact(connection, "currency")?,
+        pepper: fact(connection, "pepper")?,
+    })
+}
+
+fn fact<T: rusqlite::types::FromSql>(
+    connection: &Connection,
+    name: &'static str,
+) -> Result<T, OpenError> {
+    connection
+        .query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| {
+            row.get(0)
+        })
+        .optional()?
+        .ok_or(OpenError::MetaMissing(name))
+}

@@ -1,0 +1,8 @@
+//! What the embedded store promises, shown.
+
+mod auditing;
+mod committing;
+mod crashing;
+mod opening;
+mod same_as_book;
+mod support;
