@@ -77,6 +77,8 @@ pub enum Tokenizer {
     O200kBase,
     /// GPT-3.5 and GPT-4.
     Cl100kBase,
+    /// gpt-oss.
+    O200kHarmony,
 }
 
 /// What a model costs from some time on. Prices are as printed; see [`Per`].

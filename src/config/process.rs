@@ -60,7 +60,7 @@ pub struct Upstream {
     pub api_key: Option<Secret>,
     /// To connect, in milliseconds.
     pub connect_timeout_ms: u64,
-    /// From the end of the request to the head of the answer, in milliseconds.
+    /// From the start of an attempt to the head of its answer, in milliseconds.
     pub response_timeout_ms: u64,
     /// Between two pieces of an answer, in milliseconds.
     pub idle_timeout_ms: u64,
