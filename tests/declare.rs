@@ -182,7 +182,7 @@ async fn keys_can_share_a_wallet_and_each_brings_its_balance() {
     let keys = r#"
 keys:
   - { name: one, secret: the-first-secret-of-two, wallet: team, balance: "1", credit_line: "3" }
-  - { name: two, secret: the-second-secret-of-two, wallet: team, balance: "2", grants: [] }
+  - { name: two, secret: the-second-secret-of-two, wallet: team, balance: "2", credit_line: "3", grants: [] }
 "#;
     assert_eq!(declared(&ledger, keys).await, Ok(vec![]));
     let wallet = wallet(&ledger, "team").await;

@@ -98,6 +98,6 @@ impl Drop for Serving {
     fn drop(&mut self) {
         // It may have ended already, which is as well.
         self.child.kill().unwrap_or_default();
-        self.child.wait().map_or((), drop);
+        self.child.wait().map(drop).unwrap_or_default();
     }
 }
