@@ -19,9 +19,9 @@ use serde::{Deserialize, Serialize};
 use crate::clock::UnixMs;
 use crate::money::{Nano, UnitPrice};
 use crate::usage::Meter;
+use crate::usage::tokenizer::Tokenizer;
 
 pub use crate::config::{Bounds, Category, Per};
-use crate::usage::tokenizer::Tokenizer;
 pub use quote::QuoteError;
 
 /// One priced part of a worst case, in burn order.

@@ -7,7 +7,7 @@ use clap::Args;
 use super::Globals;
 use super::app::{App, asked_to_end};
 use super::exit::{EXIT_CODES, Exit, Failure};
-use crate::config::{Config, KeyRow, OnDisconnect, OnShort, UpstreamKind};
+use crate::config::{Config, KeyRow, OnDisconnect, OnShort};
 use crate::gateway::Observer;
 use crate::gateway::refusal::Refused;
 use crate::keygen;
@@ -44,7 +44,7 @@ pub struct DemoArgs {
 /// Serves the demo until it is told to end.
 pub fn run(globals: &Globals, args: &DemoArgs) -> Result<Exit, Failure> {
     telemetry::start("error");
-    let mut config = simulated(Config::parse(SHIPPED, "config.yaml", &|_| None)?);
+    let mut config = Config::parse(SHIPPED, "config.yaml", &|_| None)?.simulated();
     let secret = keygen::secret()?;
     config.keys = vec![key(Secret::new(secret.expose().to_owned()))];
     config.server.listen = free(args.listen)?;
@@ -60,17 +60,6 @@ pub fn run(globals: &Globals, args: &DemoArgs) -> Result<Exit, Failure> {
         app.run(asked_to_end()).await?;
         Ok(Exit::Fine)
     })
-}
-
-/// The same models, all served by the simulator.
-fn simulated(mut config: Config) -> Config {
-    for upstream in config.upstreams.values_mut() {
-        upstream.kind = UpstreamKind::Simulator;
-        upstream.base_url = None;
-        upstream.api_key = None;
-    }
-    config.missing.clear();
-    config
 }
 
 fn key(secret: Secret) -> KeyRow {
