@@ -285,6 +285,10 @@ async fn impossible_keys_are_refused_with_the_field_and_change_nothing() {
             "limits[0]",
         ),
         (
+            json!({"name": "x", "limits": [{"spend": "1", "per": "day", "name": "a:b"}]}),
+            "limits[0].name",
+        ),
+        (
             json!({"name": "x", "limits": [{"spend": "1"}]}),
             "limits[0].per",
         ),
