@@ -1,6 +1,7 @@
 //! `/admin/keys`: making, showing and revoking keys.
 
 use std::collections::BTreeSet;
+use std::str::FromStr;
 
 use axum::Json;
 use axum::extract::State;
@@ -12,7 +13,8 @@ use super::error::ApiError;
 use super::extract::{Body, Id, instant};
 use super::terms::{self, NewLimit};
 use super::view::{KeyJson, List};
-use super::{Admin, label};
+use super::{Admin, declare, label};
+use crate::clock::UnixMs;
 use crate::keygen;
 use crate::ledger::credit::{Entry, EntryKind};
 use crate::ledger::grant::Grant;
@@ -119,6 +121,14 @@ pub(super) async fn create(
     State(admin): State<Admin>,
     Body(wish): Body<NewKey>,
 ) -> Result<(StatusCode, Json<CreatedKey>), ApiError> {
+    // A task of its own: a caller that goes away must not leave a wallet without its key.
+    match tokio::spawn(make(admin, wish)).await {
+        Ok(made) => Ok((StatusCode::CREATED, Json(made?))),
+        Err(error) => Err(ApiError::internal(error.to_string())),
+    }
+}
+
+async fn make(admin: Admin, wish: NewKey) -> Result<CreatedKey, ApiError> {
     refuse_taken_name(&admin, &wish.name).await?;
     let plan = plan(&admin, wish)?;
     let (wallet_opened, given) = open_wallet(&admin, &plan).await?;
@@ -127,20 +137,20 @@ pub(super) async fn create(
     let key = admin.ledger.put_key(plan.key, digest).await?;
     let wallet = super::wallets::view(&admin, &key.wallet).await?;
     tracing::info!(key = %key.id, wallet = %key.wallet, "key made");
-    let created = CreatedKey {
+    Ok(CreatedKey {
         key: KeyJson::from(&*key),
         secret: secret.expose().to_owned(),
         wallet: key.wallet.clone(),
         wallet_opened,
         balance: wallet.balance,
         grants: given,
-    };
-    Ok((StatusCode::CREATED, Json(created)))
+    })
 }
 
-/// `GET /admin/keys`
+/// `GET /admin/keys`: the oldest first.
 pub(super) async fn list(State(admin): State<Admin>) -> Result<Json<List<KeyJson>>, ApiError> {
-    let keys = admin.ledger.keys().await?;
+    let mut keys = admin.ledger.keys().await?;
+    keys.sort_by_key(|key| key.created_at);
     Ok(Json(List::of(
         keys.iter().map(|key| KeyJson::from(&**key)).collect(),
     )))
@@ -196,7 +206,7 @@ fn plan(admin: &Admin, wish: NewKey) -> Result<Plan, ApiError> {
         })?,
     };
     let now = admin.ledger.now();
-    let id: KeyId = generated(&keygen::id("key_")?)?;
+    let id: KeyId = generated(&keygen::id(declare::GENERATED)?)?;
     let expires_at = match &wish.expires_at {
         Some(text) => Some(instant("expires_at", text, &admin.zone)?),
         None => None,
@@ -299,8 +309,9 @@ async fn open_wallet(admin: &Admin, plan: &Plan) -> Result<(bool, Vec<GrantId>),
 
 /// The configured grants that a new wallet gets, and those that one already open gets.
 fn grants(admin: &Admin, choice: &GrantChoice) -> Result<(Vec<Grant>, Vec<Grant>), ApiError> {
-    let all = || admin.config.grants.iter().map(terms::declared_grant);
-    let all: Vec<Grant> = all()
+    let rows = admin.config.grants.iter();
+    let all: Vec<Grant> = rows
+        .map(terms::declared_grant)
         .collect::<Result<_, _>>()
         .map_err(|error| ApiError::invalid("grants", error.to_string()))?;
     match choice {
@@ -323,7 +334,7 @@ fn opening(
     key: &KeyId,
     wallet: &WalletId,
     balance: Option<Nano>,
-    now: crate::clock::UnixMs,
+    now: UnixMs,
 ) -> Result<Option<Entry>, ApiError> {
     let Some(amount) = balance.filter(|amount| !amount.is_zero()) else {
         return Ok(None);
@@ -350,12 +361,7 @@ fn not_negative(param: &str, amount: Option<Nano>) -> Result<Option<Nano>, ApiEr
 }
 
 /// Reads an id that was made here.
-fn generated<T: std::str::FromStr<Err = IdError>>(text: &str) -> Result<T, ApiError> {
-    text.parse().map_err(|error: IdError| {
-        ApiError::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal_error",
-            error.to_string(),
-        )
-    })
+fn generated<T: FromStr<Err = IdError>>(text: &str) -> Result<T, ApiError> {
+    text.parse()
+        .map_err(|error: IdError| ApiError::internal(error.to_string()))
 }

@@ -188,8 +188,21 @@ fn one(wallet: &WalletJson) -> String {
     } else {
         grants.to_string()
     };
+    let mut limits = Table::new(&["limit", ">used", ">held"]);
+    for limit in &wallet.limits {
+        limits.row([
+            limit.counter.clone(),
+            limit.used.to_string(),
+            limit.held.to_string(),
+        ]);
+    }
+    let limits = if limits.is_empty() {
+        String::new()
+    } else {
+        format!("\n{limits}")
+    };
     format!(
-        "{}, {} live holds\n\n{money}\n{grants}",
+        "{}, {} live holds\n\n{money}\n{grants}{limits}",
         wallet.id, wallet.holds
     )
 }
