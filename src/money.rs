@@ -217,6 +217,13 @@ impl fmt::Debug for UnitPrice {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
 pub struct Atto(i128);
 
+impl fmt::Display for Atto {
+    /// A plain decimal string without trailing zeros.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_plain(f, self.0, ATTO_DIGITS)
+    }
+}
+
 impl Atto {
     /// No cost.
     pub const ZERO: Atto = Atto(0);

@@ -3,6 +3,15 @@
 //! [`Usage`] is the one shape all vendors' reports become: disjoint meters that can be
 //! priced one by one and summed.
 
+pub mod answer;
+mod lenient;
+pub mod report;
+pub mod skeleton;
+pub mod sse;
+pub mod stream;
+pub mod tokenizer;
+pub mod transcript;
+
 use std::fmt;
 
 use serde::ser::SerializeMap;

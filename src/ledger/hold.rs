@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::grant::{GrantState, GrantTake};
+use super::grant::{GrantState, GrantTake, GrantUnit};
 use super::id::{BodyHash, KeyId, RequestId, WalletId};
 use super::limit::{CounterAsk, CounterState};
 use super::receipt::{Detail, Receipt};
 use crate::clock::UnixMs;
 use crate::money::Nano;
+pub use crate::price::FreeUnits;
 use crate::price::Segment;
 use crate::usage::{Counted, Usage};
 
@@ -75,6 +76,21 @@ pub struct Hold {
     pub lease_until: UnixMs,
 }
 
+impl Hold {
+    /// Units reserved from grants, summed by unit. Grants of money are not units.
+    pub fn taken_units(&self) -> FreeUnits {
+        let sum = |unit| {
+            let takes = self.taken.iter().filter(|take| take.unit == unit);
+            takes.fold(0_u64, |sum, take| sum.saturating_add(take.units))
+        };
+        FreeUnits {
+            tokens: sum(GrantUnit::Tokens),
+            images: sum(GrantUnit::Images),
+            requests: sum(GrantUnit::Requests),
+        }
+    }
+}
+
 /// Why a quote was not admitted. Nothing was changed (expired leases may have been reaped).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -138,24 +154,6 @@ pub struct Charge {
     pub counters: Vec<u64>,
     /// The rest of the receipt.
     pub detail: Detail,
-}
-
-/// Units of grants, by unit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct FreeUnits {
-    /// Tokens.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub tokens: u64,
-    /// Images.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub images: u64,
-    /// Whole requests.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub requests: u64,
-}
-
-fn is_zero(count: &u64) -> bool {
-    *count == 0
 }
 
 /// What a settle came to.

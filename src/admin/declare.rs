@@ -1,0 +1,252 @@
+//! Makes the ledger hold what config declares: wallets, opening balances, grants and keys.
+//!
+//! Runs at every start and does each thing once. What an operator did since by other means is
+//! left alone: a declared balance that was edited, a revoked key, a key that left the config.
+//! Those become warnings.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::terms;
+use crate::config::{Config, KeyRow, Problem};
+use crate::ledger::credit::{Entry, EntryKind};
+use crate::ledger::grant::Grant;
+use crate::ledger::id::{IdError, KeyId, WalletId};
+use crate::ledger::key::Key;
+use crate::ledger::wallet::NewWallet;
+use crate::ledger::{Ledger, LedgerError};
+use crate::money::Nano;
+
+/// Why the declared keys are not in the ledger.
+#[derive(Debug, thiserror::Error)]
+pub enum DeclareError {
+    /// Config declares what the ledger cannot hold.
+    #[error("{0}")]
+    Config(Problem),
+    /// The ledger gave no answer.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+/// Opens declared wallets, books their opening balances and grants, and puts the declared keys.
+///
+/// Answers what an operator should know: edits that do nothing, keys that are no longer declared.
+/// A key whose secret is not set is passed over; whoever needs it there asks
+/// [`Config::require_secrets`] first.
+///
+/// **Cancellation**: part of it may have happened; the same call again does the rest.
+///
+/// # Errors
+/// If a declared secret or name contradicts the ledger, or the ledger gives no answer.
+pub async fn declare(ledger: &dyn Ledger, config: &Config) -> Result<Vec<Problem>, DeclareError> {
+    let before = ledger.keys().await?;
+    let mut warnings = Vec::new();
+    for (index, row) in config.keys.iter().enumerate() {
+        let declared = Declared {
+            ledger,
+            config,
+            index,
+            row,
+        };
+        declared.put(&before, &mut warnings).await?;
+    }
+    let names: BTreeSet<&str> = config.keys.iter().map(|row| row.name.as_str()).collect();
+    let orphans = before
+        .iter()
+        .filter(|key| key.enabled && is_declared(key) && !names.contains(key.id.as_str()));
+    warnings.extend(orphans.map(|key| Problem {
+        file: config.file.clone(),
+        line: 0,
+        field: "keys".to_owned(),
+        message: format!(
+            "key `{0}` is no longer declared but still works; end it with `tollgate key revoke {0}`",
+            key.id
+        ),
+    }));
+    Ok(warnings)
+}
+
+/// Ids of generated keys begin with this; a declared key's id is its name.
+pub(super) const GENERATED: &str = "key_";
+
+fn is_declared(key: &Key) -> bool {
+    !key.id.as_str().starts_with(GENERATED)
+}
+
+/// One declared key on its way into the ledger.
+struct Declared<'a> {
+    ledger: &'a dyn Ledger,
+    config: &'a Config,
+    index: usize,
+    row: &'a KeyRow,
+}
+
+impl Declared<'_> {
+    async fn put(
+        &self,
+        before: &[Arc<Key>],
+        warnings: &mut Vec<Problem>,
+    ) -> Result<(), DeclareError> {
+        let Some(secret) = &self.row.secret else {
+            return Ok(());
+        };
+        let key = self.key()?;
+        let digest = self.ledger.digest(secret.expose());
+        let same_secret = self.ledger.key(digest).await?;
+        let same_id = before.iter().find(|other| other.id == key.id);
+        if let Some(other) = same_secret.as_ref().filter(|other| other.id != key.id) {
+            return Err(self.error(
+                "secret",
+                format!(
+                    "key `{}` has the same secret: every key needs its own",
+                    other.id
+                ),
+            ));
+        }
+        if same_secret.is_none() && same_id.is_some() {
+            return Err(self.error("secret", format!(
+                "it differs from the secret that `{0}` was first declared with, and a key's secret never changes; \
+                 declare the new one under a new name with `wallet: {1}`, and end the old with `tollgate key revoke {0}`",
+                key.id, key.wallet
+            )));
+        }
+        self.open_wallet(&key.wallet, warnings).await?;
+        match same_id {
+            Some(old) if !old.enabled => warnings.push(self.problem("name", format!(
+                "key `{}` is revoked and stays so; remove it here, or declare a new one under a new name",
+                key.id
+            ))),
+            Some(old) if unchanged(old, &key) => {}
+            Some(old) if old.wallet != key.wallet => {
+                return Err(self.error("wallet", format!(
+                    "key `{}` belongs to wallet `{}` for good: declare a key with a new name for `{}`",
+                    key.id, old.wallet, key.wallet
+                )));
+            }
+            _ => {
+                self.ledger.put_key(key, digest).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn open_wallet(
+        &self,
+        id: &WalletId,
+        warnings: &mut Vec<Problem>,
+    ) -> Result<(), DeclareError> {
+        let credit_line = self.row.credit_line;
+        self.ledger
+            .open_wallet(NewWallet {
+                id: id.clone(),
+                credit_line,
+                opening: None,
+                grants: self.grants()?,
+            })
+            .await?;
+        if let Some(view) = self.ledger.wallet(id.clone()).await?
+            && view.credit_line != credit_line
+        {
+            warnings.push(self.problem(
+                "credit_line",
+                format!(
+                    "wallet `{id}` was opened with a credit line of {}; this edit does nothing",
+                    view.credit_line
+                ),
+            ));
+        }
+        let Some(amount) = self.row.balance.filter(|amount| *amount != Nano::ZERO) else {
+            return Ok(());
+        };
+        match self.ledger.credit(self.opening(id, amount)?).await {
+            Ok(_) => Ok(()),
+            Err(LedgerError::Conflict(why)) => {
+                warnings.push(self.problem("balance", format!(
+                    "it was booked when `{}` was first declared, with another amount, and this edit does nothing ({why}); \
+                     use `tollgate wallet topup {id} AMOUNT`",
+                    self.row.name
+                )));
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn opening(&self, wallet: &WalletId, amount: Nano) -> Result<Entry, DeclareError> {
+        Ok(Entry {
+            id: self.id(
+                "name",
+                format!("{}{}", super::wallets::RESERVED_CONFIG, self.row.name).parse(),
+            )?,
+            wallet: wallet.clone(),
+            kind: EntryKind::Opening,
+            amount,
+            reason: "declared balance".to_owned(),
+            actor: "config".to_owned(),
+            at: self.ledger.now(),
+        })
+    }
+
+    fn grants(&self) -> Result<Vec<Grant>, DeclareError> {
+        let wanted = |name: &str| {
+            let names = self.row.grants.as_ref();
+            names.is_none_or(|names| names.iter().any(|wanted| wanted == name))
+        };
+        let rows = self.config.grants.iter().filter(|row| wanted(&row.name));
+        rows.map(|row| self.id("grants", terms::declared_grant(row)))
+            .collect()
+    }
+
+    fn key(&self) -> Result<Key, DeclareError> {
+        let row = self.row;
+        let limits = row.limits.iter().map(terms::declared_limit);
+        let id: KeyId = self.id("name", row.name.parse())?;
+        if id.as_str().starts_with(GENERATED) {
+            return Err(self.error(
+                "name",
+                format!("names that begin with `{GENERATED}` are those of generated keys"),
+            ));
+        }
+        Ok(Key {
+            id,
+            wallet: self.id("wallet", row.wallet.parse())?,
+            name: row.name.clone(),
+            revision: 1,
+            enabled: true,
+            expires_at: row.expires,
+            models: terms::declared_models(row.models.as_deref()),
+            allowed_ips: row.allowed_ips.clone(),
+            limits: self.id("limits", limits.collect())?,
+            on_short: terms::declared_on_short(row.on_short),
+            on_disconnect: terms::declared_on_disconnect(row.on_disconnect),
+            created_at: self.ledger.now(),
+        })
+    }
+
+    fn id<T>(&self, field: &str, parsed: Result<T, IdError>) -> Result<T, DeclareError> {
+        parsed.map_err(|error| self.error(field, error.to_string()))
+    }
+
+    fn error(&self, field: &str, message: String) -> DeclareError {
+        DeclareError::Config(self.problem(field, message))
+    }
+
+    fn problem(&self, field: &str, message: String) -> Problem {
+        Problem {
+            file: self.config.file.clone(),
+            line: self.row.line,
+            field: format!("keys[{}].{field}", self.index),
+            message,
+        }
+    }
+}
+
+/// Whether a record says what is declared; its revision and age are the ledger's own.
+fn unchanged(old: &Key, declared: &Key) -> bool {
+    let declared = Key {
+        revision: old.revision,
+        created_at: old.created_at,
+        ..declared.clone()
+    };
+    *old == declared
+}

@@ -1,0 +1,98 @@
+//! `/admin/receipts` and `/admin/usage`: what was charged, and for what.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde::Deserialize;
+
+use super::Admin;
+use super::error::ApiError;
+use super::extract::{Id, Params, instant};
+use super::view::List;
+use crate::ledger::id::{KeyId, RequestId, WalletId};
+use crate::ledger::receipt::{Receipt, ReceiptQuery, UsageRow};
+
+const RECEIPTS_DEFAULT: u32 = 100;
+const RECEIPTS_MAX: u32 = 1_000;
+
+/// Which receipts.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Filter {
+    wallet: Option<WalletId>,
+    key: Option<KeyId>,
+    from: Option<String>,
+    to: Option<String>,
+    limit: Option<u32>,
+}
+
+/// `GET /admin/receipts?wallet=&key=&from=&to=&limit=`: newest first.
+pub(super) async fn list(
+    State(admin): State<Admin>,
+    Params(filter): Params<Filter>,
+) -> Result<Json<List<Arc<Receipt>>>, ApiError> {
+    let limit = filter.limit.unwrap_or(RECEIPTS_DEFAULT);
+    if !(1..=RECEIPTS_MAX).contains(&limit) {
+        return Err(ApiError::invalid(
+            "limit",
+            format!("must be 1 to {RECEIPTS_MAX}"),
+        ));
+    }
+    let query = ReceiptQuery {
+        limit: Some(limit),
+        ..query(&admin, filter)?
+    };
+    Ok(Json(List::of(admin.ledger.receipts(query).await?)))
+}
+
+/// `GET /admin/receipts/{id}`
+pub(super) async fn show(
+    State(admin): State<Admin>,
+    Id(id): Id<RequestId>,
+) -> Result<Json<Arc<Receipt>>, ApiError> {
+    let receipt = admin.ledger.receipt(id).await?;
+    receipt.map(Json).ok_or_else(|| {
+        ApiError::not_found(format!(
+            "no receipt `{id}`: the request is unknown, unfinished, or was not charged"
+        ))
+    })
+}
+
+/// `GET /admin/usage?wallet=&key=&from=&to=`: totals by day (in the server's time zone) and model.
+pub(super) async fn usage(
+    State(admin): State<Admin>,
+    Params(filter): Params<Filter>,
+) -> Result<Json<List<UsageRow>>, ApiError> {
+    if filter.limit.is_some() {
+        return Err(ApiError::invalid(
+            "limit",
+            "totals have no limit: narrow them with `from` and `to`",
+        ));
+    }
+    let query = query(&admin, filter)?;
+    Ok(Json(List::of(admin.ledger.usage(query).await?)))
+}
+
+fn query(admin: &Admin, filter: Filter) -> Result<ReceiptQuery, ApiError> {
+    let instant = |param: &str, text: Option<String>| match text {
+        Some(text) => instant(param, &text, &admin.zone).map(Some),
+        None => Ok(None),
+    };
+    let from = instant("from", filter.from)?;
+    let to = instant("to", filter.to)?;
+    if let (Some(from), Some(to)) = (from, to)
+        && to < from
+    {
+        return Err(ApiError::invalid("to", "is before `from`"));
+    }
+    let day = from.or(to).unwrap_or_else(|| admin.ledger.now());
+    Ok(ReceiptQuery {
+        wallet: filter.wallet,
+        key: filter.key,
+        from,
+        to,
+        limit: None,
+        utc_offset_minutes: admin.zone.to_offset(day.timestamp()).seconds() / 60,
+    })
+}

@@ -1,0 +1,141 @@
+//! A server put together: ledger, prices, upstreams, gateway, admin API; started, run, and ended in order.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use super::exit::{Exit, Failure};
+use crate::admin::token::AdminToken;
+use crate::admin::{Admin, declare};
+use crate::config::Config;
+use crate::gateway::{Gateway, Observer, server};
+use crate::ledger::Ledger;
+use crate::ledger::embedded::Embedded;
+use crate::price::{PriceBook, lint};
+use crate::upstream::Upstreams;
+
+/// A server that listens but does not answer yet.
+pub struct App {
+    gateway: Arc<Gateway>,
+    ledger: Arc<Embedded>,
+    listener: TcpListener,
+    admin: Option<(Admin, TcpListener)>,
+    drain: Duration,
+}
+
+impl App {
+    /// Binds the listeners and makes the ledger hold what the config declares.
+    ///
+    /// Without a token there is no admin listener.
+    pub async fn start(
+        config: Config,
+        ledger: Embedded,
+        token: Option<AdminToken>,
+        observer: Option<Box<dyn Observer>>,
+    ) -> Result<App, Failure> {
+        let ledger = Arc::new(ledger);
+        let shared: Arc<dyn Ledger> = Arc::clone(&ledger) as Arc<dyn Ledger>;
+        let prices = Arc::new(PriceBook::new(&config)?);
+        for finding in lint::lint(&prices) {
+            tracing::warn!(model = %finding.model, field = %finding.field, "price list: {}", finding.message);
+        }
+        shared
+            .keep_prices(prices.version().to_string(), prices.content().to_owned())
+            .await?;
+        for warning in declare(&*shared, &config).await? {
+            tracing::warn!("{warning}");
+        }
+        let upstreams = Upstreams::new(&config)?;
+        let gateway = Gateway::new(
+            &config,
+            Arc::clone(&shared),
+            Arc::clone(&prices),
+            upstreams,
+            observer,
+        )
+        .map_err(|reason| Failure::new(Exit::Failed, reason))?;
+        let listener = bind(config.server.listen, "server.listen").await?;
+        let drain = Duration::from_secs(config.server.drain_seconds);
+        let admin_address = config.server.admin_listen;
+        let admin = match token {
+            None => None,
+            Some(token) => {
+                let listener = bind(admin_address, "server.admin_listen").await?;
+                let admin = Admin::new(shared, prices, Arc::new(config), token)?;
+                Some((admin, listener))
+            }
+        };
+        Ok(App {
+            gateway: Arc::new(gateway),
+            ledger,
+            listener,
+            admin,
+            drain,
+        })
+    }
+
+    /// Where customers connect.
+    pub fn address(&self) -> Result<SocketAddr, Failure> {
+        Ok(self.listener.local_addr()?)
+    }
+
+    /// Where the operator connects, if that is on.
+    pub fn admin_address(&self) -> Result<Option<SocketAddr>, Failure> {
+        let address = self
+            .admin
+            .as_ref()
+            .map(|(_, listener)| listener.local_addr());
+        Ok(address.transpose()?)
+    }
+
+    /// Serves until `shutdown` resolves, lets requests finish within the config's bound, ends
+    /// every hold, and closes the ledger.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), Failure> {
+        let (end, ended) = watch::channel(());
+        let admin = self.admin.map(|(admin, listener)| {
+            let mut ended = ended.clone();
+            tokio::spawn(admin.serve(listener, async move {
+                // An error means that the server is gone, which is an end as well.
+                ended.changed().await.unwrap_or_default();
+            }))
+        });
+        server::serve(self.gateway, self.listener, self.drain, shutdown).await;
+        end.send_replace(());
+        if let Some(admin) = admin {
+            admin.await?;
+        }
+        self.ledger.close().await?;
+        Ok(())
+    }
+}
+
+async fn bind(address: SocketAddr, field: &str) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address).await.map_err(|error| {
+        Failure::new(
+            Exit::Failed,
+            format!("cannot listen on {address} ({field}): {error}"),
+        )
+    })
+}
+
+/// Resolves when the process is asked to end (SIGTERM, or Ctrl-C).
+pub async fn asked_to_end() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let terminate = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut signals) => signals.recv().await,
+            Err(error) => {
+                tracing::error!(%error, "SIGTERM cannot be waited for");
+                std::future::pending().await
+            }
+        }
+    };
+    tokio::select! {
+        _ = terminate => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    tracing::info!("ending: requests may finish");
+}

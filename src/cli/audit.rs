@@ -1,0 +1,54 @@
+//! `tollgate audit`: does everything add up?
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::client::Server;
+use super::exit::{Exit, Failure};
+use super::prices::lines;
+use super::{Globals, block_on};
+use crate::ledger::AuditReport;
+
+const EXAMPLES: &str = "Examples:
+  tollgate audit                              ask the running server
+  tollgate audit --store data/tollgate.db     read a store that no server has open
+
+Exits with 3 where something does not add up.";
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct AuditArgs {
+    /// Read this store instead of asking a server; no server may have it open
+    #[arg(long, value_name = "PATH")]
+    store: Option<PathBuf>,
+    #[command(flatten)]
+    server: Server,
+}
+
+pub(super) fn run(globals: &Globals, args: &AuditArgs) -> Result<Exit, Failure> {
+    let report: AuditReport = match &args.store {
+        Some(path) => crate::ledger::embedded::audit_file(path)?,
+        None => block_on(async { args.server.connect()?.post("/admin/audit", &()).await })?,
+    };
+    globals.print(&report, |report| {
+        let looked = format!(
+            "{} wallets, {} credits, {} receipts, {} live holds",
+            report.wallets, report.credits, report.receipts, report.live_holds
+        );
+        if report.findings.is_empty() {
+            format!("everything adds up: {looked}")
+        } else {
+            format!(
+                "{}{} findings in {looked}",
+                lines(&report.findings, ""),
+                report.findings.len()
+            )
+        }
+    })?;
+    Ok(if report.findings.is_empty() {
+        Exit::Fine
+    } else {
+        Exit::Findings
+    })
+}

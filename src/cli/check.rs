@@ -1,0 +1,70 @@
+//! `tollgate check`: is the config sound, and is anything in it unwise?
+
+use clap::Args;
+use serde::Serialize;
+
+use super::Globals;
+use super::exit::{Exit, Failure};
+use super::prices::{lines, sentence};
+use crate::config::Config;
+use crate::price::PriceBook;
+use crate::price::lint::lint;
+
+const EXAMPLES: &str = "Examples:
+  tollgate check
+  tollgate --config staging.yaml check
+
+Exits with 0 where all is well, with 1 and every error where the server would not start,
+and with 3 where it would, but something looks wrong: prices, weak secrets, secrets that are not set here.";
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct CheckArgs {}
+
+/// What a sound config comes to.
+#[derive(Debug, Serialize)]
+struct Report {
+    models: usize,
+    upstreams: usize,
+    grants: usize,
+    keys: usize,
+    price_version: String,
+    warnings: Vec<String>,
+}
+
+pub(super) fn run(globals: &Globals, _: &CheckArgs) -> Result<Exit, Failure> {
+    let config = globals.load()?;
+    let book = PriceBook::new(&config)?;
+    let report = Report {
+        models: config.models.len(),
+        upstreams: config.upstreams.len(),
+        grants: config.grants.len(),
+        keys: config.keys.len(),
+        price_version: book.version().to_string(),
+        warnings: warnings(&config, &book),
+    };
+    globals.print(&report, |report| {
+        let sound = format!(
+            "the config is sound: {} models, {} upstreams, {} grants, {} declared keys, price version {}",
+            report.models, report.upstreams, report.grants, report.keys, report.price_version
+        );
+        format!("{}{sound}", lines(&report.warnings, ""))
+    })?;
+    Ok(if report.warnings.is_empty() {
+        Exit::Fine
+    } else {
+        Exit::Findings
+    })
+}
+
+fn warnings(config: &Config, book: &PriceBook) -> Vec<String> {
+    let unwise = config.warnings.iter().map(ToString::to_string);
+    let missing = config
+        .missing
+        .iter()
+        .map(|missing| missing.problem.to_string());
+    unwise
+        .chain(missing)
+        .chain(lint(book).iter().map(sentence))
+        .collect()
+}

@@ -1,0 +1,129 @@
+//! `tollgate prices`: the price list of the config file, and what looks wrong in it.
+
+use clap::Subcommand;
+
+use super::exit::{Exit, Failure};
+use super::table::{Table, printable};
+use super::{Globals, offline_now};
+use crate::admin::prices::{ModelJson, PriceJson, QuotaJson, price_list};
+use crate::admin::view::List;
+use crate::price::PriceBook;
+use crate::price::lint::{LintFinding, Severity, lint};
+
+const LIST_EXAMPLES: &str = "Examples:
+  tollgate prices list
+  tollgate --config other.yaml prices list
+  tollgate --json prices list | jq '.data[] | select(.category == \"chat\")'";
+
+const LINT_EXAMPLES: &str = "Examples:
+  tollgate prices lint || echo 'look at the price list'
+
+Exits with 3 where something looks wrong. Serving goes on all the same: the list is the operator's.";
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PricesCommand {
+    /// Show every model with its prices
+    #[command(after_help = LIST_EXAMPLES)]
+    List,
+    /// Name rows that look wrong
+    #[command(after_help = LINT_EXAMPLES)]
+    Lint,
+}
+
+pub(super) fn run(globals: &Globals, command: &PricesCommand) -> Result<Exit, Failure> {
+    let config = globals.load()?;
+    let book = PriceBook::new(&config)?;
+    match command {
+        PricesCommand::List => {
+            let models = List::of(price_list(&config, offline_now()));
+            globals.print(&models, |models| table(&models.data))?;
+            Ok(Exit::Fine)
+        }
+        PricesCommand::Lint => {
+            let found = List::of(lint(&book));
+            let texts: Vec<String> = found.data.iter().map(sentence).collect();
+            globals.print(&found, |_| lines(&texts, "the price list looks right"))?;
+            Ok(if texts.is_empty() {
+                Exit::Fine
+            } else {
+                Exit::Findings
+            })
+        }
+    }
+}
+
+/// A finding as one line.
+pub(super) fn sentence(finding: &LintFinding) -> String {
+    let severity = match finding.severity {
+        Severity::Note => "note",
+        Severity::Warning => "warning",
+    };
+    format!(
+        "{severity}: {}: {}: {}",
+        finding.model, finding.field, finding.message
+    )
+}
+
+/// The findings a line each, or a word that there are none.
+pub(super) fn lines(findings: &[String], none: &str) -> String {
+    if findings.is_empty() {
+        return none.to_owned();
+    }
+    findings.iter().map(|line| printable(line) + "\n").collect()
+}
+
+fn table(models: &[ModelJson]) -> String {
+    let mut table = Table::new(&[
+        "model",
+        "category",
+        "unit",
+        ">input",
+        ">output",
+        ">image",
+        "from",
+        "now",
+        "free quota",
+    ]);
+    for model in models {
+        for price in &model.prices {
+            let rate = |field: &str| {
+                let rate = price.rates.get(field).cloned();
+                rate.unwrap_or_else(|| if price.free { "free" } else { "-" }.to_owned())
+            };
+            let from = price.effective_from;
+            table.row([
+                model.id.clone(),
+                model.category.clone(),
+                price.per.clone(),
+                rate("input"),
+                rate("output"),
+                rate("image"),
+                from.map_or_else(|| "always".to_owned(), |from| from.to_string()),
+                if price.in_force { "yes" } else { "" }.to_owned(),
+                free_quota(model, price),
+            ]);
+        }
+    }
+    let currency = models.first().map(|model| model.currency.as_str());
+    format!(
+        "{table}\nPrices are in {}.",
+        printable(currency.unwrap_or("no currency: the list is empty"))
+    )
+}
+
+/// The quotas, on paid rows only: a free row burns none.
+fn free_quota(model: &ModelJson, price: &PriceJson) -> String {
+    let text = |quota: &QuotaJson| match quota.shared_by {
+        0 | 1 => format!("{} {}", quota.amount, quota.unit),
+        models => format!("{} {} over {models} models", quota.amount, quota.unit),
+    };
+    if price.free {
+        return String::new();
+    }
+    model
+        .free_quota
+        .iter()
+        .map(text)
+        .collect::<Vec<_>>()
+        .join(" + ")
+}

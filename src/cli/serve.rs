@@ -1,0 +1,59 @@
+//! `tollgate serve`: the proxy.
+
+use clap::Args;
+
+use super::Globals;
+use super::app::{App, asked_to_end};
+use super::exit::{EXIT_CODES, Exit, Failure};
+use crate::admin::token::{AdminToken, TOKEN_ENV, TokenError};
+use crate::config;
+use crate::ledger::embedded::{Durability, Embedded, OpenOptions};
+use crate::telemetry;
+
+const EXAMPLES: &str = "Examples:
+  tollgate serve
+  tollgate serve --config /etc/tollgate/config.yaml
+  TOLLGATE_ADMIN_TOKEN=... tollgate serve      with the admin API, for keys and wallets
+
+SIGTERM and Ctrl-C let running requests finish (server.drain_seconds), then end the process.";
+
+/// Run the proxy
+#[derive(Debug, Args)]
+#[command(after_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
+pub struct ServeArgs {}
+
+/// Serves until it is told to end.
+pub fn run(globals: &Globals, _args: &ServeArgs) -> Result<Exit, Failure> {
+    telemetry::start("info");
+    let config = globals.load()?;
+    config.require_secrets()?;
+    for warning in &config.warnings {
+        tracing::warn!("{warning}");
+    }
+    let token = match AdminToken::new(&std::env::var(TOKEN_ENV).unwrap_or_default()) {
+        Ok(token) => Some(token),
+        Err(TokenError::Missing) => None,
+        Err(error) => return Err(error.into()),
+    };
+    let ledger = Embedded::open(OpenOptions {
+        path: config.ledger.path.clone(),
+        durability: match config.ledger.durability {
+            config::Durability::Disk => Durability::Disk,
+            config::Durability::Process => Durability::Process,
+        },
+        currency: config.currency.clone(),
+        clock: None,
+    })?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    runtime.block_on(async {
+        let app = App::start(config, ledger, token, None).await?;
+        // Scripts wait for these lines, and read ports from them that were given as 0.
+        println!("listening on http://{}", app.address()?);
+        match app.admin_address()? {
+            Some(address) => println!("admin API on http://{address}"),
+            None => println!("admin API off: set {TOKEN_ENV} to manage keys and wallets"),
+        }
+        app.run(asked_to_end()).await?;
+        Ok(Exit::Fine)
+    })
+}

@@ -1,0 +1,154 @@
+//! The one config file: read, with every problem found in one pass, into raw validated settings.
+//!
+//! Environment variables stand in string values only, as `${NAME}` or `${NAME:-default}` (`$${` is
+//! a literal `${`), and are put in after the YAML was read, so that a value can never become
+//! structure. An empty variable counts as missing. A missing variable is an error at once, except
+//! in the two places that hold secrets (an upstream's `api_key`, a key's `secret`): those are left
+//! `None` and listed in [`Config::missing`], so that `check` and `demo` work without any
+//! environment, and [`Config::require_secrets`] turns what is really needed into an error for `serve`.
+
+mod accounts;
+mod error;
+mod keys;
+mod limits;
+mod models;
+mod price_list;
+mod prices;
+mod process;
+mod read;
+mod section;
+mod sections;
+mod text;
+mod tree;
+mod upstreams;
+mod words;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+pub use accounts::{GrantRow, GrantUnit, KeyRow, LimitRow, Measure, OnDisconnect, OnShort, Period};
+pub use error::{ConfigError, Problem};
+pub use price_list::{Bounds, Category, ModelRow, Per, PriceRow, Route, Tokenizer};
+pub use process::{
+    AskUsage, Caps, Durability, LedgerConfig, LedgerKind, Server, Upstream, UpstreamKind,
+};
+pub use words::Words;
+
+/// Everything that the config file says, validated.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The file it came from, for messages.
+    pub file: String,
+    /// Where to listen and in which time zone days begin.
+    pub server: Server,
+    /// Where money is kept.
+    pub ledger: LedgerConfig,
+    /// The ledger's currency, such as `CNY`.
+    pub currency: String,
+    /// The model endpoints, by name.
+    pub upstreams: BTreeMap<String, Upstream>,
+    /// The price list.
+    pub models: Vec<ModelRow>,
+    /// Free quotas, given once to every new wallet (or as a key's `grants` says).
+    pub grants: Vec<GrantRow>,
+    /// Declared keys.
+    pub keys: Vec<KeyRow>,
+    /// Bounds on sizes and times, all with defaults.
+    pub caps: Caps,
+    /// Secrets whose environment variable is not set.
+    pub missing: Vec<Missing>,
+    /// What is allowed but looks unwise, a sentence each, as `file:line: field: text`.
+    pub warnings: Vec<Problem>,
+}
+
+/// A secret whose environment variable is not set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// The variable.
+    pub variable: String,
+    /// The upstream or key that needs it.
+    pub owner: Owner,
+    /// Where it is named.
+    pub problem: Problem,
+}
+
+/// Whose a secret is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// The upstream with this name.
+    Upstream(String),
+    /// The declared key with this name.
+    Key(String),
+}
+
+impl Config {
+    /// Reads the file at `path` with this process' environment.
+    ///
+    /// # Errors
+    /// If the file cannot be read, and as [`Config::parse`].
+    pub fn load(path: &Path) -> Result<Config, ConfigError> {
+        let file = path.display().to_string();
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigError::of_file(&file, format!("cannot be read: {error}")))?;
+        Config::parse(&text, &file, &|name| std::env::var(name).ok())
+    }
+
+    /// Reads the text of a config; `file` is its name in messages, `env` looks a variable up.
+    ///
+    /// # Errors
+    /// All problems that one pass can find, each with its line and field.
+    pub fn parse(
+        text: &str,
+        file: &str,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Config, ConfigError> {
+        sections::config(text, file, env)
+    }
+
+    /// Refuses to go on while a needed secret is missing: of every declared key, and of every
+    /// upstream that a model is routed to. Other upstreams may lack theirs.
+    ///
+    /// # Errors
+    /// All of them, each with its variable, line and field.
+    pub fn require_secrets(&self) -> Result<(), ConfigError> {
+        let used = |name: &str| {
+            let mut routes = self.models.iter().flat_map(|model| &model.routes);
+            routes.any(|route| route.upstream == name)
+        };
+        let needed = self.missing.iter().filter(|missing| match &missing.owner {
+            Owner::Upstream(name) => used(name),
+            Owner::Key(_) => true,
+        });
+        ConfigError::unless_empty(needed.map(|missing| missing.problem.clone()).collect())
+    }
+
+    /// The same price list without the world: every model is served by the built-in simulator, and
+    /// no key is declared. Nothing is missing then.
+    #[must_use]
+    pub fn simulated(mut self) -> Config {
+        let simulator = |(name, upstream): (&String, &Upstream)| {
+            (upstream.kind == UpstreamKind::Simulator).then(|| name.clone())
+        };
+        let name = self.upstreams.iter().find_map(simulator);
+        let name = name.unwrap_or_else(|| "simulator".to_owned());
+        self.upstreams
+            .retain(|_, upstream| upstream.kind == UpstreamKind::Simulator);
+        self.upstreams
+            .entry(name.clone())
+            .or_insert_with(Upstream::simulator);
+        for model in &mut self.models {
+            model.routes = vec![Route {
+                upstream: name.clone(),
+                model: model.id.clone(),
+                weight: 1,
+                priority: 0,
+            }];
+        }
+        self.keys.clear();
+        self.missing.clear();
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests;

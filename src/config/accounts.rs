@@ -1,0 +1,135 @@
+//! What wallets and keys are declared with: grants, keys, limits.
+
+use ipnet::IpNet;
+
+use crate::clock::UnixMs;
+use crate::money::Nano;
+use crate::secret::Secret;
+
+/// A free quota, given once per wallet and name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrantRow {
+    /// Its name.
+    pub name: String,
+    /// What it gives.
+    pub unit: GrantUnit,
+    /// How much; nano units for money.
+    pub amount: u64,
+    /// For which models, by canonical id; `None` is all.
+    pub models: Option<Vec<String>>,
+    /// From when on nothing may be taken from it.
+    pub expires: Option<UnixMs>,
+    /// Its line in the file.
+    pub line: u32,
+}
+
+/// What a grant gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum GrantUnit {
+    /// Tokens.
+    Tokens,
+    /// Images.
+    Images,
+    /// Whole requests.
+    Requests,
+    /// Money, in nano units.
+    Money,
+}
+
+/// A declared key.
+#[derive(Clone, Debug)]
+pub struct KeyRow {
+    /// Its name and id.
+    pub name: String,
+    /// The text that customers send; `None` where its variable is in [`Config::missing`](super::Config::missing).
+    pub secret: Option<Secret>,
+    /// The opening credit of its wallet, booked once as `config:<name>`.
+    pub balance: Option<Nano>,
+    /// How far below zero the wallet may go.
+    pub credit_line: Nano,
+    /// The wallet that pays; one of its own, named as the key, where the file names none.
+    pub wallet: String,
+    /// The models that it may use, by canonical id; `None` is all.
+    pub models: Option<Vec<String>>,
+    /// The addresses that it may be used from; empty is all.
+    pub allowed_ips: Vec<IpNet>,
+    /// Its caps.
+    pub limits: Vec<LimitRow>,
+    /// From when on it is refused.
+    pub expires: Option<UnixMs>,
+    /// What happens when money is short.
+    pub on_short: OnShort,
+    /// What happens when its client goes away.
+    pub on_disconnect: OnDisconnect,
+    /// The grants that its wallet gets, by name; `None` is all.
+    pub grants: Option<Vec<String>>,
+    /// Its line in the file.
+    pub line: u32,
+}
+
+/// What happens when a request's worst case is not affordable but a smaller one would be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum OnShort {
+    /// The request is refused.
+    #[default]
+    Refuse,
+    /// Its maximum of output is lowered.
+    Clamp,
+}
+
+/// What happens upstream when the client goes away before the end of its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum OnDisconnect {
+    /// The answer is read to its end, within bounds.
+    #[default]
+    Drain,
+    /// The upstream is stopped.
+    Cancel,
+}
+
+/// A cap on a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LimitRow {
+    /// Its name, unique on the key: as given, else like `spend-day`.
+    pub name: String,
+    /// What it caps.
+    pub measure: Measure,
+    /// The most there may be; nano units for spend. At least 1, below 2^53.
+    pub cap: u64,
+    /// Over what time; `Total` for `concurrent`, where it has no meaning.
+    pub per: Period,
+    /// For which models it counts, by canonical id; `None` is all.
+    pub models: Option<Vec<String>>,
+}
+
+/// What a limit caps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Measure {
+    /// Money charged, in nano units.
+    Spend,
+    /// Tokens.
+    Tokens,
+    /// Images.
+    Images,
+    /// Requests.
+    Requests,
+    /// Requests in flight at once.
+    Concurrent,
+}
+
+/// Over what time a limit counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Period {
+    /// For ever.
+    Total,
+    /// A token bucket that refills its cap in a minute.
+    Minute,
+    /// A calendar hour.
+    Hour,
+    /// A calendar day.
+    Day,
+    /// A calendar week, from Monday.
+    Week,
+    /// A calendar month.
+    Month,
+}

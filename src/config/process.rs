@@ -1,0 +1,141 @@
+//! Settings of this process: listeners, store, endpoints, caps.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use crate::secret::Secret;
+
+/// The listeners, and how the process ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Where customers connect.
+    pub listen: SocketAddr,
+    /// Where the operator connects.
+    pub admin_listen: SocketAddr,
+    /// The IANA time zone in which days, weeks and months begin.
+    pub timezone: String,
+    /// How many seconds running requests get to finish when the process is told to stop.
+    pub drain_seconds: u64,
+    /// The HTTP status of "balance and grants are spent": 402, 403 or 429.
+    pub refusal_status_no_funds: u16,
+}
+
+/// Where money is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerConfig {
+    /// Which kind of store.
+    pub kind: LedgerKind,
+    /// The store's file.
+    pub path: PathBuf,
+    /// What an acknowledged charge survives.
+    pub durability: Durability,
+    /// How long a hold lives without renewal, in milliseconds.
+    pub lease_ms: u64,
+}
+
+/// The kinds of store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LedgerKind {
+    /// One file, one process.
+    Embedded,
+}
+
+/// What an acknowledged charge survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// The loss of power.
+    Disk,
+    /// The end of the process, however sudden.
+    Process,
+}
+
+/// A model endpoint.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    /// What it speaks.
+    pub kind: UpstreamKind,
+    /// The address that `/chat/completions` is appended to; always there for `openai`. No slash at the end.
+    pub base_url: Option<String>,
+    /// Its bearer key; `None` where it needs none, or where its variable is in [`Config::missing`](super::Config::missing).
+    pub api_key: Option<Secret>,
+    /// To connect, in milliseconds.
+    pub connect_timeout_ms: u64,
+    /// From the start of an attempt to the head of its answer, in milliseconds.
+    pub response_timeout_ms: u64,
+    /// Between two pieces of an answer, in milliseconds.
+    pub idle_timeout_ms: u64,
+    /// Whether streams are asked for usage where the client did not ask.
+    pub ask_usage: AskUsage,
+}
+
+/// What an upstream speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpstreamKind {
+    /// The OpenAI API over HTTP.
+    Openai,
+    /// Nothing: it is the built-in simulator.
+    Simulator,
+}
+
+/// Whether streams are asked for usage where the client did not ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AskUsage {
+    /// Yes.
+    Auto,
+    /// No: the endpoint does not know the field. Tokens are counted here.
+    Never,
+}
+
+/// Bounds on sizes and times that protect the process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caps {
+    /// The largest request body, in bytes.
+    pub request_body_bytes: u64,
+    /// All request bodies held in memory at once, in bytes.
+    pub request_memory_bytes: u64,
+    /// The largest answer that is held back until it is settled, in bytes; larger ones flow.
+    pub answer_hold_bytes: u64,
+    /// All answers held back at once, in bytes.
+    pub answer_memory_bytes: u64,
+    /// The end of a flowing answer that waits for the settle, in bytes.
+    pub answer_tail_bytes: u64,
+    /// How long an answer that dribbles blanks is held back before it flows, in milliseconds.
+    pub answer_hold_ms: u64,
+    /// The largest unfinished event of a stream that is waited for, in bytes.
+    pub stream_event_bytes: u64,
+    /// The deepest JSON.
+    pub json_depth: u64,
+    /// The head of a request, in bytes.
+    pub header_bytes: u64,
+    /// Headers of a request.
+    pub header_count: u64,
+    /// To receive a request's head, in milliseconds.
+    pub header_timeout_ms: u64,
+    /// Between two pieces of a request's body, in milliseconds.
+    pub body_timeout_ms: u64,
+    /// How long a client may take no byte before it counts as gone, in milliseconds.
+    pub client_stall_ms: u64,
+    /// How long an answer is read on after its client went away, in milliseconds.
+    pub drain_client_ms: u64,
+    /// How much of it is read on, in bytes.
+    pub drain_client_bytes: u64,
+    /// Client connections at once.
+    pub connections: u64,
+    /// Endpoints that are tried for one request, the first included.
+    pub attempts: u64,
+}
+
+impl Upstream {
+    /// The built-in simulator, with the default timeouts.
+    pub fn simulator() -> Self {
+        Upstream {
+            kind: UpstreamKind::Simulator,
+            base_url: None,
+            api_key: None,
+            connect_timeout_ms: 5_000,
+            response_timeout_ms: 600_000,
+            idle_timeout_ms: 300_000,
+            ask_usage: AskUsage::Auto,
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! The file as a whole, and its sections about this process: server, ledger, caps.
+//!
+//! Readers never fail: where a problem is noted, they go on with a default, and the config that
+//! holds it is thrown away at the end.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use jiff::tz::TimeZone;
+
+use super::error::ConfigError;
+use super::read::{Field, Notes};
+use super::section::Section;
+use super::text::{did_you_mean, nearest};
+use super::{
+    Caps, Config, Durability, LedgerConfig, LedgerKind, Server, keys, models, tree, upstreams,
+};
+
+const DAY_MS: u64 = 86_400_000;
+const COUNT_MAX: u64 = 1 << 20;
+
+/// Reads a whole config.
+pub(super) fn config(
+    text: &str,
+    file: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Config, ConfigError> {
+    let tree = tree::parse(text, file)?;
+    let notes = Notes {
+        file,
+        env,
+        timezone: RefCell::new(TimeZone::UTC),
+        problems: RefCell::default(),
+        warnings: RefCell::default(),
+        missing: RefCell::default(),
+    };
+    let mut config = sections(&notes, &Field::root(&notes, &tree).section());
+    ConfigError::unless_empty(notes.problems.take())?;
+    config.missing = notes.missing.take();
+    config.warnings = notes.warnings.take();
+    Ok(config)
+}
+
+/// Every section; those that others name come first.
+fn sections(notes: &Notes<'_>, root: &Section<'_>) -> Config {
+    let server = server(&section(notes, root, "server"));
+    let ledger = ledger(&section(notes, root, "ledger"));
+    let currency = root
+        .need("currency", "CNY")
+        .and_then(|field| field.read(currency));
+    let upstreams = root
+        .need("upstreams", "{ demo: { kind: simulator } }")
+        .map(|field| upstreams::upstreams(&field))
+        .unwrap_or_default();
+    let models = root
+        .need(
+            "models",
+            "[{ id: my-model, upstream: demo, prices: [{ free: true }] }]",
+        )
+        .map(|field| models::models(&field, &upstreams))
+        .unwrap_or_default();
+    let names = models::names(&models);
+    let grants = root
+        .get("grants")
+        .map(|field| keys::grants(&field, &names))
+        .unwrap_or_default();
+    let keys = root
+        .get("keys")
+        .map(|field| keys::keys(&field, &names, &grants))
+        .unwrap_or_default();
+    let caps = caps(&section(notes, root, "caps"));
+    root.finish();
+    Config {
+        file: notes.file.to_owned(),
+        server,
+        ledger,
+        currency: currency.unwrap_or_default(),
+        upstreams,
+        models,
+        grants,
+        keys,
+        caps,
+        missing: Vec::new(),
+        warnings: Vec::new(),
+    }
+}
+
+/// A section that may be left out.
+fn section<'a>(notes: &'a Notes<'a>, root: &Section<'a>, name: &'static str) -> Section<'a> {
+    root.get(name)
+        .map_or_else(|| Section::absent(notes, name), |field| field.section())
+}
+
+fn currency(text: &str) -> Result<String, String> {
+    let fine = (3..=8).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_uppercase());
+    if fine {
+        return Ok(text.to_owned());
+    }
+    let likely =
+        Some(text.to_ascii_uppercase()).filter(|upper| upper != text && currency(upper).is_ok());
+    Err(format!(
+        "is not a currency code such as CNY{}",
+        did_you_mean(likely.as_deref())
+    ))
+}
+
+fn server(section: &Section<'_>) -> Server {
+    let timezone = section
+        .get("timezone")
+        .and_then(|field| field.read(timezone));
+    let (timezone, zone) = timezone.unwrap_or_else(|| ("UTC".to_owned(), TimeZone::UTC));
+    section.notes.timezone.replace(zone);
+    let listen = address(section, "listen", 8080);
+    let admin_listen = address(section, "admin_listen", 8081);
+    if listen == admin_listen {
+        section.problem(format!(
+            "listen and admin_listen are both {listen}; give admin_listen another port"
+        ));
+    }
+    let status = |field: Field<'_>| {
+        field.read(|text| match text {
+            "402" => Ok(402),
+            "403" => Ok(403),
+            "429" => Ok(429),
+            _ => Err("is not one of: 402, 403, 429".to_owned()),
+        })
+    };
+    let server = Server {
+        listen,
+        admin_listen,
+        timezone,
+        drain_seconds: section.integer("drain_seconds", 30, 0, 3600),
+        refusal_status_no_funds: section
+            .get("refusal_status_no_funds")
+            .and_then(status)
+            .unwrap_or(402),
+    };
+    section.finish();
+    server
+}
+
+fn timezone(text: &str) -> Result<(String, TimeZone), String> {
+    if let Ok(zone) = TimeZone::get(text) {
+        let name = zone.iana_name().unwrap_or(text).to_owned();
+        return Ok((name, zone));
+    }
+    let known: Vec<String> = jiff::tz::db()
+        .available()
+        .map(|name| name.to_string())
+        .collect();
+    let likely = nearest(text, known.iter().map(String::as_str));
+    Err(format!(
+        "is no IANA time zone such as Asia/Shanghai{}",
+        did_you_mean(likely)
+    ))
+}
+
+fn address(section: &Section<'_>, name: &'static str, port: u16) -> SocketAddr {
+    let default = SocketAddr::from(([127, 0, 0, 1], port));
+    let read = |text: &str| {
+        text.parse().map_err(|_| {
+            let wrong = "is not an IP address and port such as 127.0.0.1:8080";
+            let (host, port) = text.rsplit_once(':').unwrap_or(("localhost", text));
+            let host = match host {
+                "localhost" => "127.0.0.1",
+                "" | "*" => "0.0.0.0",
+                other => other,
+            };
+            let likely = format!("{host}:{port}");
+            let likely = Some(likely.as_str()).filter(|text| text.parse::<SocketAddr>().is_ok());
+            format!("{wrong}{}", did_you_mean(likely))
+        })
+    };
+    section
+        .get(name)
+        .and_then(|field| field.read(read))
+        .unwrap_or(default)
+}
+
+fn ledger(section: &Section<'_>) -> LedgerConfig {
+    let path = section.get("path").and_then(|field| field.text());
+    let ledger = LedgerConfig {
+        kind: section.word("kind", LedgerKind::Embedded),
+        path: PathBuf::from(path.unwrap_or_else(|| "data/tollgate.db".to_owned())),
+        durability: section.word("durability", Durability::Disk),
+        lease_ms: section.integer("lease_ms", 60_000, 1_000, DAY_MS),
+    };
+    section.finish();
+    ledger
+}
+
+fn caps(section: &Section<'_>) -> Caps {
+    const KIB: u64 = 1 << 10;
+    const MIB: u64 = 1 << 20;
+    let ms = |name, default| section.integer(name, default, 1, DAY_MS);
+    let count = |name, default| section.integer(name, default, 1, COUNT_MAX);
+    let caps = Caps {
+        request_body_bytes: section.size("request_body_bytes", 64 * MIB),
+        request_memory_bytes: section.size("request_memory_bytes", 1024 * MIB),
+        answer_hold_bytes: section.size("answer_hold_bytes", 32 * MIB),
+        answer_memory_bytes: section.size("answer_memory_bytes", 512 * MIB),
+        answer_tail_bytes: section.size("answer_tail_bytes", 16 * KIB),
+        answer_hold_ms: ms("answer_hold_ms", 15_000),
+        stream_event_bytes: section.size("stream_event_bytes", 256 * KIB),
+        json_depth: section.integer("json_depth", 128, 8, 1024),
+        header_bytes: section.size("header_bytes", 64 * KIB),
+        header_count: count("header_count", 100),
+        header_timeout_ms: ms("header_timeout_ms", 15_000),
+        body_timeout_ms: ms("body_timeout_ms", 30_000),
+        client_stall_ms: ms("client_stall_ms", 60_000),
+        drain_client_ms: ms("drain_client_ms", 300_000),
+        drain_client_bytes: section.size("drain_client_bytes", 32 * MIB),
+        connections: count("connections", 10_000),
+        attempts: section.integer("attempts", 3, 1, 16),
+    };
+    for (one, all, names) in [
+        (
+            caps.request_body_bytes,
+            caps.request_memory_bytes,
+            "request_body_bytes and request_memory_bytes",
+        ),
+        (
+            caps.answer_hold_bytes,
+            caps.answer_memory_bytes,
+            "answer_hold_bytes and answer_memory_bytes",
+        ),
+    ] {
+        if one > all {
+            section.problem(format!(
+                "{names}: one may be {one} bytes, but all together only {all}; raise the second"
+            ));
+        }
+    }
+    section.finish();
+    caps
+}

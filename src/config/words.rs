@@ -1,0 +1,76 @@
+//! The words that the config file has for each choice: one table per choice, used both ways.
+
+use super::{
+    AskUsage, Category, Durability, GrantUnit, LedgerKind, Measure, OnDisconnect, OnShort, Per,
+    Period, Tokenizer, UpstreamKind,
+};
+
+/// A choice among words.
+pub trait Words: Copy + PartialEq + 'static {
+    /// Every choice with its word.
+    const WORDS: &'static [(&'static str, Self)];
+
+    /// The word of this choice.
+    fn name(self) -> &'static str {
+        Self::WORDS
+            .iter()
+            .find(|(_, choice)| *choice == self)
+            .map_or("", |(word, _)| word)
+    }
+
+    /// The choice with this word.
+    fn of(word: &str) -> Option<Self> {
+        let found = Self::WORDS.iter().find(|(each, _)| *each == word);
+        found.map(|(_, choice)| *choice)
+    }
+}
+
+macro_rules! words {
+    ($type:ident { $($word:literal => $choice:ident),+ $(,)? }) => {
+        impl Words for $type {
+            const WORDS: &'static [(&'static str, Self)] = &[$(($word, $type::$choice)),+];
+        }
+    };
+}
+
+words!(LedgerKind { "embedded" => Embedded });
+words!(Durability { "disk" => Disk, "process" => Process });
+words!(UpstreamKind { "openai" => Openai, "simulator" => Simulator });
+words!(AskUsage { "auto" => Auto, "never" => Never });
+words!(Category {
+    "chat" => Chat,
+    "text-to-image" => TextToImage,
+    "image-edit" => ImageEdit,
+    "multi-image-edit" => MultiImageEdit,
+});
+words!(Tokenizer { "o200k_base" => O200kBase, "cl100k_base" => Cl100kBase, "o200k_harmony" => O200kHarmony });
+words!(Per {
+    "1M tokens" => MillionTokens,
+    "1K tokens" => ThousandTokens,
+    "token" => Token,
+    "image" => Image,
+    "request" => Request,
+});
+words!(GrantUnit {
+    "tokens" => Tokens,
+    "images" => Images,
+    "requests" => Requests,
+    "money" => Money,
+});
+words!(Measure {
+    "spend" => Spend,
+    "tokens" => Tokens,
+    "images" => Images,
+    "requests" => Requests,
+    "concurrent" => Concurrent,
+});
+words!(Period {
+    "total" => Total,
+    "minute" => Minute,
+    "hour" => Hour,
+    "day" => Day,
+    "week" => Week,
+    "month" => Month,
+});
+words!(OnShort { "refuse" => Refuse, "clamp" => Clamp });
+words!(OnDisconnect { "drain" => Drain, "cancel" => Cancel });

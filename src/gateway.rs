@@ -1,0 +1,205 @@
+//! The proxy path: the life of a request, and one file for each of its steps.
+//!
+//! [`lifecycle`] reads as that life. Money lives in a [`reservation`], which ends exactly once;
+//! [`refusal`] is the one place where errors become responses.
+
+pub mod account;
+pub mod answer;
+pub mod asked;
+pub mod body;
+pub mod budget;
+pub mod conclude;
+pub mod detach;
+pub mod forward;
+pub mod headers;
+pub mod identify;
+pub mod io;
+pub mod job;
+pub mod lifecycle;
+pub mod live;
+pub mod meter;
+pub mod models;
+pub mod passage;
+pub mod peek;
+pub mod receipt;
+pub mod refusal;
+pub mod refuse;
+pub mod reservation;
+pub mod route;
+pub mod server;
+pub mod signal;
+pub mod splice;
+pub mod window;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use jiff::tz::TimeZone;
+
+use crate::config::{Config, UpstreamKind};
+use crate::ledger::Ledger;
+use crate::ledger::hold::Settled;
+use crate::ledger::id::RequestId;
+use crate::price::{Model, PriceBook};
+use crate::upstream::Upstreams;
+use budget::Budget;
+use live::LiveHolds;
+use refusal::Refused;
+use signal::Signal;
+
+/// Is told of every request that ended, for those who watch.
+pub trait Observer: Send + Sync {
+    /// A request was charged.
+    fn settled(&self, settled: &Settled);
+    /// A request was refused.
+    fn refused(&self, request: RequestId, refused: &Refused);
+}
+
+/// Everything that the requests of one proxy share.
+pub struct Gateway {
+    /// Who owns what.
+    pub ledger: Arc<dyn Ledger>,
+    /// What things cost.
+    pub prices: Arc<PriceBook>,
+    /// Where requests go.
+    pub upstreams: Upstreams,
+    /// The ledger's currency.
+    pub currency: Arc<str>,
+    /// Where days begin.
+    pub zone: TimeZone,
+    /// Bounds on sizes and times.
+    pub caps: Caps,
+    /// How long a hold lives without renewal, in milliseconds.
+    pub lease_ms: u64,
+    /// The status of a spent balance.
+    pub no_funds: StatusCode,
+    /// The memory for requests.
+    pub request_memory: Budget,
+    /// The memory for answers that are held back.
+    pub answer_memory: Budget,
+    /// The holds of this process.
+    pub live: Arc<LiveHolds>,
+    /// Raised when the process ends: nobody is waited for any longer.
+    pub stop: Signal,
+    simulates: bool,
+    observer: Option<Box<dyn Observer>>,
+}
+
+/// Bounds on sizes and times, in the types that the proxy path needs.
+#[derive(Clone, Debug)]
+pub struct Caps {
+    /// A request's body.
+    pub request_body: body::Bounds,
+    /// The deepest JSON.
+    pub json_depth: usize,
+    /// The largest answer that is held back whole, in bytes.
+    pub answer_hold_bytes: u64,
+    /// How long an answer that only keeps the connection alive is held back.
+    pub answer_hold: Duration,
+    /// How much of a flowing answer's end waits for its charge, in bytes.
+    pub answer_tail_bytes: usize,
+    /// How long an answer is read on after its client went.
+    pub drain_client: Duration,
+    /// How much of it is read on, in bytes.
+    pub drain_client_bytes: u64,
+    /// How long a client may take nothing.
+    pub client_stall: Duration,
+    /// How long a request's head may take.
+    pub header_timeout: Duration,
+    /// The most headers of a request.
+    pub header_count: usize,
+    /// The largest head of a request, in bytes.
+    pub header_bytes: usize,
+    /// The most connections at once.
+    pub connections: usize,
+    /// The most endpoints that are tried for a request.
+    pub attempts_max: u32,
+}
+
+impl Gateway {
+    /// Puts a proxy together.
+    ///
+    /// # Errors
+    /// A time zone or a status that the config should not have let pass.
+    pub fn new(
+        config: &Config,
+        ledger: Arc<dyn Ledger>,
+        prices: Arc<PriceBook>,
+        upstreams: Upstreams,
+        observer: Option<Box<dyn Observer>>,
+    ) -> Result<Self, String> {
+        let zone = TimeZone::get(&config.server.timezone).map_err(|error| error.to_string())?;
+        let no_funds = StatusCode::from_u16(config.server.refusal_status_no_funds)
+            .map_err(|error| error.to_string())?;
+        let caps = &config.caps;
+        Ok(Gateway {
+            ledger,
+            prices,
+            upstreams,
+            currency: config.currency.as_str().into(),
+            zone,
+            lease_ms: config.ledger.lease_ms,
+            no_funds,
+            request_memory: Budget::new(caps.request_memory_bytes),
+            answer_memory: Budget::new(caps.answer_memory_bytes),
+            caps: Caps::from(caps),
+            live: Arc::default(),
+            stop: Signal::default(),
+            simulates: config
+                .upstreams
+                .values()
+                .any(|upstream| upstream.kind == UpstreamKind::Simulator),
+            observer,
+        })
+    }
+
+    /// The model with this id or alias. A simulated one answers with a fault where its name
+    /// ends in `#` and the fault's name.
+    pub fn find_model(&self, name: &str) -> Option<Arc<Model>> {
+        if let Some(model) = self.prices.find(name) {
+            return Some(Arc::clone(model));
+        }
+        let (plain, _fault) = name.split_once('#').filter(|_| self.simulates)?;
+        let model = self.prices.find(plain)?;
+        let route = self.upstreams.route(&model.id);
+        (!route.is_empty() && route.iter().all(|endpoint| endpoint.is_simulator()))
+            .then(|| Arc::clone(model))
+    }
+
+    fn observe_settled(&self, settled: &Settled) {
+        if let Some(observer) = &self.observer {
+            observer.settled(settled);
+        }
+    }
+
+    fn observe_refused(&self, request: RequestId, refused: &Refused) {
+        if let Some(observer) = &self.observer {
+            observer.refused(request, refused);
+        }
+    }
+}
+
+impl From<&crate::config::Caps> for Caps {
+    fn from(caps: &crate::config::Caps) -> Self {
+        let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+        Caps {
+            request_body: body::Bounds {
+                bytes: caps.request_body_bytes,
+                idle: Duration::from_millis(caps.body_timeout_ms),
+            },
+            json_depth: size(caps.json_depth),
+            answer_hold_bytes: caps.answer_hold_bytes,
+            answer_hold: Duration::from_millis(caps.answer_hold_ms),
+            answer_tail_bytes: size(caps.answer_tail_bytes),
+            drain_client: Duration::from_millis(caps.drain_client_ms),
+            drain_client_bytes: caps.drain_client_bytes,
+            client_stall: Duration::from_millis(caps.client_stall_ms),
+            header_timeout: Duration::from_millis(caps.header_timeout_ms),
+            header_count: size(caps.header_count),
+            header_bytes: size(caps.header_bytes),
+            connections: size(caps.connections),
+            attempts_max: u32::try_from(caps.attempts).unwrap_or(u32::MAX),
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! An upstream's answer to the client: errors pass uncharged, short answers are held back until
+//! they are charged, streams and long answers flow with their end held back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{self, HeaderValue};
+use http::{Response, StatusCode};
+use http_body::Body;
+use http_body_util::BodyExt;
+use tokio::time::{Instant, timeout_at};
+
+use super::Gateway;
+use super::body::ClientBody;
+use super::budget::Reserved;
+use super::conclude::{End, Facts, abandon, conclude};
+use super::forward::Answer;
+use super::headers;
+use super::job::Job;
+use super::meter::{DocumentTap, EventTap, MeteredBody, Tap};
+use super::passage::Passage;
+use super::receipt;
+use super::refusal::Refused;
+use super::signal::Signal;
+use crate::ledger::key::OnDisconnect;
+use crate::upstream::UpstreamBody;
+use crate::usage::answer::{AnswerError, AnswerFacts, read_answer};
+use crate::usage::transcript::Transcript;
+
+/// Turns an upstream's answer into the client's, and sees to its charge.
+pub async fn deliver(
+    gateway: &Arc<Gateway>,
+    mut answer: Answer,
+    mut job: Job,
+    strip_usage: bool,
+    gone: &Signal,
+) -> Result<Response<ClientBody>, Refused> {
+    let status = answer.response.status();
+    let detail = &mut job.reservation.detail;
+    detail.upstream = Arc::clone(answer.endpoint.upstream());
+    detail.status = status.as_u16();
+    detail.attempts = answer.attempts;
+    headers::towards_client(answer.response.headers_mut());
+    if !status.is_success() {
+        return Ok(pass_error(answer, job).await);
+    }
+    if is_event_stream(&answer.response) {
+        job.reservation.detail.streamed = true;
+        let tap = Tap::Events(Box::new(EventTap::new(strip_usage)));
+        return Ok(flow(gateway, answer.response, Vec::new(), tap, job));
+    }
+    let (parts, mut upstream) = answer.response.into_parts();
+    let collected = tokio::select! {
+        collected = collect(gateway, &mut upstream, job.idle) => collected,
+        () = stopped(gateway, gone, job.on_disconnect) => {
+            abandon(job).await;
+            return Err(Refused::client_gone());
+        }
+    };
+    match collected {
+        Collected::Whole(body, memory) => {
+            let response = Response::from_parts(parts, ());
+            let response = charge(gateway, response, body, job, gone).await;
+            drop(memory);
+            response
+        }
+        Collected::Unfinished(head) => {
+            let tail = gateway.caps.answer_tail_bytes;
+            let tap = Tap::Document(Box::new(DocumentTap::new(tail)));
+            let response = Response::from_parts(parts, upstream);
+            Ok(flow(gateway, response, head, tap, job))
+        }
+        Collected::Cut(error) => {
+            // Nothing of it has reached the client, so nothing is charged.
+            tracing::warn!(%error, request_id = %job.reservation.request(), "answer cut");
+            job.reservation.void().await;
+            Err(Refused::upstream_unavailable(
+                StatusCode::BAD_GATEWAY,
+                "The provider of this model broke off its answer. Nothing was charged.",
+            ))
+        }
+    }
+}
+
+/// Resolves when an answer that nobody waits for is to be given up.
+pub async fn stopped(gateway: &Gateway, gone: &Signal, policy: OnDisconnect) {
+    gone.raised().await;
+    match policy {
+        OnDisconnect::Cancel => {}
+        OnDisconnect::Drain => tokio::select! {
+            () = tokio::time::sleep(gateway.caps.drain_client) => {}
+            () = gateway.stop.raised() => {}
+        },
+    }
+}
+
+fn is_event_stream(response: &Response<UpstreamBody>) -> bool {
+    response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| {
+            let kind = value.split(';').next().unwrap_or_default();
+            kind.trim().eq_ignore_ascii_case("text/event-stream")
+        })
+}
+
+/// An upstream's error, as it is. Nothing is charged.
+async fn pass_error(answer: Answer, job: Job) -> Response<ClientBody> {
+    let request = job.reservation.request();
+    job.reservation.void().await;
+    let (parts, rest) = answer.response.into_parts();
+    let body = ClientBody::Passage(Passage::new(answer.head, Some(rest)));
+    let mut response = Response::from_parts(parts, body);
+    receipt::put_request_id(response.headers_mut(), request);
+    response
+}
+
+/// Lets an answer flow, its end held back.
+fn flow(
+    gateway: &Gateway,
+    response: Response<UpstreamBody>,
+    head: Vec<Bytes>,
+    tap: Tap,
+    job: Job,
+) -> Response<ClientBody> {
+    let (mut parts, upstream) = response.into_parts();
+    let now = gateway.ledger.now();
+    receipt::put_early(&mut parts.headers, &job.reservation, &gateway.currency, now);
+    if job.trailers {
+        parts
+            .headers
+            .insert(header::TRAILER, receipt::trailer_names());
+    }
+    let body = ClientBody::Metered(Box::new(MeteredBody::new(upstream, head, tap, job)));
+    Response::from_parts(parts, body)
+}
+
+enum Collected {
+    Whole(Bytes, Reserved),
+    Unfinished(Vec<Bytes>),
+    Cut(String),
+}
+
+/// Reads an answer to its end; gives up where it is too large, or only keeps the connection alive.
+async fn collect(gateway: &Gateway, body: &mut UpstreamBody, idle: Duration) -> Collected {
+    let caps = &gateway.caps;
+    let declared = body.size_hint().exact();
+    if declared.is_some_and(|length| length > caps.answer_hold_bytes) {
+        return Collected::Unfinished(Vec::new());
+    }
+    let Ok(mut memory) = gateway.answer_memory.reserve(declared.unwrap_or(0)) else {
+        return Collected::Unfinished(Vec::new());
+    };
+    let patience = Instant::now() + caps.answer_hold;
+    let (mut chunks, mut length, mut blank) = (Vec::new(), 0_u64, true);
+    loop {
+        let silent = Instant::now() + idle;
+        let until = if blank && length > 0 {
+            silent.min(patience)
+        } else {
+            silent
+        };
+        let frame = match timeout_at(until, body.frame()).await {
+            Ok(Some(Ok(frame))) => frame,
+            Ok(Some(Err(error))) => return Collected::Cut(error.to_string()),
+            Ok(None) => return Collected::Whole(join(chunks), memory),
+            Err(_) if until < silent => return Collected::Unfinished(chunks),
+            Err(_) => return Collected::Cut("the upstream fell silent".to_owned()),
+        };
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
+        length += data.len() as u64;
+        blank &= data.iter().all(u8::is_ascii_whitespace);
+        chunks.push(data);
+        let dribbles = blank && Instant::now() >= patience;
+        if dribbles || length > caps.answer_hold_bytes || memory.grow_to(length).is_err() {
+            return Collected::Unfinished(chunks);
+        }
+    }
+}
+
+fn join(mut chunks: Vec<Bytes>) -> Bytes {
+    if chunks.len() == 1 {
+        return chunks.swap_remove(0);
+    }
+    let mut joined = BytesMut::with_capacity(chunks.iter().map(Bytes::len).sum());
+    for chunk in chunks {
+        joined.extend_from_slice(&chunk);
+    }
+    joined.freeze()
+}
+
+/// Charges a whole answer, and then lets it go.
+async fn charge(
+    gateway: &Gateway,
+    response: Response<()>,
+    body: Bytes,
+    job: Job,
+    gone: &Signal,
+) -> Result<Response<ClientBody>, Refused> {
+    let request = job.reservation.request();
+    let limits = job.reservation.limits.clone();
+    let mut facts = facts(read_answer(&body), &body);
+    facts.client_gone = gone.is_raised();
+    let outcome = conclude(job, facts, End::Complete).await;
+    let mut response = response.map(|()| ClientBody::full(body));
+    match outcome {
+        Err(_) => return Err(Refused::ledger_unavailable()),
+        Ok(None) => put_uncharged(&mut response, request),
+        Ok(Some(settled)) => {
+            let now = gateway.ledger.now();
+            receipt::put_final(
+                response.headers_mut(),
+                &settled,
+                &limits,
+                &gateway.currency,
+                now,
+            );
+        }
+    }
+    Ok(response)
+}
+
+/// An answer that delivered nothing: it costs nothing, and says so.
+fn put_uncharged(response: &mut Response<ClientBody>, request: crate::ledger::id::RequestId) {
+    receipt::put_request_id(response.headers_mut(), request);
+    response
+        .headers_mut()
+        .insert("x-tollgate-cost", HeaderValue::from_static("0"));
+}
+
+/// What a JSON answer says; of anything else, only its text is known.
+pub fn facts(read: Result<AnswerFacts<'_>, AnswerError>, body: &[u8]) -> Facts {
+    match read {
+        Ok(facts) => Facts {
+            usage: facts.usage,
+            images: facts.images,
+            // Only read where it may be needed: it walks the whole body again.
+            text: match facts.usage {
+                Some(Ok(reported)) if reported.has_input && reported.has_output => {
+                    Transcript::default()
+                }
+                _ => facts.transcript(),
+            },
+            client_gone: false,
+        },
+        Err(_) => Facts {
+            usage: None,
+            images: 0,
+            text: Transcript::of(body),
+            client_gone: false,
+        },
+    }
+}

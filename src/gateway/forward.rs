@@ -1,0 +1,144 @@
+//! One request to the endpoints of its model, one after another, until one answers.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, Response, StatusCode};
+use http_body::Body;
+use http_body_util::BodyExt;
+
+use super::refusal::{Refused, Retry};
+use crate::upstream::retry::{self, Attempt, Next};
+use crate::upstream::{Call, Endpoint, SendError, SendErrorKind, UpstreamBody, Upstreams};
+
+/// How much of an error's body is read to understand it.
+const ERROR_PEEK_BYTES: usize = 64 * 1024;
+
+/// An upstream's answer, and how it was come by.
+pub struct Answer {
+    /// The answer's head and the rest of its body.
+    pub response: Response<UpstreamBody>,
+    /// What was already read of its body.
+    pub head: Bytes,
+    /// Who answered.
+    pub endpoint: Arc<Endpoint>,
+    /// Attempts made, this one included.
+    pub attempts: u32,
+}
+
+/// What is sent, apart from what differs between endpoints.
+pub struct Request<F> {
+    /// What follows an upstream's base.
+    pub path: &'static str,
+    /// The client's headers, cleaned.
+    pub headers: HeaderMap,
+    /// The most attempts.
+    pub attempts_max: u32,
+    /// The body for one endpoint.
+    pub body: F,
+}
+
+/// Sends a request to the first endpoint that answers. Errors of an upstream are answers,
+/// but where another endpoint may do better, or where they blame the operator.
+///
+/// **Cancellation**: dropping it closes the connection in use; the upstream may have done the work.
+pub async fn forward<F: Fn(&Endpoint) -> Bytes>(
+    upstreams: &Upstreams,
+    route: Vec<Arc<Endpoint>>,
+    mut request: Request<F>,
+) -> Result<Answer, Refused> {
+    let last = route.len().min(request.attempts_max.max(1) as usize);
+    let mut failure = no_endpoint();
+    for (index, endpoint) in route.into_iter().take(last).enumerate() {
+        let is_last = index + 1 == last;
+        let call = Call {
+            path: request.path,
+            headers: match is_last {
+                true => std::mem::take(&mut request.headers),
+                false => request.headers.clone(),
+            },
+            body: (request.body)(&endpoint),
+        };
+        match upstreams.send(&endpoint, &call).await {
+            Err(error) => {
+                tracing::warn!(%error, "no answer");
+                let next = retry::decide(Attempt::Failed(&error));
+                failure = refused(&error);
+                if next != Next::Retry {
+                    return Err(failure);
+                }
+            }
+            Ok(mut response) => {
+                let status = response.status();
+                let head = match retry::needs_body(status) {
+                    true => peek(response.body_mut()).await,
+                    false => Bytes::new(),
+                };
+                match retry::decide(Attempt::Answered {
+                    status,
+                    body: &head,
+                }) {
+                    Next::OperatorFault => {
+                        tracing::error!(
+                            upstream = %endpoint.upstream(), %status,
+                            "the upstream refuses the operator's credential or account"
+                        );
+                        return Err(Refused::operator_fault());
+                    }
+                    Next::Retry if !is_last => {
+                        tracing::warn!(upstream = %endpoint.upstream(), %status, "trying another endpoint");
+                    }
+                    _ => {
+                        return Ok(Answer {
+                            response,
+                            head,
+                            endpoint,
+                            attempts: index as u32 + 1,
+                        });
+                    }
+                }
+            }
+        }
+    }
+    Err(failure)
+}
+
+async fn peek(body: &mut UpstreamBody) -> Bytes {
+    let mut read = BytesMut::new();
+    while read.len() < ERROR_PEEK_BYTES && !body.is_end_stream() {
+        match body.frame().await {
+            Some(Ok(frame)) => {
+                if let Ok(data) = frame.into_data() {
+                    read.extend_from_slice(&data);
+                }
+            }
+            Some(Err(_)) | None => break,
+        }
+    }
+    read.freeze()
+}
+
+fn no_endpoint() -> Refused {
+    Refused::upstream_unavailable(
+        StatusCode::BAD_GATEWAY,
+        "No upstream serves this model. Nothing was charged.",
+    )
+}
+
+fn refused(error: &SendError) -> Refused {
+    match error.kind {
+        SendErrorKind::Timeout => Refused::upstream_unavailable(
+            StatusCode::GATEWAY_TIMEOUT,
+            "The provider of this model did not answer in time. Nothing was charged.",
+        ),
+        SendErrorKind::Connect => Refused::upstream_unavailable(
+            StatusCode::BAD_GATEWAY,
+            "The provider of this model cannot be reached. Nothing was charged.",
+        )
+        .retry(Retry::AfterMs(1_000)),
+        SendErrorKind::Closed | SendErrorKind::Protocol => Refused::upstream_unavailable(
+            StatusCode::BAD_GATEWAY,
+            "The provider of this model broke off before it answered. Nothing was charged.",
+        ),
+    }
+}

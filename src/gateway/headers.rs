@@ -1,0 +1,168 @@
+//! Which headers travel: towards the upstream, and back to the client.
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+/// Headers of one connection only (RFC 9110, section 7.6.1), and the de-facto ones.
+const HOP_BY_HOP: [HeaderName; 8] = [
+    header::CONNECTION,
+    header::TRANSFER_ENCODING,
+    header::TE,
+    header::TRAILER,
+    header::UPGRADE,
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    HeaderName::from_static("keep-alive"),
+];
+
+/// What a client says to the proxy, or must not say to the operator's account upstream.
+const CLIENT_ONLY: [HeaderName; 13] = [
+    header::HOST,
+    header::AUTHORIZATION,
+    header::CONTENT_LENGTH,
+    header::ACCEPT_ENCODING,
+    header::COOKIE,
+    header::EXPECT,
+    header::FORWARDED,
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("api-key"),
+    // Tenants share the upstream's account, where their idempotency keys would collide.
+    HeaderName::from_static("idempotency-key"),
+    HeaderName::from_static("openai-organization"),
+    HeaderName::from_static("openai-project"),
+    HeaderName::from_static("proxy-connection"),
+];
+
+/// What an upstream says to the operator, not to the operator's customers.
+const OPERATOR_ONLY: [HeaderName; 6] = [
+    header::SET_COOKIE,
+    header::CONTENT_LENGTH,
+    header::ALT_SVC,
+    HeaderName::from_static("openai-organization"),
+    HeaderName::from_static("openai-project"),
+    HeaderName::from_static("proxy-connection"),
+];
+
+const PREFIX: &str = "x-tollgate-";
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-tollgate-upstream-request-id");
+
+/// Makes a client's headers fit for an upstream, in place.
+pub fn towards_upstream(headers: &mut HeaderMap) {
+    drop_hop_by_hop(headers);
+    for name in &CLIENT_ONLY {
+        headers.remove(name);
+    }
+    drop_prefixed(headers, &[PREFIX, "x-forwarded-"]);
+}
+
+/// Makes an upstream's headers fit for a client, in place.
+///
+/// Its request id moves to `x-tollgate-upstream-request-id`: the plain name is the proxy's own.
+pub fn towards_client(headers: &mut HeaderMap) {
+    drop_hop_by_hop(headers);
+    for name in &OPERATOR_ONLY {
+        headers.remove(name);
+    }
+    drop_prefixed(headers, &[PREFIX, "x-ratelimit-"]);
+    if let Some(id) = headers.remove(&X_REQUEST_ID) {
+        headers.insert(UPSTREAM_REQUEST_ID, id);
+    }
+}
+
+fn drop_hop_by_hop(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .filter(|name| *name != header::CONTENT_TYPE)
+        .collect();
+    for name in named.iter().chain(&HOP_BY_HOP) {
+        headers.remove(name);
+    }
+}
+
+fn drop_prefixed(headers: &mut HeaderMap, prefixes: &[&str]) {
+    let hit = |name: &HeaderName| prefixes.iter().any(|p| name.as_str().starts_with(p));
+    if headers.keys().any(hit) {
+        let names: Vec<HeaderName> = headers.keys().filter(|n| hit(n)).cloned().collect();
+        for name in names {
+            headers.remove(name);
+        }
+    }
+}
+
+/// Whether a header's comma-separated values have this token, in any case.
+pub fn has_token(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|item| item.trim().eq_ignore_ascii_case(token))
+}
+
+/// A header value of text that may hold anything: what a header cannot carry is escaped.
+pub fn value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or_else(|_| {
+        let escaped: String = text.escape_default().collect();
+        HeaderValue::from_str(&escaped).unwrap_or_else(|_| HeaderValue::from_static("?"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in pairs {
+            map.append(*name, HeaderValue::from_static(value));
+        }
+        map
+    }
+
+    #[test]
+    fn neither_hop_by_hop_headers_nor_the_clients_secrets_reach_an_upstream() {
+        let mut headers = map(&[
+            ("connection", "close, X-Private"),
+            ("x-private", "1"),
+            ("te", "trailers"),
+            ("authorization", "Bearer secret"),
+            ("x-api-key", "secret"),
+            ("x-tollgate-anything", "1"),
+            ("x-forwarded-for", "10.0.0.1"),
+            ("accept-encoding", "gzip"),
+            ("openai-organization", "org"),
+            ("content-type", "application/json"),
+            ("user-agent", "a client"),
+        ]);
+        towards_upstream(&mut headers);
+        let mut left: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["content-type", "user-agent"]);
+    }
+
+    #[test]
+    fn the_operators_headers_do_not_reach_a_client() {
+        let mut headers = map(&[
+            ("x-ratelimit-remaining-requests", "1"),
+            ("set-cookie", "a=b"),
+            ("set-cookie", "c=d"),
+            ("openai-organization", "org"),
+            ("x-request-id", "up-1"),
+            ("x-tollgate-cost", "forged"),
+            ("transfer-encoding", "chunked"),
+            ("content-type", "application/json"),
+        ]);
+        towards_client(&mut headers);
+        assert_eq!(headers.len(), 2);
+        assert_eq!(headers["x-tollgate-upstream-request-id"], "up-1");
+    }
+
+    #[test]
+    fn a_header_value_cannot_be_injected() {
+        assert_eq!(value("a\r\nset-cookie: b"), "a\\r\\nset-cookie: b");
+    }
+}

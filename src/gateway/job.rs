@@ -1,0 +1,36 @@
+//! What a request carries through its exchange with the upstream, until its hold ends.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::budget::Reserved;
+use super::reservation::Reservation;
+use crate::ledger::key::OnDisconnect;
+
+/// What a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Product {
+    /// Tokens.
+    Text,
+    /// Images.
+    Images,
+}
+
+/// What is needed to conclude a request.
+pub struct Job {
+    /// The hold.
+    pub reservation: Reservation,
+    /// What it is for.
+    pub product: Product,
+    /// The client's body, to be counted if need be.
+    pub request_body: Bytes,
+    /// The memory that the body takes; given back with the job.
+    pub request_memory: Reserved,
+    /// What happens when the client goes.
+    pub on_disconnect: OnDisconnect,
+    /// How long the upstream may be silent.
+    pub idle: Duration,
+    /// Whether the client takes trailers.
+    pub trailers: bool,
+}

@@ -1,0 +1,261 @@
+//! The life of a request, as one function: identify, read, find the price, hold, forward, meter, settle.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName};
+use http::{Response, request};
+use hyper::body::Incoming;
+use sha2::{Digest, Sha256};
+
+use super::Gateway;
+use super::answer::{deliver, stopped};
+use super::asked::{Asked, Service};
+use super::body::{self, ClientBody};
+use super::budget::Reserved;
+use super::conclude::abandon;
+use super::forward::{Request, forward};
+use super::headers;
+use super::identify::identify;
+use super::job::Job;
+use super::refusal::Refused;
+use super::refuse::{Context, refuse};
+use super::reservation::Reservation;
+use super::signal::Signal;
+use super::window::{Demand, counters};
+use crate::ledger::hold::{IdempotencyClaim, Quote, Refusal};
+use crate::ledger::id::RequestId;
+use crate::ledger::key::Key;
+use crate::price::{Model, PriceVersion, Segment};
+use crate::upstream::Endpoint;
+use crate::usage::Unit;
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+/// A quote is made again when the key or the calendar moved on under it: once should do.
+const QUOTES_MAX: u32 = 3;
+
+/// A request, identified and read.
+struct Read {
+    request: RequestId,
+    key: Arc<Key>,
+    headers: HeaderMap,
+    body: Bytes,
+    memory: Reserved,
+}
+
+/// A request for a model, from its head to the head of its answer. Once it holds money it must
+/// run to its end, whether the client stays or not: see [`super::detach`].
+pub async fn serve(
+    gateway: Arc<Gateway>,
+    service: Service,
+    request: RequestId,
+    peer: IpAddr,
+    parts: request::Parts,
+    body: Incoming,
+    gone: Arc<Signal>,
+) -> Result<Response<ClientBody>, Refused> {
+    let key = identify(&*gateway.ledger, &parts.headers, peer).await?;
+    let bounds = gateway.caps.request_body;
+    let (body, memory) = body::read(&parts.headers, body, bounds, &gateway.request_memory).await?;
+    let read = Read {
+        request,
+        key,
+        headers: parts.headers,
+        body,
+        memory,
+    };
+    // A second handle on the same bytes: what was read of them borrows from it.
+    let body = read.body.clone();
+    let asked = Asked::read(service, &body, gateway.caps.json_depth)?;
+    let model = find_model(&gateway, &asked)?;
+    if gone.is_raised() {
+        return Err(Refused::client_gone());
+    }
+    let reservation = hold(&gateway, &read, &asked, &model).await?;
+    exchange(&gateway, read, &asked, reservation, &gone).await
+}
+
+/// The row of the model that was asked for; what has no row has no price, and is refused.
+fn find_model(gateway: &Gateway, asked: &Asked<'_>) -> Result<Arc<Model>, Refused> {
+    let name = asked.model();
+    let model = gateway
+        .find_model(name)
+        .ok_or_else(|| Refused::unknown_model(name))?;
+    asked.fits(&model)?;
+    Ok(model)
+}
+
+/// Reserves the worst case.
+async fn hold(
+    gateway: &Arc<Gateway>,
+    read: &Read,
+    asked: &Asked<'_>,
+    model: &Arc<Model>,
+) -> Result<Reservation, Refused> {
+    let idempotency = idempotency(&read.headers, &read.body)?;
+    let mut key = Arc::clone(&read.key);
+    let mut now = gateway.ledger.now();
+    for _ in 0..QUOTES_MAX {
+        let price = model
+            .at(now)
+            .ok_or_else(|| Refused::unknown_model(asked.model()))?;
+        let segments = asked.quote(model, price, key.on_short)?;
+        let (limits, counters) = counters(&key, &model.id, demand(&segments), now, &gateway.zone);
+        let quote = Quote {
+            request: read.request,
+            wallet: key.wallet.clone(),
+            key: key.id.clone(),
+            key_revision: key.revision,
+            model: Arc::clone(&model.id),
+            price_version: Arc::clone(gateway.prices.version()),
+            segments: segments.clone(),
+            counters,
+            lease_ms: gateway.lease_ms,
+            idempotency: idempotency.clone(),
+        };
+        let answer = gateway.ledger.hold(quote).await.map_err(|error| {
+            tracing::error!(%error, "nothing can be held");
+            Refused::ledger_unavailable()
+        })?;
+        match answer {
+            Ok(hold) => {
+                let price: PriceVersion = price.clone();
+                return Ok(Reservation::new(
+                    Arc::clone(gateway),
+                    hold,
+                    segments,
+                    limits,
+                    Arc::clone(model),
+                    price,
+                    asked.service().path(),
+                ));
+            }
+            Err(Refusal::KeyChanged) => key = identify_again(gateway, &read.headers, &key).await?,
+            Err(Refusal::Period { now: store }) => now = store,
+            Err(refusal) => {
+                let context = Context {
+                    model: &model.id,
+                    currency: &gateway.currency,
+                    limits: &limits,
+                    now,
+                    no_funds: gateway.no_funds,
+                };
+                return Err(refuse(refusal, &context));
+            }
+        }
+    }
+    Err(Refused::ledger_unavailable())
+}
+
+/// Looks a key up again whose record changed. The address was checked already, unless that changed too.
+async fn identify_again(
+    gateway: &Gateway,
+    headers: &HeaderMap,
+    old: &Key,
+) -> Result<Arc<Key>, Refused> {
+    let unspecified = IpAddr::from([0, 0, 0, 0]);
+    let key = identify(&*gateway.ledger, headers, unspecified).await;
+    match key {
+        Ok(key) if key.allowed_ips == old.allowed_ips => Ok(key),
+        Ok(_) => Err(Refused::ledger_unavailable()),
+        Err(refused) => Err(refused),
+    }
+}
+
+fn demand(segments: &[Segment]) -> Demand {
+    let total = |unit| {
+        let of_unit = segments
+            .iter()
+            .filter(|segment| segment.meter.unit() == unit);
+        of_unit.fold(0_u64, |sum, segment| sum.saturating_add(segment.count))
+    };
+    Demand {
+        tokens: total(Unit::Tokens),
+        images: total(Unit::Images),
+    }
+}
+
+fn idempotency(headers: &HeaderMap, body: &Bytes) -> Result<Option<IdempotencyClaim>, Refused> {
+    let Some(value) = headers.get(&IDEMPOTENCY_KEY) else {
+        return Ok(None);
+    };
+    let token = value
+        .to_str()
+        .ok()
+        .filter(|token| (1..=IDEMPOTENCY_KEY_BYTES_MAX).contains(&token.len()))
+        .ok_or_else(|| {
+            Refused::bad_request("The header Idempotency-Key must be 1 to 255 visible characters.")
+        })?;
+    Ok(Some(IdempotencyClaim {
+        token: token.into(),
+        body: Sha256::digest(body).into(),
+    }))
+}
+
+/// From the hold to the head of the answer.
+async fn exchange(
+    gateway: &Arc<Gateway>,
+    read: Read,
+    asked: &Asked<'_>,
+    reservation: Reservation,
+    gone: &Signal,
+) -> Result<Response<ClientBody>, Refused> {
+    let route = gateway.upstreams.route(&reservation.model.id);
+    let clamp = asked.clamp(&reservation);
+    let strip = |endpoint: &Endpoint| asked.asks_usage_unasked() && endpoint.ask_usage();
+    let trailers = headers::has_token(&read.headers, header::TE, "trailers");
+    let mut headers = read.headers;
+    headers::towards_upstream(&mut headers);
+    let request = Request {
+        path: asked.service().path(),
+        headers,
+        attempts_max: gateway.caps.attempts_max,
+        body: |endpoint: &Endpoint| {
+            // The simulator reads faults from the name as the client wrote it.
+            let renamed = endpoint.model().filter(|_| !endpoint.is_simulator());
+            let model = renamed.map(|model| model.as_ref());
+            asked.edited(
+                &read.body,
+                model,
+                strip(endpoint),
+                clamp,
+                &reservation.model,
+            )
+        },
+    };
+    let policy = read.key.on_disconnect;
+    let forwarded = tokio::select! {
+        answer = forward(&gateway.upstreams, route, request) => Some(answer),
+        () = stopped(gateway, gone, policy) => None,
+    };
+    let idle = match &forwarded {
+        Some(Ok(answer)) => answer.endpoint.idle_timeout(),
+        _ => Duration::ZERO,
+    };
+    let job = Job {
+        product: asked.service().product(),
+        request_body: read.body.clone(),
+        request_memory: read.memory,
+        on_disconnect: policy,
+        idle,
+        trailers,
+        reservation,
+    };
+    match forwarded {
+        None => {
+            abandon(job).await;
+            Err(Refused::client_gone())
+        }
+        Some(Err(refused)) => {
+            job.reservation.void().await;
+            Err(refused)
+        }
+        Some(Ok(answer)) => {
+            let strip = strip(&answer.endpoint);
+            deliver(gateway, answer, job, strip, gone).await
+        }
+    }
+}

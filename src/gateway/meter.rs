@@ -1,0 +1,353 @@
+//! The metered body: an answer on its way to the client, whose end leaves only after it is charged.
+//!
+//! It passes bytes through a [`Tap`], which reads along and holds the end back. When the
+//! upstream ends, the request is concluded, and the held end leaves with the receipt. Dropped
+//! early (the client went), it goes on in a task until the hold has ended.
+
+mod document;
+mod events;
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http_body::{Body, Frame};
+use http_body_util::BodyExt;
+use tokio::time::{Instant, Sleep};
+
+use super::body::BodyError;
+use super::conclude::{End, Facts, conclude};
+use super::job::Job;
+use super::receipt;
+use super::refusal::Refused;
+use crate::ledger::LedgerError;
+use crate::ledger::hold::Settled;
+use crate::ledger::key::OnDisconnect;
+use crate::upstream::UpstreamBody;
+
+pub use document::DocumentTap;
+pub use events::EventTap;
+
+/// How long usage may come after the end marker of a stream.
+const LATE_USAGE: Duration = Duration::from_secs(1);
+
+/// Reads along, and keeps the end back.
+pub enum Tap {
+    /// An event stream.
+    Events(Box<EventTap>),
+    /// Any other body, too large or too slow to be held back whole.
+    Document(Box<DocumentTap>),
+}
+
+impl Tap {
+    /// Takes a chunk of the upstream's; what may leave at once goes to `out`.
+    fn push(&mut self, chunk: Bytes, out: &mut VecDeque<Bytes>) {
+        match self {
+            Tap::Events(tap) => tap.push(chunk, out),
+            Tap::Document(tap) => tap.push(chunk, out),
+        }
+    }
+
+    /// Whether the end marker came, and whether the usage did.
+    fn progress(&self) -> Progress {
+        match self {
+            Tap::Events(tap) => tap.progress(),
+            Tap::Document(_) => Progress::Flowing,
+        }
+    }
+
+    /// How it ended, where the bytes themselves say so.
+    fn verdict(&self, end: End) -> End {
+        match self {
+            Tap::Events(tap) => tap.verdict(end),
+            Tap::Document(_) => end,
+        }
+    }
+
+    /// Whether the client has already been told of the upstream's failure.
+    fn told_error(&self) -> bool {
+        match self {
+            Tap::Events(tap) => tap.told_error(),
+            Tap::Document(_) => false,
+        }
+    }
+
+    fn facts(&mut self) -> Facts {
+        match self {
+            Tap::Events(tap) => tap.facts(),
+            Tap::Document(tap) => tap.facts(),
+        }
+    }
+
+    /// What was held back, with the receipt where there is one.
+    fn tail(
+        self,
+        settled: Option<&Settled>,
+        currency: &str,
+        cut: Option<&Refused>,
+    ) -> VecDeque<Bytes> {
+        match self {
+            Tap::Events(tap) => tap.tail(settled, currency, cut),
+            Tap::Document(tap) => tap.tail(),
+        }
+    }
+}
+
+/// How far a stream is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// More is to come.
+    Flowing,
+    /// The end marker came, but no usage yet.
+    EndedWithoutUsage,
+    /// Everything that matters came.
+    Ended,
+}
+
+/// An answer under way.
+pub struct MeteredBody {
+    state: State,
+    out: VecDeque<Bytes>,
+}
+
+enum State {
+    Flowing(Box<Flow>),
+    Concluding(BoxFuture<'static, Concluded>),
+    Trailers(http::HeaderMap),
+    Ended,
+}
+
+struct Flow {
+    upstream: UpstreamBody,
+    tap: Tap,
+    job: Job,
+    timer: Pin<Box<Sleep>>,
+    silent_since: Instant,
+    late_usage: bool,
+}
+
+/// What is left to send.
+struct Concluded {
+    tail: VecDeque<Bytes>,
+    trailers: Option<http::HeaderMap>,
+    /// Why the body must break off instead of ending.
+    abort: Option<&'static str>,
+}
+
+impl MeteredBody {
+    /// Meters `upstream`, whose first bytes `head` were read already.
+    pub fn new(upstream: UpstreamBody, head: Vec<Bytes>, mut tap: Tap, job: Job) -> Self {
+        let mut out = VecDeque::new();
+        for chunk in head {
+            tap.push(chunk, &mut out);
+        }
+        let flow = Flow {
+            upstream,
+            tap,
+            timer: Box::pin(tokio::time::sleep(job.idle)),
+            silent_since: Instant::now(),
+            late_usage: false,
+            job,
+        };
+        MeteredBody {
+            state: State::Flowing(Box::new(flow)),
+            out,
+        }
+    }
+
+    /// Whether everything was sent.
+    pub fn is_ended(&self) -> bool {
+        self.out.is_empty() && matches!(self.state, State::Ended)
+    }
+
+    /// The next frame for the client.
+    pub fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        loop {
+            if let Some(bytes) = self.out.pop_front() {
+                return Poll::Ready(Some(Ok(Frame::data(bytes))));
+            }
+            match &mut self.state {
+                State::Flowing(flow) => {
+                    let Some(end) = ready!(flow.poll(cx, &mut self.out)) else {
+                        continue;
+                    };
+                    if let State::Flowing(flow) = std::mem::replace(&mut self.state, State::Ended) {
+                        self.state = State::Concluding(Box::pin(flow.conclude(end, false)));
+                    }
+                }
+                State::Concluding(work) => {
+                    let concluded = ready!(work.as_mut().poll(cx));
+                    self.state = State::Ended;
+                    if let Some(reason) = concluded.abort {
+                        return Poll::Ready(Some(Err(reason.into())));
+                    }
+                    self.out = concluded.tail;
+                    if let Some(trailers) = concluded.trailers {
+                        self.state = State::Trailers(trailers);
+                    }
+                }
+                State::Trailers(trailers) => {
+                    let trailers = std::mem::take(trailers);
+                    self.state = State::Ended;
+                    return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+                }
+                State::Ended => return Poll::Ready(None),
+            }
+        }
+    }
+}
+
+impl Flow {
+    /// Moves one chunk on. Ready with an end, or with `None` for more.
+    fn poll(&mut self, cx: &mut Context<'_>, out: &mut VecDeque<Bytes>) -> Poll<Option<End>> {
+        match Pin::new(&mut self.upstream).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                if let Ok(chunk) = frame.into_data() {
+                    self.silent_since = Instant::now();
+                    self.tap.push(chunk, out);
+                }
+                match self.tap.progress() {
+                    Progress::Flowing => Poll::Ready(None),
+                    Progress::Ended => Poll::Ready(Some(End::Complete)),
+                    Progress::EndedWithoutUsage => {
+                        self.late_usage = true;
+                        self.timer.as_mut().reset(Instant::now() + LATE_USAGE);
+                        Poll::Ready(None)
+                    }
+                }
+            }
+            Poll::Ready(Some(Err(error))) => {
+                tracing::warn!(%error, request_id = %self.job.reservation.request(), "answer cut");
+                Poll::Ready(Some(self.broken_off()))
+            }
+            Poll::Ready(None) => Poll::Ready(Some(End::Complete)),
+            Poll::Pending => {
+                ready!(self.poll_silence(cx));
+                Poll::Ready(Some(self.broken_off()))
+            }
+        }
+    }
+
+    /// A stream whose end marker came is whole, whatever becomes of the connection.
+    fn broken_off(&self) -> End {
+        if self.late_usage {
+            End::Complete
+        } else {
+            End::UpstreamCut
+        }
+    }
+
+    /// Ready when the upstream was silent for too long. The timer is not reset for every
+    /// chunk: when it fires, it is set to what is left.
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            ready!(self.timer.as_mut().poll(cx));
+            let deadline = self.silent_since + self.job.idle;
+            if self.late_usage || Instant::now() >= deadline {
+                return Poll::Ready(());
+            }
+            self.timer.as_mut().reset(deadline);
+        }
+    }
+
+    /// Ends the hold and assembles what is left to send.
+    async fn conclude(self: Box<Self>, end: End, client_gone: bool) -> Concluded {
+        let Flow {
+            mut tap,
+            job,
+            upstream,
+            ..
+        } = *self;
+        let end = tap.verdict(end);
+        let mut facts = tap.facts();
+        facts.client_gone = client_gone;
+        let currency = Arc::clone(&job.reservation.gateway().currency);
+        let trailers = job.trailers;
+        let outcome: Result<Option<Settled>, LedgerError> = conclude(job, facts, end).await;
+        drop(upstream);
+        let Ok(settled) = outcome else {
+            return Concluded {
+                tail: VecDeque::new(),
+                trailers: None,
+                abort: Some("the charge could not be booked, so the end is withheld"),
+            };
+        };
+        let cut = (end == End::UpstreamCut && !tap.told_error()).then(|| {
+            Refused::upstream_unavailable(
+                http::StatusCode::BAD_GATEWAY,
+                "The provider of this model broke off. Only what was delivered is charged.",
+            )
+        });
+        Concluded {
+            trailers: settled.as_ref().filter(|_| trailers).map(receipt::trailers),
+            // A stream can say that it was cut; any other body can only break off.
+            abort: (cut.is_some() && matches!(tap, Tap::Document(_)))
+                .then_some("the upstream broke off"),
+            tail: tap.tail(settled.as_ref(), &currency, cut.as_ref()),
+        }
+    }
+
+    /// The client is gone: reads on within bounds, or stops, as its key's policy says; then concludes.
+    async fn finish_alone(mut self: Box<Self>) {
+        let gateway = Arc::clone(self.job.reservation.gateway());
+        let end = match self.job.on_disconnect {
+            OnDisconnect::Cancel => End::ClientGone,
+            OnDisconnect::Drain => {
+                let limit = gateway.caps.drain_client;
+                tokio::select! {
+                    end = self.drain(gateway.caps.drain_client_bytes) => end,
+                    () = tokio::time::sleep(limit) => End::ClientGone,
+                    () = gateway.stop.raised() => End::ClientGone,
+                }
+            }
+        };
+        self.conclude(end, true).await;
+    }
+
+    async fn drain(&mut self, bytes_max: u64) -> End {
+        let mut discarded = VecDeque::new();
+        let mut read: u64 = 0;
+        loop {
+            let next = tokio::time::timeout(self.job.idle, self.upstream.frame());
+            match next.await {
+                Ok(Some(Ok(frame))) => {
+                    let Ok(chunk) = frame.into_data() else {
+                        continue;
+                    };
+                    read = read.saturating_add(chunk.len() as u64);
+                    self.tap.push(chunk, &mut discarded);
+                    discarded.clear();
+                    if self.tap.progress() == Progress::Ended {
+                        return End::Complete;
+                    }
+                    if read > bytes_max {
+                        return End::ClientGone;
+                    }
+                }
+                Ok(None) => return End::Complete,
+                Ok(Some(Err(_))) | Err(_) => return End::UpstreamCut,
+            }
+        }
+    }
+}
+
+impl Drop for MeteredBody {
+    fn drop(&mut self) {
+        let work: BoxFuture<'static, ()> = match std::mem::replace(&mut self.state, State::Ended) {
+            State::Flowing(flow) => Box::pin(flow.finish_alone()),
+            State::Concluding(work) => Box::pin(async move { drop(work.await) }),
+            State::Trailers(_) | State::Ended => return,
+        };
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(work);
+        }
+    }
+}

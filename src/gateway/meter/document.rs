@@ -1,0 +1,62 @@
+//! The tap on a body that is no stream, but too large or too slow to be held back whole.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use crate::gateway::answer::facts;
+use crate::gateway::conclude::Facts;
+use crate::usage::answer::read_answer;
+use crate::usage::skeleton::Skeleton;
+
+/// Keeps a skeleton of the body to read at its end, and the last bytes until it is charged.
+pub struct DocumentTap {
+    skeleton: Skeleton,
+    held: VecDeque<Bytes>,
+    held_bytes: usize,
+    tail_bytes: usize,
+}
+
+impl DocumentTap {
+    /// A tap that holds the last `tail_bytes` back.
+    pub fn new(tail_bytes: usize) -> Self {
+        DocumentTap {
+            skeleton: Skeleton::new(),
+            held: VecDeque::new(),
+            held_bytes: 0,
+            tail_bytes,
+        }
+    }
+
+    /// Takes a chunk; lets go what is further than the tail from the end.
+    pub fn push(&mut self, chunk: Bytes, out: &mut VecDeque<Bytes>) {
+        self.skeleton.push(&chunk);
+        self.held_bytes += chunk.len();
+        self.held.push_back(chunk);
+        while self.held_bytes > self.tail_bytes {
+            let Some(mut first) = self.held.pop_front() else {
+                break;
+            };
+            let over = self.held_bytes - self.tail_bytes;
+            if first.len() > over {
+                out.push_back(first.split_to(over));
+                self.held.push_front(first);
+                self.held_bytes = self.tail_bytes;
+            } else {
+                self.held_bytes -= first.len();
+                out.push_back(first);
+            }
+        }
+    }
+
+    /// What the body says.
+    pub fn facts(&mut self) -> Facts {
+        let body = std::mem::take(&mut self.skeleton).into_json();
+        facts(read_answer(&body), &body)
+    }
+
+    /// The bytes that were held back.
+    pub fn tail(self) -> VecDeque<Bytes> {
+        self.held
+    }
+}

@@ -1,0 +1,189 @@
+//! The tap on an event stream: passes whole events, strips the usage that only we asked for,
+//! and holds the end back until it is charged.
+
+use std::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+
+use super::Progress;
+use crate::gateway::conclude::{End, Facts};
+use crate::gateway::receipt;
+use crate::gateway::refusal::Refused;
+use crate::ledger::hold::Settled;
+use crate::usage::sse::{Event, Scanner};
+use crate::usage::stream::{Kind, StreamMeter, splice_cost};
+
+/// Reads a stream along.
+pub struct EventTap {
+    scanner: Scanner,
+    meter: StreamMeter,
+    /// The usage chunk, and everything from the end marker on.
+    held: Vec<(Kind, Event)>,
+    /// Whether the usage chunk is there for our sake only.
+    strip_usage: bool,
+    /// The end marker came.
+    ended: bool,
+    /// The upstream told of an error of its own.
+    failed: bool,
+}
+
+impl EventTap {
+    /// A tap; `strip_usage` where the client did not ask for the usage chunk, but we did.
+    pub fn new(strip_usage: bool) -> Self {
+        EventTap {
+            scanner: Scanner::new(),
+            meter: StreamMeter::new(),
+            held: Vec::new(),
+            strip_usage,
+            ended: false,
+            failed: false,
+        }
+    }
+
+    /// Takes a chunk; whole events before the end leave in one piece.
+    pub fn push(&mut self, chunk: Bytes, out: &mut VecDeque<Bytes>) {
+        self.scanner.push(chunk);
+        let mut ready = Ready::default();
+        while let Some(event) = self.scanner.next() {
+            self.take(event, &mut ready);
+        }
+        if self.held.is_empty()
+            && let Some(unfinished) = self.scanner.overflow()
+        {
+            self.meter.fragment(&unfinished);
+            ready.add(unfinished);
+        }
+        out.extend(ready.into_bytes());
+    }
+
+    fn take(&mut self, event: Event, ready: &mut Ready) {
+        let kind = self.read(&event);
+        if self.ended || kind == Kind::UsageOnly {
+            self.held.push((kind, event));
+            return;
+        }
+        // The answer goes on after what looked like its last chunk: that one was none.
+        for (kind, held) in self.held.drain(..) {
+            if !(kind == Kind::UsageOnly && self.strip_usage) {
+                ready.add(held.bytes);
+            }
+        }
+        ready.add(event.bytes);
+    }
+
+    fn read(&mut self, event: &Event) -> Kind {
+        let kind = self.meter.event(event);
+        self.ended |= kind == Kind::Done;
+        self.failed |= kind == Kind::Error;
+        kind
+    }
+
+    /// How far the stream is.
+    pub fn progress(&self) -> Progress {
+        match (self.ended, self.meter.usage().is_some()) {
+            (false, _) => Progress::Flowing,
+            (true, false) => Progress::EndedWithoutUsage,
+            (true, true) => Progress::Ended,
+        }
+    }
+
+    /// A stream that closed without its marker, without a finish and without usage was cut,
+    /// and so was one that says so itself.
+    pub fn verdict(&self, end: End) -> End {
+        let whole = self.ended || self.meter.usage().is_some() || self.meter.finish_reason_seen();
+        match end {
+            End::Complete if self.failed || !whole => End::UpstreamCut,
+            end => end,
+        }
+    }
+
+    /// Whether the upstream told the client of its error itself.
+    pub fn told_error(&self) -> bool {
+        self.failed
+    }
+
+    /// What the stream said.
+    pub fn facts(&mut self) -> Facts {
+        if let Some(rest) = self.scanner.finish() {
+            let kind = self.read(&rest);
+            self.held.push((kind, rest));
+        }
+        let facts = std::mem::take(&mut self.meter).finish();
+        Facts {
+            usage: facts.usage,
+            images: 0,
+            text: facts.transcript,
+            client_gone: false,
+        }
+    }
+
+    /// What was held back, with the receipt as a comment before the end marker, and as a cost in
+    /// the usage chunk of a client that asked for one.
+    pub fn tail(
+        self,
+        settled: Option<&Settled>,
+        currency: &str,
+        cut: Option<&Refused>,
+    ) -> VecDeque<Bytes> {
+        let mut ready = Ready::default();
+        let mut comment = settled.map(|settled| receipt::comment(settled, currency));
+        for (kind, event) in self.held {
+            if kind == Kind::UsageOnly {
+                if !self.strip_usage {
+                    let member = settled.map(receipt::cost_member);
+                    let priced = member.and_then(|member| splice_cost(&event, &member));
+                    ready.add(priced.unwrap_or(event.bytes));
+                }
+                continue;
+            }
+            // An event that the upstream left unfinished cannot be followed by anything.
+            if cut.is_some() && !event.bytes.ends_with(b"\n") {
+                continue;
+            }
+            if let Some(comment) = comment.take() {
+                ready.add(comment);
+            }
+            ready.add(event.bytes);
+        }
+        if let Some(comment) = comment {
+            ready.add(comment);
+        }
+        if let Some(refused) = cut {
+            ready.add(error_event(refused));
+        }
+        ready.into_bytes().into_iter().collect()
+    }
+}
+
+fn error_event(refused: &Refused) -> Bytes {
+    let mut event = BytesMut::from(&b"data: "[..]);
+    event.extend_from_slice(&refused.body());
+    event.extend_from_slice(b"\n\n");
+    event.freeze()
+}
+
+/// Pieces that leave together: one is passed on as it is, more are joined into one write.
+#[derive(Default)]
+struct Ready {
+    first: Option<Bytes>,
+    joined: BytesMut,
+}
+
+impl Ready {
+    fn add(&mut self, piece: Bytes) {
+        if self.first.is_none() && self.joined.is_empty() {
+            self.first = Some(piece);
+            return;
+        }
+        if let Some(first) = self.first.take() {
+            self.joined.extend_from_slice(&first);
+        }
+        self.joined.extend_from_slice(&piece);
+    }
+
+    fn into_bytes(self) -> Option<Bytes> {
+        self.first
+            .or_else(|| (!self.joined.is_empty()).then(|| self.joined.freeze()))
+            .filter(|bytes| !bytes.is_empty())
+    }
+}

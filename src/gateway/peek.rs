@@ -1,0 +1,139 @@
+//! What the gateway must know of a request's body before it can be priced, found in one pass over its bytes.
+//!
+//! Parsers disagree: on which of two equal keys counts, on upper and lower case, on how deep they go. A body that an
+//! upstream could read otherwise than it is read here is refused, since what is read otherwise is not metered. So is
+//! whatever cannot be priced, and whatever reaches things that all customers share at the upstream.
+//! Everything else passes, known or not: a new parameter of a model needs no new release of the proxy.
+//!
+//! `store: true` passes: what it stores at the upstream can be read by no route of this proxy.
+
+mod bounds;
+mod chat;
+mod content;
+mod depth;
+mod images;
+mod link;
+mod options;
+mod scalar;
+mod seen;
+mod table;
+mod tools;
+mod walk;
+
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+
+use super::splice::Layout;
+pub use bounds::InputSize;
+
+/// The longest model name, in bytes.
+pub const MODEL_BYTES_MAX: usize = 256;
+/// The most choices or images in one request, whatever its model.
+pub const N_MAX: u64 = 128;
+
+/// Bounds on what is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeekCaps {
+    /// How many objects and arrays may be inside of one another.
+    pub json_depth: usize,
+}
+
+/// What matters of a chat request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChatRequest<'b> {
+    /// The model, as the client named it; never empty.
+    pub model: Cow<'b, str>,
+    /// Choices; 1 to [`N_MAX`].
+    pub n: u64,
+    /// Whether the client asked for a stream.
+    pub stream: bool,
+    /// Whether it asked for usage at the stream's end; `None` where it said nothing.
+    pub include_usage: Option<bool>,
+    /// What bounds the input tokens.
+    pub input: InputSize,
+    /// Bytes of `prediction`: rejected tokens of it are output.
+    pub prediction_bytes: u64,
+    /// Where to edit; [`ChatRequest::client_max`] reads the maxima.
+    pub layout: Layout,
+}
+
+/// What matters of a request for images.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageRequest<'b> {
+    /// The model, as the client named it; never empty.
+    pub model: Cow<'b, str>,
+    /// Images asked for; 1 to [`N_MAX`].
+    pub n: u64,
+    /// The size, as the client wrote it.
+    pub size: Option<Cow<'b, str>>,
+    /// The quality, as the client wrote it.
+    pub quality: Option<Cow<'b, str>>,
+    /// `url` or `b64_json`, as the client wrote it.
+    pub response_format: Option<Cow<'b, str>>,
+    /// What bounds the input tokens.
+    pub input: InputSize,
+    /// Where to edit.
+    pub layout: Layout,
+}
+
+/// Why a request's body is refused. The fields are those of OpenAI's error body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadRequest {
+    /// 400, or 413 for what is too large.
+    pub status: u16,
+    /// What is wrong, and what to do. Holds text of the client: escape it.
+    pub message: String,
+    /// The field: `n`, `messages[2].content[0].type`.
+    pub param: Option<String>,
+    /// A word for programs.
+    pub code: &'static str,
+}
+
+/// Reads the body of a chat completion.
+///
+/// # Errors
+/// What is not one JSON object that all parsers read alike, has fields of a wrong type, or cannot be priced.
+pub fn peek_chat(body: &[u8], caps: PeekCaps) -> Result<ChatRequest<'_>, BadRequest> {
+    chat::peek(walk::text(body, caps)?)
+}
+
+/// Reads the body of a request for images.
+///
+/// # Errors
+/// As [`peek_chat`].
+pub fn peek_images(body: &[u8], caps: PeekCaps) -> Result<ImageRequest<'_>, BadRequest> {
+    images::peek(walk::text(body, caps)?)
+}
+
+impl BadRequest {
+    /// The code of every refusal of this module.
+    pub const CODE: &'static str = "invalid_request_error";
+
+    /// A refusal of the body as a whole.
+    pub fn whole(message: impl Into<String>) -> Self {
+        BadRequest {
+            status: 400,
+            message: message.into(),
+            param: None,
+            code: Self::CODE,
+        }
+    }
+
+    /// A refusal of one field.
+    pub fn at(param: impl Into<String>, message: impl Into<String>) -> Self {
+        BadRequest {
+            param: Some(param.into()),
+            ..Self::whole(message)
+        }
+    }
+
+    /// A refusal of a body for its size.
+    pub fn too_large(message: impl Into<String>) -> Self {
+        BadRequest {
+            status: 413,
+            ..Self::whole(message)
+        }
+    }
+}

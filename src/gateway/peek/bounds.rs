@@ -1,0 +1,139 @@
+//! The worst case of a request, from its size and its model's bounds.
+
+use super::{BadRequest, ChatRequest, ImageRequest};
+use crate::price::{Bounds, WorstCase};
+
+/// How large a request is, in the measures that bound its input tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct InputSize {
+    /// Bytes of the whole body.
+    pub body_bytes: u64,
+    /// Bytes of it that are images written out (base64 data URIs), which are counted as images instead.
+    pub inline_media_bytes: u64,
+    /// Images in the input, written out or linked.
+    pub images: u64,
+    /// Whether it holds or links something whose tokens cannot be told from its bytes: audio, video, documents.
+    pub unbounded: bool,
+}
+
+impl InputSize {
+    /// Adds what another part of the body comes to.
+    pub(super) fn add(&mut self, other: &InputSize) {
+        self.body_bytes = self.body_bytes.saturating_add(other.body_bytes);
+        self.inline_media_bytes = self
+            .inline_media_bytes
+            .saturating_add(other.inline_media_bytes);
+        self.images = self.images.saturating_add(other.images);
+        self.unbounded |= other.unbounded;
+    }
+
+    /// The most input tokens that a body of this size can come to: a token is never less than a byte.
+    pub fn tokens_max(&self, bounds: &Bounds) -> u64 {
+        // A row that states no tokens for an image bounds none.
+        if self.unbounded || (self.images > 0 && bounds.image_tokens_max == 0) {
+            return bounds.context_tokens;
+        }
+        self.body_bytes
+            .saturating_sub(self.inline_media_bytes)
+            .saturating_add(self.images.saturating_mul(bounds.image_tokens_max))
+            .saturating_add(bounds.overhead_tokens)
+            .min(bounds.context_tokens)
+    }
+}
+
+impl ChatRequest<'_> {
+    /// The larger of the maxima that the client sent, for one choice.
+    pub fn client_max(&self) -> Option<u64> {
+        let sent = [self.layout.max_tokens, self.layout.max_completion_tokens];
+        sent.into_iter().filter_map(|maximum| maximum?.tokens).max()
+    }
+
+    /// The most that this request can consume on a model with these bounds, not to be clamped: for a key whose policy
+    /// is to clamp, set `output_tokens_min` to [`ChatRequest::output_floor`].
+    ///
+    /// # Errors
+    /// Where the client asks for more output than the model may give.
+    pub fn worst_case(&self, bounds: &Bounds) -> Result<WorstCase, BadRequest> {
+        let choice = match self.client_max() {
+            Some(tokens) if tokens > bounds.max_output_tokens => {
+                return Err(self.above_maximum(tokens, bounds.max_output_tokens));
+            }
+            Some(tokens) => tokens,
+            None => bounds.max_output_tokens,
+        };
+        let output_tokens = self.output_tokens(choice, bounds);
+        Ok(WorstCase {
+            input_tokens: self.input.tokens_max(bounds),
+            output_tokens,
+            output_tokens_min: output_tokens,
+            images: 0,
+        })
+    }
+
+    /// The least output that a ledger may clamp this request to: one token a choice, and what no maximum lowers.
+    pub fn output_floor(&self, bounds: &Bounds) -> u64 {
+        let choice = bounds.max_output_tokens.min(1);
+        self.output_tokens(choice, bounds)
+    }
+
+    /// The maximum to write into the request, a choice, so that it cannot exceed `output` tokens in all.
+    /// `None` where that is below [`ChatRequest::output_floor`].
+    pub fn maximum_within(&self, output: u64, bounds: &Bounds) -> Option<u64> {
+        let choices = output.checked_sub(self.prediction_bytes)?;
+        let choice = choices.checked_div(self.n)?;
+        choice
+            .checked_sub(bounds.reasoning_tokens_max)
+            .filter(|tokens| *tokens > 0)
+    }
+
+    fn output_tokens(&self, choice: u64, bounds: &Bounds) -> u64 {
+        choice
+            .saturating_add(bounds.reasoning_tokens_max)
+            .saturating_mul(self.n)
+            .saturating_add(self.prediction_bytes)
+    }
+
+    fn above_maximum(&self, tokens: u64, limit: u64) -> BadRequest {
+        let max_tokens = self.layout.max_tokens.and_then(|maximum| maximum.tokens);
+        let param = match max_tokens {
+            Some(sent) if sent == tokens => "max_tokens",
+            _ => "max_completion_tokens",
+        };
+        BadRequest::at(
+            param,
+            format!(
+                "{param} is {tokens}, but {} gives at most {limit} output tokens: send {limit} or less.",
+                self.model
+            ),
+        )
+    }
+}
+
+impl ImageRequest<'_> {
+    /// The most that this request can consume on a model with these bounds.
+    ///
+    /// # Errors
+    /// Where the client asks for more images than the model may give.
+    pub fn worst_case(&self, bounds: &Bounds) -> Result<WorstCase, BadRequest> {
+        if self.n > bounds.images_max {
+            let limit = bounds.images_max;
+            return Err(BadRequest::at(
+                "n",
+                format!(
+                    "n is {}, but {} makes at most {limit} images a request: send {limit} or less.",
+                    self.n, self.model
+                ),
+            ));
+        }
+        let output_tokens = bounds
+            .max_output_tokens
+            .saturating_add(bounds.reasoning_tokens_max)
+            .saturating_mul(self.n);
+        Ok(WorstCase {
+            input_tokens: self.input.tokens_max(bounds),
+            output_tokens,
+            output_tokens_min: output_tokens,
+            images: self.n,
+        })
+    }
+}

@@ -1,0 +1,230 @@
+//! The body of a request for images, member by member.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::LazyLock;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::link::Link;
+use super::table::{self, Rule, Table, Why};
+use super::walk::{Array, At, Elements, Members, Pass, walk};
+use super::{BadRequest, ImageRequest, InputSize, N_MAX, scalar};
+use crate::gateway::splice::{Layout, Span, StreamOptions};
+
+static IMAGES: LazyLock<Table> = LazyLock::new(|| {
+    Table::new(&[
+        (
+            Rule::Read,
+            &[
+                "model",
+                "prompt",
+                "n",
+                "size",
+                "quality",
+                "response_format",
+                "stream",
+                "partial_images",
+                "sequential_image_generation",
+                "image",
+                "images",
+                "mask",
+                "service_tier",
+            ],
+        ),
+        (Rule::Refuse(Why::Redirect), table::REDIRECTS),
+        (Rule::Refuse(Why::OtherModel), table::OTHER_MODELS),
+        (Rule::Refuse(Why::Shared), table::SHARED),
+        (Rule::Refuse(Why::Builtin), table::BUILTINS),
+        (Rule::Refuse(Why::Count), COUNTS),
+    ])
+});
+
+/// What some server or other reads in the place of `n`.
+const COUNTS: &[&str] = &[
+    "batch_size",
+    "image_count",
+    "max_images",
+    "n_images",
+    "num_images",
+    "num_images_per_prompt",
+    "num_outputs",
+    "num_samples",
+    "samples",
+    "sequential_image_generation_options",
+];
+
+/// Reads a request for images.
+pub(super) fn peek(body: &str) -> Result<ImageRequest<'_>, BadRequest> {
+    let pass = Pass::new(body);
+    let mut images = Images::default();
+    walk(&pass, &mut images)?;
+    let (model, model_span) = images.model.ok_or_else(scalar::no_model)?;
+    Ok(ImageRequest {
+        model,
+        n: images.n.unwrap_or(1),
+        size: images.size,
+        quality: images.quality,
+        response_format: images.response_format,
+        input: InputSize {
+            body_bytes: pass.body_bytes(),
+            ..images.input
+        },
+        layout: Layout {
+            first_member: pass.first_member(),
+            model: model_span,
+            max_tokens: None,
+            max_completion_tokens: None,
+            stream_options: StreamOptions::Absent,
+        },
+    })
+}
+
+/// What has been read so far.
+#[derive(Default)]
+struct Images<'b> {
+    model: Option<(Cow<'b, str>, Span)>,
+    n: Option<u64>,
+    size: Option<Cow<'b, str>>,
+    quality: Option<Cow<'b, str>>,
+    response_format: Option<Cow<'b, str>>,
+    input: InputSize,
+}
+
+impl<'b> Members<'b> for Images<'b> {
+    fn table() -> &'static Table {
+        &IMAGES
+    }
+
+    fn read<A: MapAccess<'b>>(
+        &mut self,
+        pass: &Pass<'b>,
+        at: At<'_>,
+        name: &'static str,
+        map: &mut A,
+    ) -> Result<(), A::Error> {
+        let at = At::Member(&at, name);
+        if let "image" | "images" | "mask" = name {
+            let input = &mut self.input;
+            return map.next_value_seed(Pictures { pass, at, input });
+        }
+        let raw = map.next_value::<&'b RawValue>()?;
+        self.value(pass, at, name, raw)
+            .map_err(|refusal| pass.refuse(refusal))
+    }
+}
+
+impl<'b> Images<'b> {
+    fn value(
+        &mut self,
+        pass: &Pass<'b>,
+        at: At<'_>,
+        name: &'static str,
+        raw: &'b RawValue,
+    ) -> Result<(), BadRequest> {
+        match name {
+            "model" => self.model = Some((scalar::model(raw, at)?, pass.span(raw))),
+            "n" => self.n = scalar::positive(raw, at, N_MAX)?,
+            "size" => self.size = scalar::text(raw, at)?,
+            "quality" => self.quality = scalar::text(raw, at)?,
+            "response_format" => self.response_format = scalar::text(raw, at)?,
+            "service_tier" => scalar::service_tier(raw, at)?,
+            "prompt" if !matches!(raw.get().as_bytes(), [b'"', ..] | b"null") => {
+                return Err(BadRequest::at("prompt", "prompt must be a string."));
+            }
+            "stream" => match scalar::boolean(raw, at)? {
+                Some(true) => {
+                    return Err(BadRequest::at(
+                        "stream",
+                        "stream is not yet served for images: leave it out, the images come in one answer.",
+                    ));
+                }
+                _ => return Ok(()),
+            },
+            "partial_images" if !matches!(raw.get(), "null" | "0") => {
+                return Err(BadRequest::at(
+                    "partial_images",
+                    "partial_images must be 0: images are not streamed here.",
+                ));
+            }
+            "sequential_image_generation"
+                if !matches!(raw.get(), "null" | "false" | "\"disabled\"") =>
+            {
+                return Err(BadRequest::at(
+                    name,
+                    "sequential_image_generation must be disabled: the number of images is set by n alone.",
+                ));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// Pictures to work from: one link, or an array of them.
+struct Pictures<'w, 'b> {
+    pass: &'w Pass<'b>,
+    at: At<'w>,
+    input: &'w mut InputSize,
+}
+
+impl<'b> DeserializeSeed<'b> for Pictures<'_, 'b> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'b>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'b> Visitor<'b> for Pictures<'_, 'b> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a URL, or an array of them")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E: Error>(self, url: &str) -> Result<(), E> {
+        self.link().visit_str(url)
+    }
+
+    fn visit_map<A: MapAccess<'b>>(self, map: A) -> Result<(), A::Error> {
+        self.link().visit_map(map)
+    }
+
+    fn visit_seq<S: SeqAccess<'b>>(self, seq: S) -> Result<(), S::Error> {
+        let Pictures { pass, at, input } = self;
+        let elements = &mut Gallery { input };
+        Array { pass, at, elements }.visit_seq(seq)
+    }
+}
+
+impl<'w, 'b> Pictures<'w, 'b> {
+    fn link(self) -> Link<'w, 'b> {
+        let Pictures { pass, at, input } = self;
+        Link { pass, at, input }
+    }
+}
+
+/// An array of links to pictures.
+struct Gallery<'i> {
+    input: &'i mut InputSize,
+}
+
+impl<'b> Elements<'b> for Gallery<'_> {
+    const EXPECTED: &'static str = "an array of URLs";
+
+    fn next<S: SeqAccess<'b>>(
+        &mut self,
+        pass: &Pass<'b>,
+        at: At<'_>,
+        seq: &mut S,
+    ) -> Result<Option<()>, S::Error> {
+        let input = &mut *self.input;
+        seq.next_element_seed(Link { pass, at, input })
+    }
+}

@@ -1,0 +1,70 @@
+//! `stream_options` of a chat.
+
+use std::sync::LazyLock;
+
+use serde::de::MapAccess;
+use serde_json::value::RawValue;
+
+use super::table::{Rule, Table};
+use super::walk::{At, Members, Object, Pass};
+use super::{BadRequest, scalar};
+use crate::gateway::splice::{Span, StreamOptions};
+
+static STREAM_OPTIONS: LazyLock<Table> =
+    LazyLock::new(|| Table::new(&[(Rule::Read, &["include_usage"])]));
+
+/// What the client asked for with its stream.
+#[derive(Default)]
+struct Options {
+    include_usage: Option<bool>,
+    /// Where that is said.
+    span: Option<Span>,
+    /// Whether there is any member.
+    filled: bool,
+}
+
+/// Reads `raw`, the value of `stream_options`.
+pub(super) fn stream_options<'b>(
+    pass: &Pass<'b>,
+    at: At<'_>,
+    raw: &'b RawValue,
+) -> Result<(StreamOptions, Option<bool>), BadRequest> {
+    let span = pass.span(raw);
+    if raw.get() == "null" {
+        return Ok((StreamOptions::Null(span), None));
+    }
+    let mut options = Options::default();
+    let members = &mut options;
+    pass.parse(raw.get(), Object { pass, at, members })?;
+    let layout = StreamOptions::Object {
+        first_member: span.start + 1,
+        empty: !options.filled,
+        include_usage: options.span,
+    };
+    Ok((layout, options.include_usage))
+}
+
+impl<'b> Members<'b> for Options {
+    fn table() -> &'static Table {
+        &STREAM_OPTIONS
+    }
+
+    fn read<A: MapAccess<'b>>(
+        &mut self,
+        pass: &Pass<'b>,
+        at: At<'_>,
+        name: &'static str,
+        map: &mut A,
+    ) -> Result<(), A::Error> {
+        self.filled = true;
+        let raw = map.next_value::<&'b RawValue>()?;
+        self.span = Some(pass.span(raw));
+        self.include_usage =
+            scalar::boolean(raw, At::Member(&at, name)).map_err(|refusal| pass.refuse(refusal))?;
+        Ok(())
+    }
+
+    fn unknown(&mut self) {
+        self.filled = true;
+    }
+}

@@ -1,0 +1,108 @@
+//! Checked readings of single values. A null is an absent value.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, Visitor};
+use serde_json::value::RawValue;
+
+use super::walk::At;
+use super::{BadRequest, MODEL_BYTES_MAX};
+
+/// A string.
+pub(super) fn text<'b>(raw: &'b RawValue, at: At<'_>) -> Result<Option<Cow<'b, str>>, BadRequest> {
+    if raw.get() == "null" {
+        return Ok(None);
+    }
+    Text.deserialize(&mut serde_json::Deserializer::from_str(raw.get()))
+        .map(Some)
+        .map_err(|_| BadRequest::at(at.to_string(), format!("{at} must be a string.")))
+}
+
+/// True or false.
+pub(super) fn boolean(raw: &RawValue, at: At<'_>) -> Result<Option<bool>, BadRequest> {
+    match raw.get() {
+        "null" => Ok(None),
+        "true" => Ok(Some(true)),
+        "false" => Ok(Some(false)),
+        _ => Err(BadRequest::at(
+            at.to_string(),
+            format!("{at} must be true, false or null."),
+        )),
+    }
+}
+
+/// A whole number of at least 1 and at most `max`, written without fraction or exponent.
+pub(super) fn positive(raw: &RawValue, at: At<'_>, max: u64) -> Result<Option<u64>, BadRequest> {
+    let written = raw.get();
+    if written == "null" {
+        return Ok(None);
+    }
+    match written.parse::<u64>() {
+        Ok(number) if (1..=max).contains(&number) => Ok(Some(number)),
+        _ if max == u64::MAX => Err(BadRequest::at(
+            at.to_string(),
+            format!("{at} must be a whole number of at least 1."),
+        )),
+        _ => Err(BadRequest::at(
+            at.to_string(),
+            format!("{at} must be a whole number from 1 to {max}."),
+        )),
+    }
+}
+
+/// The model's name.
+pub(super) fn model<'b>(raw: &'b RawValue, at: At<'_>) -> Result<Cow<'b, str>, BadRequest> {
+    let model = text(raw, at)?.unwrap_or_default();
+    match model.len() {
+        0 => Err(no_model()),
+        1..=MODEL_BYTES_MAX => Ok(model),
+        _ => Err(BadRequest::at(
+            at.to_string(),
+            format!("{at} is longer than {MODEL_BYTES_MAX} bytes: no model has such a name."),
+        )),
+    }
+}
+
+/// The refusal of a request that names no model.
+pub(super) fn no_model() -> BadRequest {
+    BadRequest::at("model", "model is missing: name one of GET /v1/models.")
+}
+
+/// Refuses a class of service with a price of its own.
+pub(super) fn service_tier(raw: &RawValue, at: At<'_>) -> Result<(), BadRequest> {
+    match text(raw, at)?.as_deref() {
+        None | Some("auto" | "default" | "standard") => Ok(()),
+        Some(_) => Err(BadRequest::at(
+            at.to_string(),
+            format!("{at} must be auto, default or standard: other tiers have no price here."),
+        )),
+    }
+}
+
+/// A string, borrowed where it has no escapes.
+pub(super) struct Text;
+
+impl<'b> DeserializeSeed<'b> for Text {
+    type Value = Cow<'b, str>;
+
+    fn deserialize<D: Deserializer<'b>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'b> Visitor<'b> for Text {
+    type Value = Cow<'b, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_borrowed_str<E: Error>(self, text: &'b str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(text))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(text.to_owned()))
+    }
+}

@@ -1,0 +1,319 @@
+//! Walking through JSON objects whose every key is looked at.
+//!
+//! [`walk`] gives the members of an object to a [`Members`], one by one, after it has refused duplicate keys and keys
+//! that merely look like a name that matters. A refusal is kept in the [`Pass`], since errors of serde carry text only.
+
+use std::borrow::Cow;
+use std::cell::{Cell, RefCell};
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::error::Category;
+use serde_json::value::RawValue;
+
+use super::scalar::Text;
+use super::seen::Seen;
+use super::table::{Found, Rule, Table};
+use super::{BadRequest, PeekCaps, depth};
+use crate::gateway::splice::Span;
+
+/// How much of a client's key is repeated to it.
+const QUOTED_CHARS_MAX: usize = 64;
+
+/// One pass over one body.
+pub(super) struct Pass<'b> {
+    body: &'b str,
+    /// Why it ends early.
+    refusal: RefCell<Option<BadRequest>>,
+    /// The member of the body that is being read.
+    member: Cell<Option<&'static str>>,
+}
+
+/// A place in a body; its display is the `param` of a refusal.
+#[derive(Clone, Copy)]
+pub(super) enum At<'p> {
+    /// The body itself.
+    Body,
+    /// A member of an object.
+    Member(&'p At<'p>, &'p str),
+    /// An element of an array.
+    Element(&'p At<'p>, usize),
+}
+
+/// A kind of object.
+pub(super) trait Members<'b> {
+    /// The names that matter in it.
+    fn table() -> &'static Table;
+
+    /// Takes a member whose rule is to be read.
+    fn read<A: MapAccess<'b>>(
+        &mut self,
+        pass: &Pass<'b>,
+        at: At<'_>,
+        name: &'static str,
+        map: &mut A,
+    ) -> Result<(), A::Error>;
+
+    /// Is told of a member that makes the input unbounded.
+    fn unbounded(&mut self) {}
+
+    /// Is told of a member that is not in the table.
+    fn unknown(&mut self) {}
+}
+
+/// An object, to be given to `members`.
+pub(super) struct Object<'w, 'b, M> {
+    pub(super) pass: &'w Pass<'b>,
+    pub(super) at: At<'w>,
+    pub(super) members: &'w mut M,
+}
+
+/// An array or null; each element is given to `elements`.
+pub(super) struct Array<'w, 'b, E> {
+    pub(super) pass: &'w Pass<'b>,
+    pub(super) at: At<'w>,
+    pub(super) elements: &'w mut E,
+}
+
+/// A kind of array.
+pub(super) trait Elements<'b> {
+    /// What it is, for the refusal of anything else.
+    const EXPECTED: &'static str;
+
+    /// Takes the next element; `None` after the last.
+    fn next<S: SeqAccess<'b>>(
+        &mut self,
+        pass: &Pass<'b>,
+        at: At<'_>,
+        seq: &mut S,
+    ) -> Result<Option<()>, S::Error>;
+}
+
+/// The body as text that is worth parsing.
+pub(super) fn text(body: &[u8], caps: PeekCaps) -> Result<&str, BadRequest> {
+    if body.is_empty() {
+        return Err(BadRequest::whole("The body is empty: send a JSON object."));
+    }
+    if body.starts_with(b"\xef\xbb\xbf") {
+        return Err(BadRequest::whole(
+            "The body starts with a byte order mark: send JSON without one.",
+        ));
+    }
+    if !depth::within(body, caps.json_depth) {
+        let limit = caps.json_depth;
+        return Err(BadRequest::whole(format!(
+            "The body nests deeper than {limit} objects and arrays: flatten it."
+        )));
+    }
+    std::str::from_utf8(body).map_err(|error| {
+        BadRequest::whole(format!(
+            "The body is not UTF-8 at byte {}: send JSON in UTF-8.",
+            error.valid_up_to()
+        ))
+    })
+}
+
+/// Gives every member of the body to `members`.
+pub(super) fn walk<'b, M: Members<'b>>(pass: &Pass<'b>, members: &mut M) -> Result<(), BadRequest> {
+    let at = At::Body;
+    pass.parse(pass.body, Object { pass, at, members })
+}
+
+impl<'b> Pass<'b> {
+    /// A pass over `body`.
+    pub(super) fn new(body: &'b str) -> Self {
+        Pass {
+            body,
+            refusal: RefCell::new(None),
+            member: Cell::new(None),
+        }
+    }
+
+    /// The body's length in bytes.
+    pub(super) fn body_bytes(&self) -> u64 {
+        self.body.len() as u64
+    }
+
+    /// Just after the opening brace of the body.
+    pub(super) fn first_member(&self) -> usize {
+        self.body.find('{').map_or(0, |brace| brace + 1)
+    }
+
+    /// Where `raw`, a part of the body, is.
+    pub(super) fn span(&self, raw: &'b RawValue) -> Span {
+        let start = raw.get().as_ptr().addr() - self.body.as_ptr().addr();
+        Span {
+            start,
+            end: start + raw.get().len(),
+        }
+    }
+
+    /// Reads all of `text`, a part of the body.
+    pub(super) fn parse<S>(&self, text: &'b str, seed: S) -> Result<(), BadRequest>
+    where
+        S: DeserializeSeed<'b, Value = ()>,
+    {
+        let mut json = serde_json::Deserializer::from_str(text);
+        let parsed = seed.deserialize(&mut json).and_then(|()| json.end());
+        parsed.map_err(|error| match self.refusal.take() {
+            Some(refusal) => refusal,
+            None => self.describe(&error),
+        })
+    }
+
+    /// Ends the pass with `refusal`.
+    pub(super) fn refuse<E: Error>(&self, refusal: BadRequest) -> E {
+        self.refusal.replace(Some(refusal));
+        E::custom("refused")
+    }
+
+    fn describe(&self, error: &serde_json::Error) -> BadRequest {
+        match (error.classify(), self.member.get()) {
+            (Category::Data, Some(member)) => {
+                BadRequest::at(member, format!("{member} has the wrong type: {error}."))
+            }
+            (Category::Data, None) => {
+                BadRequest::whole(format!("The body is not a JSON object: {error}."))
+            }
+            _ => BadRequest::whole(format!("The body is not valid JSON: {error}.")),
+        }
+    }
+}
+
+impl fmt::Display for At<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            At::Body => Ok(()),
+            At::Member(At::Body, name) => f.write_str(name),
+            At::Member(parent, name) => write!(f, "{parent}.{name}"),
+            At::Element(parent, index) => write!(f, "{parent}[{index}]"),
+        }
+    }
+}
+
+impl<'b, M: Members<'b>> DeserializeSeed<'b> for Object<'_, 'b, M> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'b>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'b, M: Members<'b>> Visitor<'b> for Object<'_, 'b, M> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'b>>(mut self, mut map: A) -> Result<(), A::Error> {
+        let mut seen = Seen::default();
+        while let Some(key) = map.next_key_seed(Text)? {
+            self.member(key, &mut seen, &mut map)?;
+        }
+        Ok(())
+    }
+}
+
+impl<'b, M: Members<'b>> Object<'_, 'b, M> {
+    fn member<A: MapAccess<'b>>(
+        &mut self,
+        key: Cow<'b, str>,
+        seen: &mut Seen<'b>,
+        map: &mut A,
+    ) -> Result<(), A::Error> {
+        let pass = self.pass;
+        let index = match M::table().find(&key) {
+            Found::Exact(index) => index,
+            Found::Lookalike(index) => {
+                let (name, _) = M::table().row(index);
+                return Err(pass.refuse(self.lookalike(&key, name)));
+            }
+            Found::Unknown => {
+                if let Some(key) = seen.unknown(key) {
+                    return Err(pass.refuse(self.duplicate(&key)));
+                }
+                self.members.unknown();
+                return map.next_value::<IgnoredAny>().map(drop);
+            }
+        };
+        let (name, rule) = M::table().row(index);
+        if matches!(self.at, At::Body) {
+            pass.member.set(Some(name));
+        }
+        if !seen.first(index) {
+            return Err(pass.refuse(self.duplicate(name)));
+        }
+        match rule {
+            Rule::Read => self.members.read(pass, self.at, name, map),
+            Rule::Guard => map.next_value::<IgnoredAny>().map(drop),
+            Rule::Unbounded | Rule::Refuse(_) => {
+                let value = map.next_value::<&'b RawValue>()?;
+                match (rule, value.get()) {
+                    (_, "null" | "false") => Ok(()),
+                    (Rule::Refuse(why), _) => {
+                        let at = At::Member(&self.at, name);
+                        let message = format!("{at} {}", why.text());
+                        Err(pass.refuse(BadRequest::at(at.to_string(), message)))
+                    }
+                    _ => {
+                        self.members.unbounded();
+                        Ok(())
+                    }
+                }
+            }
+        }
+    }
+
+    fn lookalike(&self, key: &str, name: &str) -> BadRequest {
+        let at = At::Member(&self.at, quoted(key)).to_string();
+        let message = format!(
+            "{at} would be read as `{name}` by some upstreams: write `{name}`, or remove it."
+        );
+        BadRequest::at(at, message)
+    }
+
+    fn duplicate(&self, key: &str) -> BadRequest {
+        let at = At::Member(&self.at, quoted(key)).to_string();
+        let message = format!("{at} appears twice: send each key once.");
+        BadRequest::at(at, message)
+    }
+}
+
+impl<'b, E: Elements<'b>> DeserializeSeed<'b> for Array<'_, 'b, E> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'b>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'b, E: Elements<'b>> Visitor<'b> for Array<'_, 'b, E> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(E::EXPECTED)
+    }
+
+    fn visit_unit<R: Error>(self) -> Result<(), R> {
+        Ok(())
+    }
+
+    fn visit_seq<S: SeqAccess<'b>>(self, mut seq: S) -> Result<(), S::Error> {
+        let mut index = 0;
+        loop {
+            let at = At::Element(&self.at, index);
+            if self.elements.next(self.pass, at, &mut seq)?.is_none() {
+                return Ok(());
+            }
+            index += 1;
+        }
+    }
+}
+
+/// The beginning of a client's key, short enough to be repeated.
+fn quoted(key: &str) -> &str {
+    key.char_indices()
+        .nth(QUOTED_CHARS_MAX)
+        .map_or(key, |(end, _)| &key[..end])
+}

@@ -1,0 +1,229 @@
+//! A live hold in the hands of its request: however the request ends, the hold ends exactly once.
+
+use std::sync::Arc;
+
+use super::Gateway;
+use crate::ledger::LedgerError;
+use crate::ledger::grant::GrantUnit;
+use crate::ledger::hold::{Charge, Hold, HoldRef, Settled};
+use crate::ledger::id::RequestId;
+use crate::ledger::limit::{Limit, Measure};
+use crate::ledger::receipt::Detail;
+use crate::price::{FreeUnits, Model, PriceVersion, Segment};
+use crate::usage::{Counted, Meter, Unit, Usage};
+
+/// A hold, and what is needed to charge for it. Dropped before its end, it voids itself.
+pub struct Reservation {
+    gateway: Arc<Gateway>,
+    /// What the ledger reserved.
+    pub hold: Hold,
+    /// What was quoted, with the counts that were admitted.
+    pub segments: Vec<Segment>,
+    /// The limits of the quote's counters, in their order.
+    pub limits: Vec<Limit>,
+    /// The model that was asked for.
+    pub model: Arc<Model>,
+    /// The price in force at the hold.
+    pub price: PriceVersion,
+    /// What the receipt will say of the wire.
+    pub detail: Detail,
+    ended: bool,
+}
+
+/// What was consumed, and how that is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Consumed {
+    /// The meters.
+    pub usage: Usage,
+    /// Whose count.
+    pub counted: Counted,
+    /// What was odd.
+    pub flags: Vec<&'static str>,
+}
+
+impl Reservation {
+    /// Takes charge of a hold.
+    pub fn new(
+        gateway: Arc<Gateway>,
+        hold: Hold,
+        mut segments: Vec<Segment>,
+        limits: Vec<Limit>,
+        model: Arc<Model>,
+        price: PriceVersion,
+        endpoint: &str,
+    ) -> Self {
+        for (segment, count) in segments.iter_mut().zip(&hold.counts) {
+            segment.count = *count;
+        }
+        gateway.live.enter(&hold.id);
+        Reservation {
+            gateway,
+            hold,
+            segments,
+            limits,
+            model,
+            price,
+            detail: Detail {
+                endpoint: endpoint.into(),
+                ..Detail::default()
+            },
+            ended: false,
+        }
+    }
+
+    /// The request's id.
+    pub fn request(&self) -> RequestId {
+        self.hold.id.request
+    }
+
+    /// The gateway that it runs in.
+    pub fn gateway(&self) -> &Arc<Gateway> {
+        &self.gateway
+    }
+
+    /// The most of one side (input or output) or of another unit that the hold covers.
+    pub fn bound(&self, covers: impl Fn(Meter) -> bool) -> u64 {
+        self.segments
+            .iter()
+            .filter(|segment| covers(segment.meter))
+            .fold(0, |sum: u64, segment| sum.saturating_add(segment.count))
+    }
+
+    /// Charges what was consumed and gives the receipt.
+    ///
+    /// **Cancellation**: do not drop it; run it in a task that outlives the client.
+    pub async fn settle(mut self, consumed: Consumed) -> Result<Settled, LedgerError> {
+        let charge = self.charge(consumed);
+        self.ended = true;
+        let settled = self
+            .gateway
+            .ledger
+            .settle(self.hold.id.clone(), charge)
+            .await;
+        self.gateway.live.leave(self.request());
+        match &settled {
+            Ok(settled) => self.gateway.observe_settled(settled),
+            Err(error) => {
+                tracing::error!(%error, request_id = %self.request(), "a charge was not booked");
+            }
+        }
+        settled
+    }
+
+    /// Releases the hold; nothing is charged.
+    pub async fn void(mut self) {
+        self.ended = true;
+        void(&self.gateway, self.hold.id.clone()).await;
+    }
+
+    fn charge(&mut self, consumed: Consumed) -> Charge {
+        let Consumed {
+            usage,
+            counted,
+            mut flags,
+        } = consumed;
+        if self.passes_bound(&usage) {
+            flags.push("over_bound");
+            tracing::error!(
+                request_id = %self.request(), model = %self.model.id, %usage,
+                "the upstream reports more than the model's row allows: mend its bounds"
+            );
+        }
+        let taken = self.taken();
+        let (usage, priced) = match self.price.charge(&usage, &taken) {
+            Some(priced) => (usage, priced),
+            // Beyond exact arithmetic: the bound of the hold is the most that can be charged anyway.
+            None => {
+                flags.push("usage_unbelievable");
+                let bounded = self.worst_usage();
+                let priced = self
+                    .price
+                    .charge(&bounded, &taken)
+                    .expect("what was quoted is within exact arithmetic");
+                (bounded, priced)
+            }
+        };
+        let mut detail = std::mem::take(&mut self.detail);
+        detail.flags = flags.into_iter().map(Arc::from).collect();
+        Charge {
+            usage,
+            counted,
+            priced: priced.priced,
+            free: priced.free,
+            counters: self
+                .limits
+                .iter()
+                .map(|limit| amount(limit, &usage))
+                .collect(),
+            detail,
+        }
+    }
+
+    fn passes_bound(&self, usage: &Usage) -> bool {
+        let over = |covers: fn(Meter) -> bool| {
+            let used = usage.iter().filter(|(meter, _)| covers(*meter));
+            used.fold(0_u64, |sum, (_, count)| sum.saturating_add(count)) > self.bound(covers)
+        };
+        over(is_input) || over(Meter::is_output) || over(|meter| meter == Meter::Images)
+    }
+
+    /// The usage that the hold was made for.
+    fn worst_usage(&self) -> Usage {
+        self.segments.iter().fold(Usage::NONE, |usage, segment| {
+            usage.with(segment.meter, segment.count)
+        })
+    }
+
+    /// Units that the hold took from grants.
+    fn taken(&self) -> FreeUnits {
+        let sum = |unit| {
+            let takes = self.hold.taken.iter().filter(|take| take.unit == unit);
+            takes.fold(0_u64, |sum, take| sum.saturating_add(take.units))
+        };
+        FreeUnits {
+            tokens: sum(GrantUnit::Tokens),
+            images: sum(GrantUnit::Images),
+            requests: sum(GrantUnit::Requests),
+        }
+    }
+}
+
+/// Whether a meter counts tokens that the model read.
+pub fn is_input(meter: Meter) -> bool {
+    meter.unit() == Unit::Tokens && !meter.is_output()
+}
+
+/// What a request comes to for one limit.
+fn amount(limit: &Limit, usage: &Usage) -> u64 {
+    match limit.measure {
+        // The ledger fills in the money that it charged.
+        Measure::Spend => 0,
+        Measure::Tokens => usage.total(Unit::Tokens),
+        Measure::Images => usage.total(Unit::Images),
+        Measure::Requests => 1,
+        Measure::Concurrent => 0,
+    }
+}
+
+async fn void(gateway: &Gateway, hold: HoldRef) {
+    let request = hold.request;
+    if let Err(error) = gateway.ledger.void(hold).await {
+        tracing::warn!(%error, request_id = %request, "a hold was not voided; it lapses");
+    }
+    gateway.live.leave(request);
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        // Only a panic, or a bug, comes here: the ends of requests settle or void by name.
+        tracing::error!(request_id = %self.request(), "a request ended without ending its hold");
+        let (gateway, hold) = (Arc::clone(&self.gateway), self.hold.id.clone());
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => drop(runtime.spawn(async move { void(&gateway, hold).await })),
+            Err(_) => gateway.live.leave(hold.request),
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Which handler serves a path. What cannot be metered is refused.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{self, HeaderValue};
+use http::{HeaderMap, Method, Request, Response};
+use hyper::body::Incoming;
+use serde_json::Value;
+
+use super::Gateway;
+use super::asked::Service;
+use super::body::ClientBody;
+use super::detach::Detached;
+use super::identify::identify;
+use super::refusal::Refused;
+use super::{account, lifecycle, models, receipt};
+use crate::ledger::id::RequestId;
+
+/// Serves one request, whatever becomes of it.
+pub async fn route(
+    gateway: Arc<Gateway>,
+    peer: IpAddr,
+    request: Request<Incoming>,
+) -> Response<ClientBody> {
+    let id = RequestId::new();
+    let observer = Arc::clone(&gateway);
+    let outcome = dispatch(gateway, id, peer, request).await;
+    outcome.unwrap_or_else(|refused| {
+        observer.observe_refused(id, &refused);
+        let mut response = refused.into_response();
+        receipt::put_request_id(response.headers_mut(), id);
+        response
+    })
+}
+
+async fn dispatch(
+    gateway: Arc<Gateway>,
+    id: RequestId,
+    peer: IpAddr,
+    request: Request<Incoming>,
+) -> Result<Response<ClientBody>, Refused> {
+    smuggled(request.headers())?;
+    let (parts, body) = request.into_parts();
+    let path = parts.uri.path();
+    let service = match (&parts.method, path) {
+        (&Method::POST, "/v1/chat/completions") => Service::Chat,
+        (&Method::POST, "/v1/images/generations") => Service::Images,
+        (&Method::GET, path) => {
+            let Some(path) = path.strip_prefix("/v1/") else {
+                return Err(Refused::unknown_url(&parts.method, path));
+            };
+            let query = parts.uri.query().unwrap_or_default();
+            return own(&gateway, &parts.headers, peer, path, query).await;
+        }
+        (method, path) => return Err(Refused::unknown_url(method, path)),
+    };
+    Detached::new(|gone| lifecycle::serve(gateway, service, id, peer, parts, body, gone)).await
+}
+
+/// A request whose length can be read in two ways is not served (RFC 9112, section 6.1).
+fn smuggled(headers: &HeaderMap) -> Result<(), Refused> {
+    let lengths = headers.get_all(header::CONTENT_LENGTH).iter().count();
+    let chunked = headers.contains_key(header::TRANSFER_ENCODING);
+    if lengths > 1 || (lengths > 0 && chunked) {
+        let message =
+            "The request's length is given twice: send Content-Length or Transfer-Encoding, once.";
+        return Err(Refused::bad_request(message));
+    }
+    if headers.contains_key(header::UPGRADE) {
+        return Err(Refused::bad_request("Upgrades are not served here."));
+    }
+    Ok(())
+}
+
+/// What the proxy answers itself, for the key's own wallet; never charged.
+async fn own(
+    gateway: &Gateway,
+    headers: &HeaderMap,
+    peer: IpAddr,
+    path: &str,
+    query: &str,
+) -> Result<Response<ClientBody>, Refused> {
+    let key = identify(&*gateway.ledger, headers, peer).await?;
+    let unknown = || Refused::unknown_url(&Method::GET, &format!("/v1/{path}"));
+    let value = match path.split_once('/').unwrap_or((path, "")) {
+        ("models", "") => {
+            let wallet = account::wallet(gateway, &key).await?;
+            models::list(gateway, &key, Some(&wallet))
+        }
+        ("models", name) => {
+            let name = decode(name);
+            let wallet = account::wallet(gateway, &key).await?;
+            models::one(gateway, &key, Some(&wallet), &name)
+                .ok_or_else(|| Refused::unknown_model(&name))?
+        }
+        ("balance", "") => account::balance(gateway, &key).await?,
+        ("usage", "") => account::usage(gateway, &key, query).await?,
+        ("receipts", id) if !id.is_empty() => account::receipt(gateway, &key, id).await?,
+        ("dashboard", page) => {
+            let page = page.strip_prefix("billing/").ok_or_else(unknown)?;
+            let value = account::billing(gateway, &key, page, query).await?;
+            value.ok_or_else(unknown)?
+        }
+        _ => return Err(unknown()),
+    };
+    Ok(json(&value))
+}
+
+/// A path segment without its percent escapes; model ids hold slashes, which some clients escape.
+fn decode(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let escape = (bytes[at] == b'%')
+            .then(|| text.get(at + 1..at + 3))
+            .flatten()
+            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        match escape {
+            Some(byte) => {
+                decoded.push(byte);
+                at += 3;
+            }
+            None => {
+                decoded.push(bytes[at]);
+                at += 1;
+            }
+        }
+    }
+    String::from_utf8_lossy(&decoded).into_owned()
+}
+
+fn json(value: &Value) -> Response<ClientBody> {
+    let mut response = Response::new(ClientBody::full(Bytes::from(value.to_string())));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escaped_model_ids_are_read() {
+        assert_eq!(decode("a%2Fb%2fc"), "a/b/c");
+        assert_eq!(decode("100%"), "100%");
+        assert_eq!(decode("%zz%4"), "%zz%4");
+    }
+}

@@ -1,0 +1,415 @@
+use proptest::prelude::*;
+
+use super::lint::{LintFinding, Severity, lint};
+use super::*;
+use crate::config::Config;
+use crate::usage::{Unit, Usage};
+
+const START: UnixMs = UnixMs(1_743_350_400_000);
+
+fn book(models: &str) -> PriceBook {
+    let text =
+        format!("currency: CNY\nupstreams: {{ demo: {{ kind: simulator }} }}\nmodels:\n{models}");
+    let config = Config::parse(&text, "config.yaml", &|_| None).expect("a valid config");
+    PriceBook::new(&config).expect("a book")
+}
+
+fn chat(prices: &str) -> PriceVersion {
+    let book = book(&format!(
+        "  - {{ id: chat, upstream: demo, prices: [{{ {prices} }}] }}\n"
+    ));
+    book.find("chat")
+        .and_then(|model| model.at(START))
+        .expect("in force")
+        .clone()
+}
+
+fn image(prices: &str) -> PriceVersion {
+    let book = book(&format!(
+        "  - {{ id: image, category: image-edit, upstream: demo, prices: [{{ {prices} }}] }}\n"
+    ));
+    book.find("image")
+        .and_then(|model| model.at(START))
+        .expect("in force")
+        .clone()
+}
+
+fn worst(input_tokens: u64, output_tokens: u64, output_tokens_min: u64) -> WorstCase {
+    WorstCase {
+        input_tokens,
+        output_tokens,
+        output_tokens_min,
+        images: 0,
+    }
+}
+
+fn parts(version: &PriceVersion, worst: WorstCase) -> Vec<(Meter, u64, u64, i64)> {
+    let segments = version.quote(worst).expect("within bounds");
+    let part = |s: &Segment| (s.meter, s.count, s.count_min, s.unit_price.get());
+    segments.iter().map(part).collect()
+}
+
+#[test]
+fn the_version_in_force_is_the_last_that_has_begun() {
+    let book = book(
+        "  - id: m\n    upstream: demo\n    prices:\n      \
+         - { effective_from: \"2025-06-30T00:00:00+08:00\", per: 1M tokens, input: 2, output: 2 }\n      \
+         - { effective_from: \"2025-03-31T00:00:00+08:00\", per: 1M tokens, input: 1, output: 1 }\n",
+    );
+    let model = book.find("m").expect("there");
+    let input = |now| {
+        model
+            .at(now)
+            .and_then(|v| v.rate(Meter::Input))
+            .map(|rate| rate.to_string())
+    };
+    assert_eq!(input(UnixMs(START.0 - 1)), None);
+    assert_eq!(input(START).as_deref(), Some("0.000001"));
+    assert_eq!(input(UnixMs(i64::MAX)).as_deref(), Some("0.000002"));
+}
+
+#[test]
+fn the_same_prices_make_the_same_version_however_they_are_written() {
+    let one = book(
+        "  - { id: a, aliases: [x, y], upstream: demo, prices: [{ per: 1M tokens, input: 800, output: 1.50 }] }\n  - { id: b, upstream: demo, prices: [{ free: true }] }\n",
+    );
+    let same = book(
+        "  - { id: b, upstream: demo, prices: [{ free: true }] }\n  - { id: a, aliases: [y, x], upstream: demo, prices: [{ per: 1K tokens, input: \"0.8\", output: 0.0015 }] }\n",
+    );
+    let other = book(
+        "  - { id: a, aliases: [x, y], upstream: demo, prices: [{ per: 1M tokens, input: 800, output: 1.51 }] }\n  - { id: b, upstream: demo, prices: [{ free: true }] }\n",
+    );
+    assert_eq!(one.content(), same.content());
+    assert_eq!(one.version(), same.version());
+    assert_ne!(one.version(), other.version());
+    assert_eq!(one.version().len(), 12);
+    assert!(
+        one.content()
+            .contains(r#""rates":{"input":"0.0008","output":"0.0000015"}"#),
+        "{}",
+        one.content()
+    );
+    assert_eq!(one.find("y").map(|model| &*model.id), Some("a"));
+    assert!(one.find("z").is_none());
+}
+
+#[test]
+fn prices_are_printed_as_the_list_has_them() {
+    let printed = |version: PriceVersion| version.printed().collect::<Vec<_>>();
+    let text = |field, price: &str, per| (field, price.to_owned(), per);
+    assert_eq!(
+        printed(chat(
+            "per: 1K tokens, input: 0.80, output: 0.32, request: 100"
+        )),
+        [
+            text("input", "0.8", Per::ThousandTokens),
+            text("output", "0.32", Per::ThousandTokens),
+            text("request", "100", Per::Request),
+        ]
+    );
+    assert_eq!(
+        printed(image("image: 0.70")),
+        [text("image", "0.7", Per::Image)]
+    );
+    assert_eq!(printed(chat("free: true")), []);
+}
+
+#[test]
+fn a_quote_has_each_side_at_its_dearest_meter() {
+    let plain = chat("per: 1M tokens, input: 4, output: 16");
+    assert_eq!(
+        parts(&plain, worst(100, 50, 2)),
+        [
+            (Meter::Input, 100, 100, 4_000),
+            (Meter::Output, 50, 2, 16_000)
+        ]
+    );
+    let cached = chat(
+        "per: 1M tokens, input: 4, cached_input: 1, cache_write: 5, output: 16, reasoning: 20",
+    );
+    assert_eq!(
+        parts(&cached, worst(100, 50, 50)),
+        [
+            (Meter::Input, 100, 100, 5_000),
+            (Meter::Output, 50, 50, 20_000)
+        ]
+    );
+    let fine = chat("per: 1M tokens, input: 0.0001, output: 0.0011");
+    assert_eq!(
+        parts(&fine, worst(1, 1, 9)),
+        [(Meter::Input, 1, 1, 1), (Meter::Output, 1, 1, 2)]
+    );
+}
+
+#[test]
+fn what_has_no_price_is_quoted_at_zero_so_that_limits_can_count_it() {
+    let free = chat("free: true");
+    assert_eq!(
+        parts(&free, worst(100, 50, 50)),
+        [(Meter::Input, 100, 100, 0), (Meter::Output, 50, 50, 0)]
+    );
+    let images = WorstCase {
+        images: 3,
+        ..WorstCase::default()
+    };
+    assert_eq!(
+        parts(&image("free: true"), images),
+        [(Meter::Images, 3, 3, 0)]
+    );
+    assert_eq!(
+        parts(&image("image: 0.35"), images),
+        [(Meter::Images, 3, 3, 350_000_000)]
+    );
+    assert_eq!(
+        parts(&chat("request: 0.5"), worst(1, 1, 1)),
+        [
+            (Meter::Input, 1, 1, 0),
+            (Meter::Output, 1, 1, 0),
+            (Meter::Requests, 1, 1, 500_000_000)
+        ]
+    );
+}
+
+#[test]
+fn a_part_that_leaves_exact_arithmetic_has_no_quote() {
+    let version = chat("per: token, input: 60, output: 1");
+    assert!(version.quote(worst(131_072, 0, 0)).is_ok());
+    let error = version
+        .quote(worst(1 << 18, 0, 0))
+        .expect_err("beyond 2^53");
+    assert_eq!(
+        error,
+        QuoteError::TooLarge {
+            meter: Meter::Input,
+            count: 1 << 18
+        }
+    );
+    assert!(version.quote(worst(u64::MAX, 0, 0)).is_err());
+}
+
+#[test]
+fn a_charge_is_exact_and_burns_in_order_what_has_a_price() {
+    let version = chat("per: 1M tokens, input: 4, cached_input: 0, output: 16");
+    let usage = Usage::tokens(100, 50)
+        .with(Meter::CachedInput, 1_000)
+        .with(Meter::Reasoning, 10);
+    let charge = |tokens| {
+        let took = FreeUnits {
+            tokens,
+            ..FreeUnits::default()
+        };
+        let priced = version.charge(&usage, &took).expect("in range");
+        (priced.priced.get(), priced.free.tokens)
+    };
+    assert_eq!(charge(0), (100 * 4_000 + 60 * 16_000, 0));
+    assert_eq!(charge(100), (60 * 16_000, 100));
+    assert_eq!(charge(105), (55 * 16_000, 105));
+    assert_eq!(charge(9_999), (0, 160));
+}
+
+#[test]
+fn a_unit_of_requests_frees_a_whole_request_and_is_not_burned_by_a_free_one() {
+    let took = FreeUnits {
+        requests: 1,
+        tokens: 5,
+        images: 0,
+    };
+    let charge = |version: &PriceVersion| {
+        version
+            .charge(&Usage::tokens(100, 50), &took)
+            .expect("in range")
+    };
+    let paid = charge(&chat("per: 1M tokens, input: 4, output: 16"));
+    assert_eq!(
+        (paid.priced, paid.free),
+        (
+            Nano::ZERO,
+            FreeUnits {
+                requests: 1,
+                ..FreeUnits::default()
+            }
+        )
+    );
+    assert_eq!(charge(&chat("free: true")), Priced::default());
+    let request = chat("request: 0.5").charge(&Usage::NONE, &FreeUnits::default());
+    assert_eq!(request.map(|priced| priced.priced.get()), Some(500_000_000));
+}
+
+fn findings(models: &str) -> Vec<(String, &'static str, Severity)> {
+    let short = |f: LintFinding| (f.model.to_string(), f.field, f.severity);
+    lint(&book(models)).into_iter().map(short).collect()
+}
+
+#[test]
+fn lint_flags_the_misprinted_row_of_the_shipped_list_for_three_reasons_and_no_other_row() {
+    let config = Config::parse(include_str!("../../config.yaml"), "config.yaml", &|_| None);
+    let book = PriceBook::new(&config.expect("valid")).expect("a book");
+    let found: Vec<(String, &str, String)> = lint(&book)
+        .into_iter()
+        .map(|f| (f.model.to_string(), f.field, f.message))
+        .collect();
+    let ernie =
+        |field, message: &str| ("ERNIE-4.5-Turbo-128K".to_owned(), field, message.to_owned());
+    assert_eq!(
+        found,
+        [
+            ernie(
+                "output",
+                "from 2025-03-30T16:00:00Z: output (0.32) is cheaper than input (0.8) per 1K tokens"
+            ),
+            ernie(
+                "input",
+                "from 2025-03-30T16:00:00Z: input (800 per 1M tokens) is 50 times or more above the book's median (2 per 1M tokens)"
+            ),
+            ernie(
+                "per",
+                "from 2025-03-30T16:00:00Z: is per 1K tokens, but most rows of the book are per 1M tokens"
+            ),
+        ]
+    );
+}
+
+#[test]
+fn lint_notes_what_is_free_with_no_end_and_what_is_far_too_cheap() {
+    let row = |id: &str, price: &str| {
+        format!("  - {{ id: {id}, upstream: demo, prices: [{{ {price} }}] }}\n")
+    };
+    let priced = |id: &str, price| {
+        row(
+            id,
+            &format!("per: 1M tokens, input: {price}, output: {price}"),
+        )
+    };
+    let models = [
+        priced("a", "2"),
+        priced("b", "2"),
+        priced("c", "3"),
+        priced("d", "0.04"),
+        row("e", "free: true"),
+        priced("f", "0"),
+    ];
+    assert_eq!(
+        findings(&models.concat()),
+        [
+            ("d".to_owned(), "input", Severity::Warning),
+            ("d".to_owned(), "output", Severity::Warning),
+            ("e".to_owned(), "prices", Severity::Note),
+            ("f".to_owned(), "prices", Severity::Note),
+        ]
+    );
+    assert_eq!(findings(&priced("alone", "2")), []);
+}
+
+/// Money that segments come to after units of grants were taken, as a ledger computes it.
+fn held(segments: &[Segment], took: &mut FreeUnits) -> i64 {
+    let mut left = *took;
+    let mut money = 0;
+    for segment in segments
+        .iter()
+        .filter(|segment| !segment.unit_price.is_zero())
+    {
+        let free = match segment.meter.unit() {
+            Unit::Tokens => &mut left.tokens,
+            Unit::Images => &mut left.images,
+            _ => &mut 0,
+        };
+        let units = segment.count.min(*free);
+        *free -= units;
+        money += segment
+            .unit_price
+            .checked_mul(segment.count - units)
+            .expect("below 2^53")
+            .get();
+    }
+    took.tokens -= left.tokens;
+    took.images -= left.images;
+    if took.requests > 0 { 0 } else { money }
+}
+
+/// Prices of a chat in atto units a token, by field; a side's own price is always there.
+fn prices() -> impl Strategy<Value = String> {
+    let price = || prop_oneof![Just(0_u64), 1..100_u64, 1..50_000_000_000_u64];
+    let maybe = || proptest::option::weighted(0.4, price());
+    (
+        price(),
+        price(),
+        [maybe(), maybe(), maybe(), maybe(), maybe(), maybe()],
+    )
+        .prop_map(|(input, output, others)| {
+            let decimal = |price: u64| {
+                format!(
+                    "{}.{:012}",
+                    price / 1_000_000_000_000,
+                    price % 1_000_000_000_000
+                )
+            };
+            let mut text = format!(
+                "per: 1M tokens, input: {}, output: {}",
+                decimal(input),
+                decimal(output)
+            );
+            for (field, price) in [
+                "cached_input",
+                "cache_write",
+                "audio_input",
+                "reasoning",
+                "audio_output",
+            ]
+            .iter()
+            .zip(others)
+            {
+                if let Some(price) = price {
+                    text.push_str(&format!(", {field}: {}", decimal(price)));
+                }
+            }
+            if let Some(price) = others[5] {
+                text.push_str(&format!(", request: {}", decimal(price)));
+            }
+            text
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_charge_exceeds_what_its_hold_came_to(
+        prices in prices(),
+        input in proptest::array::uniform4(0..5_000_u64),
+        output in proptest::array::uniform3(0..5_000_u64),
+        slack in (0..3_000_u64, 0..3_000_u64),
+        tokens in prop_oneof![Just(0), 0..40_000_u64],
+        requests in prop_oneof![4 => Just(0_u64), 1 => Just(1_u64)],
+    ) {
+        let version = chat(&prices);
+        let usage = [Meter::Input, Meter::CachedInput, Meter::CacheWrite, Meter::AudioInput]
+            .into_iter().zip(input)
+            .chain([Meter::Output, Meter::Reasoning, Meter::AudioOutput].into_iter().zip(output))
+            .fold(Usage::NONE, |usage, (meter, count)| usage.with(meter, count));
+        let worst = WorstCase {
+            input_tokens: input.iter().sum::<u64>() + slack.0,
+            output_tokens: output.iter().sum::<u64>() + slack.1,
+            output_tokens_min: 1,
+            images: 0,
+        };
+        let segments = version.quote(worst).expect("within bounds");
+        let mut took = FreeUnits { tokens, images: 0, requests };
+        let held = held(&segments, &mut took);
+        let charge = version.charge(&usage, &took).expect("in range");
+        prop_assert!(charge.priced.get() <= held, "{} > {held} at {prices}", charge.priced);
+        prop_assert!(charge.free.tokens <= took.tokens && charge.free.requests <= took.requests);
+    }
+
+    #[test]
+    fn no_image_charge_exceeds_what_its_hold_came_to(
+        price in 0..10_000_000_000_u64, asked in 1..5_u64, delivered in 0..5_u64, images in 0..10_u64,
+    ) {
+        let version = image(&format!("image: {}.{:09}", price / 1_000_000_000, price % 1_000_000_000));
+        let worst = WorstCase { images: asked, ..WorstCase::default() };
+        let mut took = FreeUnits { images, ..FreeUnits::default() };
+        let held = held(&version.quote(worst).expect("within bounds"), &mut took);
+        let charge = version.charge(&Usage::images(delivered.min(asked)), &took).expect("in range");
+        prop_assert!(charge.priced.get() <= held);
+        prop_assert!(charge.free.images <= took.images);
+    }
+}

@@ -1,0 +1,56 @@
+//! Text that must not be seen: wiped when dropped, redacted wherever it could be printed.
+
+use std::fmt;
+
+use zeroize::Zeroize;
+
+/// A secret text, such as an upstream's key.
+///
+/// It has no `Serialize` and no comparison; its `Debug` and `Display` print `<redacted>`.
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Takes the text over.
+    pub fn new(text: String) -> Self {
+        Secret(text)
+    }
+
+    /// The text, for the one place that must have it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<redacted>")
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<redacted>")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_never_printed() {
+        let secret = Secret::new("sk-canary".to_owned());
+        assert_eq!(
+            format!("{secret} {secret:?} {secret:#?}"),
+            "<redacted> <redacted> <redacted>"
+        );
+        assert_eq!(secret.expose(), "sk-canary");
+    }
+}

@@ -1,0 +1,266 @@
+//! The model endpoints behind the proxy: which one a request goes to, and how it is sent there.
+//!
+//! [`Upstreams::route`] orders the endpoints of a model for one request, [`Upstreams::send`] makes
+//! one attempt, and [`retry::decide`] says what its outcome means. The loop over attempts is the
+//! caller's, because it runs inside one hold. The [simulator] is an upstream like any other, in
+//! this process.
+//!
+//! **A request is never sent twice by `send`.** The pool hands out a kept connection that its
+//! server may be closing at that moment. If not one byte of the request was taken from its queue,
+//! the client moves it to another connection (and then only if the first was a reused one); from the
+//! first byte on, the attempt fails with [`SendError::sent`] instead.
+
+mod balance;
+mod client;
+mod error;
+pub mod retry;
+pub mod simulator;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Response};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use crate::config::{self, AskUsage, Config, UpstreamKind};
+use crate::secret::Secret;
+use balance::Choices;
+use client::Client;
+pub use error::{BodyError, SendError, SendErrorKind, SetupError};
+
+/// Every configured upstream, and the endpoints of every model.
+#[derive(Debug)]
+pub struct Upstreams {
+    routes: HashMap<Arc<str>, Choices<Arc<Endpoint>>>,
+}
+
+/// One place where a model is served. It owns what it needs: a request under way outlives a reload.
+#[derive(Debug)]
+pub struct Endpoint {
+    upstream: Arc<Upstream>,
+    model: Option<Arc<str>>,
+}
+
+/// One attempt to be made: a `POST` below an upstream's base.
+#[derive(Clone, Debug)]
+pub struct Call<'a> {
+    /// What follows the upstream's base, such as `/chat/completions`.
+    pub path: &'a str,
+    /// The client's headers without those that concern one hop only. What `send` sets itself
+    /// (authorization, host, length, encoding) may be in here and is replaced.
+    pub headers: HeaderMap,
+    /// The whole body; cloning it is cheap, so a retry sends the same bytes.
+    pub body: Bytes,
+}
+
+/// The body of an upstream's answer.
+#[derive(Debug)]
+pub enum UpstreamBody {
+    /// From the network.
+    Http(Incoming),
+    /// From the simulator.
+    Simulated(simulator::SimulatedBody),
+}
+
+/// An upstream as it is configured.
+#[derive(Debug)]
+struct Upstream {
+    name: Arc<str>,
+    response_timeout: Duration,
+    idle_timeout: Duration,
+    ask_usage: bool,
+    transport: Transport,
+}
+
+#[derive(Debug)]
+enum Transport {
+    Http(Box<Client>),
+    Simulator,
+}
+
+impl Upstreams {
+    /// Builds the routes of every model in the config; nothing is connected yet.
+    ///
+    /// # Errors
+    /// Where a base URL is none, a key cannot be sent, or a model names an unknown upstream.
+    pub fn new(config: &Config) -> Result<Self, SetupError> {
+        let models = config.models.iter();
+        Upstreams::build(
+            &config.upstreams,
+            models.map(|model| (model.id.as_str(), model.routes.as_slice())),
+        )
+    }
+
+    fn build<'a>(
+        upstreams: &BTreeMap<String, config::Upstream>,
+        models: impl IntoIterator<Item = (&'a str, &'a [config::Route])>,
+    ) -> Result<Self, SetupError> {
+        let connector = client::connector();
+        let known = upstreams
+            .iter()
+            .map(|(name, row)| Ok((name.as_str(), Upstream::new(name, row, &connector)?)))
+            .collect::<Result<HashMap<_, _>, SetupError>>()?;
+        let mut routes = HashMap::new();
+        for (model, rows) in models {
+            let mut choices = Vec::with_capacity(rows.len());
+            for row in rows {
+                let upstream = known.get(row.upstream.as_str()).ok_or_else(|| {
+                    let reason = format!("model `{model}` names it, but `upstreams` does not");
+                    SetupError::new(&row.upstream, reason)
+                })?;
+                let endpoint = Arc::new(Endpoint::new(upstream, &row.model));
+                choices.push((row.priority, row.weight, endpoint));
+            }
+            routes.insert(Arc::from(model), Choices::new(choices));
+        }
+        Ok(Upstreams { routes })
+    }
+
+    /// The endpoints of a model in the order in which one request tries them: by priority, and
+    /// drawn by weight within a priority. Empty for a model that is not configured.
+    pub fn route(&self, model_id: &str) -> Vec<Arc<Endpoint>> {
+        self.routes
+            .get(model_id)
+            .map_or_else(Vec::new, Choices::draw)
+    }
+
+    /// Sends a request to one endpoint and waits for the head of its answer, whatever its status.
+    ///
+    /// Redirects are answers, not followed.
+    ///
+    /// # Errors
+    /// [`SendError`] when no head came; [`SendError::sent`] says whether the upstream may have
+    /// seen the request.
+    ///
+    /// # Cancellation
+    /// Dropping the future closes the connection if anything was written to it; the upstream may
+    /// have done the work.
+    pub async fn send(
+        &self,
+        endpoint: &Endpoint,
+        call: &Call<'_>,
+    ) -> Result<Response<UpstreamBody>, SendError> {
+        let upstream = &endpoint.upstream;
+        let sending = async {
+            match &upstream.transport {
+                Transport::Http(client) => client.send(&upstream.name, call).await,
+                Transport::Simulator => simulator::send(&upstream.name, call).await,
+            }
+        };
+        match tokio::time::timeout(upstream.response_timeout, sending).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(SendError::timeout(
+                &upstream.name,
+                upstream.response_timeout,
+            )),
+        }
+    }
+}
+
+impl Endpoint {
+    fn new(upstream: &Arc<Upstream>, model: &str) -> Self {
+        let simulated = matches!(upstream.transport, Transport::Simulator);
+        Endpoint {
+            upstream: upstream.clone(),
+            // The simulator reads a fault from the suffix of what the client wrote.
+            model: (!simulated).then(|| Arc::from(model)),
+        }
+    }
+
+    /// The upstream's name in the config.
+    pub fn upstream(&self) -> &Arc<str> {
+        &self.upstream.name
+    }
+
+    /// The name that this upstream knows the model by, to be put in the body's `model`; `None`
+    /// leaves the client's.
+    pub fn model(&self) -> Option<&Arc<str>> {
+        self.model.as_ref()
+    }
+
+    /// How long the head of an answer may take, from the start of the attempt.
+    pub fn response_timeout(&self) -> Duration {
+        self.upstream.response_timeout
+    }
+
+    /// How long an answer's body may be silent. The reader of the body enforces it.
+    pub fn idle_timeout(&self) -> Duration {
+        self.upstream.idle_timeout
+    }
+
+    /// Whether to ask this upstream for the usage of a stream (`stream_options.include_usage`).
+    pub fn ask_usage(&self) -> bool {
+        self.upstream.ask_usage
+    }
+
+    /// Whether this is the [simulator].
+    pub fn is_simulator(&self) -> bool {
+        matches!(self.upstream.transport, Transport::Simulator)
+    }
+}
+
+impl Upstream {
+    fn new(
+        name: &str,
+        row: &config::Upstream,
+        connector: &client::Connector,
+    ) -> Result<Arc<Self>, SetupError> {
+        let wrong = |reason| SetupError::new(name, reason);
+        let transport = match row.kind {
+            UpstreamKind::Simulator => Transport::Simulator,
+            UpstreamKind::Openai => {
+                let base = row.base_url.as_deref();
+                let base = base.ok_or_else(|| wrong("needs a `base_url`".to_owned()))?;
+                let key = row.api_key.as_ref().map(Secret::expose);
+                let timeout = Duration::from_millis(row.connect_timeout_ms);
+                let client = Client::new(connector, base, key, timeout).map_err(wrong)?;
+                Transport::Http(Box::new(client))
+            }
+        };
+        Ok(Arc::new(Upstream {
+            name: name.into(),
+            response_timeout: Duration::from_millis(row.response_timeout_ms),
+            idle_timeout: Duration::from_millis(row.idle_timeout_ms),
+            ask_usage: row.ask_usage == AskUsage::Auto,
+            transport,
+        }))
+    }
+}
+
+impl Body for UpstreamBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.get_mut() {
+            UpstreamBody::Http(body) => Pin::new(body)
+                .poll_frame(cx)
+                .map_err(|cause| BodyError::new(cause.to_string())),
+            UpstreamBody::Simulated(body) => Pin::new(body).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            UpstreamBody::Http(body) => body.is_end_stream(),
+            UpstreamBody::Simulated(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            UpstreamBody::Http(body) => body.size_hint(),
+            UpstreamBody::Simulated(body) => body.size_hint(),
+        }
+    }
+}

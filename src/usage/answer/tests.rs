@@ -1,0 +1,130 @@
+use super::*;
+use crate::usage::Usage;
+use proptest::prelude::*;
+
+fn facts(json: &str) -> AnswerFacts<'_> {
+    read_answer(json.as_bytes()).unwrap()
+}
+
+const CHAT: &str = r#"{"id":"x","object":"chat.completion","model":"m","choices":[{"index":0,"message":{"role":"assistant",
+"content":"Hi \"there\"","reasoning_content":"hm","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{\"a\":1}"}}]},
+"logprobs":{"content":[{"token":"Hi","text":"no"}]},"finish_reason":"stop"},{"index":1,"message":{"refusal":"No."}}],
+"usage":{"prompt_tokens":9,"completion_tokens":12,"total_tokens":21}}"#;
+
+#[test]
+fn a_chat_tells_usage_choices_and_text() {
+    let facts = facts(CHAT);
+    assert_eq!(facts.usage.unwrap().unwrap().usage, Usage::tokens(9, 12));
+    assert_eq!((facts.choices, facts.images, facts.error), (2, 0, false));
+    let text = facts.transcript().text();
+    assert_eq!(text, "Hi \"there\"hmf{\"a\":1}No.");
+}
+
+#[test]
+fn blanks_and_a_byte_order_mark_before_the_body_do_not_matter() {
+    let body = format!("\u{feff}\n\n  \r\n{CHAT}\n");
+    assert_eq!(facts(&body).usage, facts(CHAT).usage);
+    let body = format!("\n \n{CHAT}\n");
+    assert_eq!(facts(&body).usage, facts(CHAT).usage);
+}
+
+#[test]
+fn usage_of_the_first_choice_counts_when_the_top_level_has_none() {
+    let nested = r#"{"prompt_tokens":1,"completion_tokens":2}"#;
+    for top in ["", r#","usage":null"#, r#","usage":{}"#] {
+        let json = format!(r#"{{"choices":[{{"usage":{nested}}}]{top}}}"#);
+        assert_eq!(
+            facts(&json).usage.unwrap().unwrap().usage,
+            Usage::tokens(1, 2)
+        );
+    }
+    assert_eq!(facts(r#"{"choices":[]}"#).usage, None);
+}
+
+#[test]
+fn usage_in_the_models_text_is_not_usage() {
+    let json = r#"{"choices":[{"message":{"content":"{\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":1}}"}}]}"#;
+    assert_eq!(facts(json).usage, None);
+}
+
+#[test]
+fn images_are_entries_that_carry_one() {
+    let json = r#"{"created":1,"data":[{"url":"https://a/b.png"},{"b64_json":"iVBOR"},{"url":"data:image/png;base64,iV"},
+        {"error":{"code":"bad"}},{"url":"https:\/\/a","error":null},{"url":""},{"url":null,"b64_json":null},{"url":7},
+        {"url":"https://x","error":{"code":"bad"}},{},"text",3,null,[1]]}"#;
+    assert_eq!(facts(json).images, 4);
+    assert_eq!(facts(r#"{"data":{"url":"x"}}"#).images, 0);
+    assert_eq!(
+        facts(r#"{"images":[{"url":"x"}],"data":[{"url":"x"}]}"#).images,
+        1
+    );
+}
+
+#[test]
+fn fields_of_odd_types_do_not_hide_the_usage() {
+    for odd in [
+        "7",
+        "\"a\"",
+        "null",
+        "true",
+        "1.5",
+        "-3",
+        "[1,[2],\"b\"]",
+        "{\"a\":[{}]}",
+    ] {
+        let json = format!(
+            r#"{{"choices":{odd},"data":{odd},"error":null,"usage":{{"prompt_tokens":1,"completion_tokens":2}}}}"#
+        );
+        assert_eq!(
+            facts(&json).usage.unwrap().unwrap().usage,
+            Usage::tokens(1, 2)
+        );
+    }
+}
+
+#[test]
+fn an_error_body_is_noticed() {
+    assert!(facts(r#"{"error":{"message":"no","type":"t","param":null,"code":"c"}}"#).error);
+    assert!(facts(r#"{"error":"no"}"#).error);
+    assert!(!facts(r#"{"error":null}"#).error);
+}
+
+#[test]
+fn what_is_not_json_is_said_to_be_so() {
+    assert!(matches!(read_answer(b" \n"), Err(AnswerError::Empty)));
+    for body in [
+        "<html>",
+        "{\"usage\":",
+        "data: {}",
+        "{}{}",
+        "{\"usage\":null,\"usage\":null}",
+    ] {
+        assert!(
+            matches!(read_answer(body.as_bytes()), Err(AnswerError::NotJson(_))),
+            "{body}"
+        );
+    }
+    assert!(matches!(
+        read_answer(b"{\"a\":\"\xff\",\"data\":[{\"url\":\"\xff\"}]}"),
+        Err(AnswerError::NotJson(_))
+    ));
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_safe(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        if let Ok(facts) = read_answer(&bytes) {
+            facts.transcript().text();
+        }
+    }
+
+    #[test]
+    fn a_broken_answer_is_safe(at in 0..CHAT.len(), byte in any::<u8>(), cut in 0..CHAT.len()) {
+        let mut bytes = CHAT.as_bytes().to_vec();
+        bytes[at] = byte;
+        if let Ok(facts) = read_answer(&bytes) {
+            facts.transcript().text();
+        }
+        prop_assert!(read_answer(&CHAT.as_bytes()[..cut]).is_err());
+    }
+}

@@ -1,0 +1,311 @@
+//! One tolerant reader of the `usage` object, whichever vendor wrote it.
+//!
+//! Vendors spell the same few facts differently, so that the reader takes every spelling of a fact
+//! and keeps the largest: gateways fill the spellings that they do not use with 0. What comes out
+//! is disjoint ([`Usage`]); what cannot be true is [`Unbelievable`], never repaired.
+
+use serde::Deserialize;
+use thiserror::Error;
+
+use super::lenient::{Object, trimmed};
+use super::{Meter, Usage};
+use count::{Count, fact};
+
+mod count;
+
+/// The largest count that is believed: 2^40.
+pub const COUNT_MAX: u64 = 1 << 40;
+
+/// What an upstream said that a request consumed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reported {
+    /// The disjoint meters. A side that was not reported is 0 here.
+    pub usage: Usage,
+    /// Whether the input was reported (a reported 0 is a report).
+    pub has_input: bool,
+    /// Whether the output was reported.
+    pub has_output: bool,
+}
+
+/// Why a report is not believed. The request is then counted here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Unbelievable {
+    /// A count below zero.
+    #[error("usage.{0} is negative")]
+    Negative(&'static str),
+    /// A count that is not a whole number.
+    #[error("usage.{0} is not a whole number")]
+    NotInteger(&'static str),
+    /// A count above [`COUNT_MAX`].
+    #[error("usage.{0} is larger than 2^40")]
+    TooLarge(&'static str),
+    /// A part that is larger than its whole.
+    #[error("usage.{part} is more than usage.{whole}")]
+    Contradiction {
+        /// The field or sum that is too large.
+        part: &'static str,
+        /// The field that should contain it.
+        whole: &'static str,
+    },
+    /// Not an object, or one with duplicate fields.
+    #[error("usage is not a readable JSON object")]
+    Malformed,
+}
+
+/// Reads a `usage` object. `None` if it is null or says nothing about tokens: that is missing, not zero.
+pub fn read(usage: &[u8]) -> Option<Result<Reported, Unbelievable>> {
+    match trimmed(usage) {
+        b"" | b"null" | b"[]" => None,
+        object => match serde_json::from_slice(object) {
+            Ok(fields) => reported(&fields).transpose(),
+            Err(_) => Some(Err(Unbelievable::Malformed)),
+        },
+    }
+}
+
+/// Every field that any vendor is known to send and that bears on money.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Fields {
+    prompt_tokens: Count,
+    input_tokens: Count,
+    completion_tokens: Count,
+    output_tokens: Count,
+    total_tokens: Count,
+    cached_tokens: Count,
+    prompt_cache_hit_tokens: Count,
+    prompt_cache_miss_tokens: Count,
+    cache_read_input_tokens: Count,
+    cache_creation_input_tokens: Count,
+    reasoning_tokens: Count,
+    prompt_tokens_details: Object<Details>,
+    input_tokens_details: Object<Details>,
+    completion_tokens_details: Object<Details>,
+    output_tokens_details: Object<Details>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Details {
+    cached_tokens: Count,
+    cache_write_tokens: Count,
+    audio_tokens: Count,
+    reasoning_tokens: Count,
+}
+
+/// The wholes, before their parts are taken out.
+struct Wholes {
+    input: Option<u64>,
+    output: Option<u64>,
+    /// Reasoning was reported beside the output, not inside it.
+    reasoning_beside: bool,
+}
+
+/// What is inside the wholes.
+struct Parts {
+    cached: u64,
+    cache_write: u64,
+    audio_input: u64,
+    reasoning: u64,
+    audio_output: u64,
+}
+
+fn reported(fields: &Fields) -> Result<Option<Reported>, Unbelievable> {
+    let parts = parts(fields)?;
+    let wholes = wholes(fields, &parts)?;
+    if wholes.input.is_none() && wholes.output.is_none() {
+        return Ok(None);
+    }
+    let mut usage = Usage::NONE;
+    if let Some(input) = wholes.input {
+        usage = input_meters(usage, input, &parts)?;
+    }
+    if let Some(output) = wholes.output {
+        usage = output_meters(usage, output, wholes.reasoning_beside, &parts)?;
+    }
+    Ok(Some(Reported {
+        usage,
+        has_input: wholes.input.is_some(),
+        has_output: wholes.output.is_some(),
+    }))
+}
+
+fn parts(fields: &Fields) -> Result<Parts, Unbelievable> {
+    let empty = Details::default();
+    let [prompt, input, completion, output] = [
+        &fields.prompt_tokens_details,
+        &fields.input_tokens_details,
+        &fields.completion_tokens_details,
+        &fields.output_tokens_details,
+    ]
+    .map(|details| details.0.as_ref().unwrap_or(&empty));
+    let cached = fact(&[
+        ("prompt_tokens_details.cached_tokens", prompt.cached_tokens),
+        ("input_tokens_details.cached_tokens", input.cached_tokens),
+        ("cached_tokens", fields.cached_tokens),
+        ("prompt_cache_hit_tokens", fields.prompt_cache_hit_tokens),
+        ("cache_read_input_tokens", fields.cache_read_input_tokens),
+    ])?;
+    let cache_write = fact(&[
+        (
+            "prompt_tokens_details.cache_write_tokens",
+            prompt.cache_write_tokens,
+        ),
+        (
+            "input_tokens_details.cache_write_tokens",
+            input.cache_write_tokens,
+        ),
+        (
+            "cache_creation_input_tokens",
+            fields.cache_creation_input_tokens,
+        ),
+    ])?;
+    let audio_input = fact(&[
+        ("prompt_tokens_details.audio_tokens", prompt.audio_tokens),
+        ("input_tokens_details.audio_tokens", input.audio_tokens),
+    ])?;
+    let reasoning = fact(&[
+        (
+            "completion_tokens_details.reasoning_tokens",
+            completion.reasoning_tokens,
+        ),
+        (
+            "output_tokens_details.reasoning_tokens",
+            output.reasoning_tokens,
+        ),
+        ("reasoning_tokens", fields.reasoning_tokens),
+    ])?;
+    let audio_output = fact(&[
+        (
+            "completion_tokens_details.audio_tokens",
+            completion.audio_tokens,
+        ),
+        ("output_tokens_details.audio_tokens", output.audio_tokens),
+    ])?;
+    Ok(Parts {
+        cached: cached.unwrap_or(0),
+        cache_write: cache_write.unwrap_or(0),
+        audio_input: audio_input.unwrap_or(0),
+        reasoning: reasoning.unwrap_or(0),
+        audio_output: audio_output.unwrap_or(0),
+    })
+}
+
+fn wholes(fields: &Fields, parts: &Parts) -> Result<Wholes, Unbelievable> {
+    let mut input = fact(&[
+        ("prompt_tokens", fields.prompt_tokens),
+        ("input_tokens", fields.input_tokens),
+    ])?;
+    let mut output = fact(&[
+        ("completion_tokens", fields.completion_tokens),
+        ("output_tokens", fields.output_tokens),
+    ])?;
+    let total = fact(&[("total_tokens", fields.total_tokens)])?;
+    let hit = fields
+        .prompt_cache_hit_tokens
+        .known("prompt_cache_hit_tokens")?;
+    let miss = fields
+        .prompt_cache_miss_tokens
+        .known("prompt_cache_miss_tokens")?;
+    if let (Some(hit), Some(miss)) = (hit, miss) {
+        let both = hit + miss;
+        inside(
+            "prompt_cache_hit_tokens + prompt_cache_miss_tokens",
+            both,
+            input.unwrap_or(both),
+            "prompt_tokens",
+        )?;
+        input = input.or(Some(both));
+    }
+    if let Some(total) = total {
+        inside("prompt_tokens", input.unwrap_or(0), total, "total_tokens")?;
+        inside(
+            "completion_tokens",
+            output.unwrap_or(0),
+            total,
+            "total_tokens",
+        )?;
+    }
+    // The names with `_input_tokens` come from an API whose `input_tokens` leaves the cache out.
+    let cache_beside = matches!(fields.prompt_tokens, Count::Absent)
+        && !matches!(
+            (
+                fields.cache_read_input_tokens,
+                fields.cache_creation_input_tokens
+            ),
+            (Count::Absent, Count::Absent)
+        );
+    if cache_beside {
+        input = input.map(|rest| rest + parts.cached + parts.cache_write);
+    }
+    if let Some(total) = total {
+        match (input, output) {
+            (Some(input), None) => output = Some(total.saturating_sub(input)),
+            (None, Some(output)) => input = Some(total.saturating_sub(output)),
+            _ => {}
+        }
+    }
+    let reasoning_beside = match (input, output, total) {
+        (Some(input), Some(output), Some(total)) => {
+            parts.reasoning > 0 && total == input + output + parts.reasoning
+        }
+        _ => false,
+    };
+    Ok(Wholes {
+        input,
+        output,
+        reasoning_beside,
+    })
+}
+
+fn input_meters(usage: Usage, input: u64, parts: &Parts) -> Result<Usage, Unbelievable> {
+    let whole = "prompt_tokens";
+    inside("cached_tokens", parts.cached, input, whole)?;
+    inside("audio_tokens", parts.audio_input, input, whole)?;
+    let cache = parts.cached + parts.cache_write;
+    inside("cached_tokens + cache_write_tokens", cache, input, whole)?;
+    let rest = input - cache;
+    // Audio may come from the cache too: there it is charged as cached.
+    let audio = parts.audio_input.min(rest);
+    Ok(usage
+        .with(Meter::CachedInput, parts.cached)
+        .with(Meter::CacheWrite, parts.cache_write)
+        .with(Meter::AudioInput, audio)
+        .with(Meter::Input, rest - audio))
+}
+
+fn output_meters(
+    usage: Usage,
+    output: u64,
+    reasoning_beside: bool,
+    parts: &Parts,
+) -> Result<Usage, Unbelievable> {
+    let whole = "completion_tokens";
+    inside("audio_tokens", parts.audio_output, output, whole)?;
+    let rest = if reasoning_beside {
+        output
+    } else {
+        inside("reasoning_tokens", parts.reasoning, output, whole)?;
+        output - parts.reasoning
+    };
+    let audio = parts.audio_output.min(rest);
+    Ok(usage
+        .with(Meter::Reasoning, parts.reasoning)
+        .with(Meter::AudioOutput, audio)
+        .with(Meter::Output, rest - audio))
+}
+
+fn inside(
+    part: &'static str,
+    count: u64,
+    whole_count: u64,
+    whole: &'static str,
+) -> Result<(), Unbelievable> {
+    if count > whole_count {
+        return Err(Unbelievable::Contradiction { part, whole });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

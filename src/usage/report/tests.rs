@@ -1,0 +1,198 @@
+use super::*;
+use proptest::prelude::*;
+
+fn usage(json: &str) -> Usage {
+    read(json.as_bytes()).unwrap().unwrap().usage
+}
+
+fn refused(json: &str) -> Unbelievable {
+    read(json.as_bytes()).unwrap().unwrap_err()
+}
+
+fn contradiction(json: &str) -> bool {
+    matches!(refused(json), Unbelievable::Contradiction { .. })
+}
+
+fn meters(cached: u64, write: u64, input: u64, reasoning: u64, output: u64) -> Usage {
+    Usage::tokens(input, output)
+        .with(Meter::CachedInput, cached)
+        .with(Meter::CacheWrite, write)
+        .with(Meter::Reasoning, reasoning)
+}
+
+#[test]
+fn plain_counts_are_read_under_either_name() {
+    let chat = r#"{"prompt_tokens":9,"completion_tokens":12,"total_tokens":21}"#;
+    let responses = r#"{"input_tokens":9,"output_tokens":12,"total_tokens":21}"#;
+    assert_eq!(usage(chat), Usage::tokens(9, 12));
+    assert_eq!(usage(responses), Usage::tokens(9, 12));
+}
+
+#[test]
+fn every_vendors_cache_is_taken_out_of_the_input_once() {
+    for json in [
+        r#"{"prompt_tokens":100,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":60}}"#,
+        r#"{"input_tokens":100,"output_tokens":5,"input_tokens_details":{"cached_tokens":60}}"#,
+        r#"{"prompt_tokens":100,"completion_tokens":5,"cached_tokens":60}"#,
+        r#"{"prompt_tokens":100,"completion_tokens":5,"prompt_cache_hit_tokens":60,"prompt_cache_miss_tokens":40}"#,
+        r#"{"prompt_cache_hit_tokens":60,"prompt_cache_miss_tokens":40,"completion_tokens":5}"#,
+        r#"{"prompt_tokens":100,"completion_tokens":5,"cached_tokens":60,"prompt_tokens_details":{"cached_tokens":60}}"#,
+        r#"{"prompt_tokens":100,"completion_tokens":5,"prompt_cache_hit_tokens":60,"prompt_tokens_details":{"cached_tokens":0}}"#,
+        r#"{"prompt_tokens":100,"completion_tokens":5,"cache_read_input_tokens":60}"#,
+        r#"{"input_tokens":40,"output_tokens":5,"cache_read_input_tokens":60,"cache_creation_input_tokens":0}"#,
+    ] {
+        assert_eq!(usage(json), meters(60, 0, 40, 0, 5), "{json}");
+    }
+    let write = r#"{"prompt_tokens":100,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":60,"cache_write_tokens":30}}"#;
+    assert_eq!(usage(write), meters(60, 30, 10, 0, 5));
+}
+
+#[test]
+fn reasoning_is_taken_out_of_the_output() {
+    let inside = r#"{"prompt_tokens":10,"completion_tokens":50,"total_tokens":60,"completion_tokens_details":{"reasoning_tokens":40}}"#;
+    assert_eq!(usage(inside), meters(0, 0, 10, 40, 10));
+}
+
+#[test]
+fn reasoning_beside_the_output_is_told_by_the_total() {
+    let beside = r#"{"prompt_tokens":10,"completion_tokens":50,"total_tokens":260,"completion_tokens_details":{"reasoning_tokens":200}}"#;
+    assert_eq!(usage(beside), meters(0, 0, 10, 200, 50));
+}
+
+#[test]
+fn audio_has_its_own_meters() {
+    let json = r#"{"prompt_tokens":30,"completion_tokens":20,"prompt_tokens_details":{"audio_tokens":10,"cached_tokens":25},"completion_tokens_details":{"audio_tokens":15,"reasoning_tokens":0}}"#;
+    let expected = Usage::tokens(0, 5)
+        .with(Meter::CachedInput, 25)
+        .with(Meter::AudioInput, 5)
+        .with(Meter::AudioOutput, 15);
+    assert_eq!(usage(json), expected);
+}
+
+#[test]
+fn details_that_are_null_or_of_another_type_are_passed_over() {
+    for details in ["null", "[]", "{}", "7", "\"none\"", "false", "[1,{}]"] {
+        let json = format!(
+            r#"{{"prompt_tokens":3,"completion_tokens":4,"prompt_tokens_details":{details},"completion_tokens_details":{details}}}"#
+        );
+        assert_eq!(usage(&json), Usage::tokens(3, 4));
+    }
+}
+
+#[test]
+fn the_spelling_that_a_gateway_fills_with_zero_does_not_win() {
+    let json = r#"{"prompt_tokens":7,"completion_tokens":8,"total_tokens":15,"input_tokens":0,"output_tokens":0,"input_tokens_details":null}"#;
+    assert_eq!(usage(json), Usage::tokens(7, 8));
+}
+
+#[test]
+fn zero_is_not_missing() {
+    let zero = r#"{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}"#;
+    let reported = read(zero.as_bytes()).unwrap().unwrap();
+    assert_eq!(reported.usage, Usage::NONE);
+    assert!(reported.has_input && reported.has_output);
+}
+
+#[test]
+fn null_and_irrelevant_fields_are_missing_and_not_zero() {
+    for json in [
+        "",
+        "null",
+        " null ",
+        "{}",
+        "[]",
+        r#"{"prompt_tokens":null,"completion_tokens":null}"#,
+        r#"{"input_tokens_details":{}}"#,
+        r#"{"total_tokens":12}"#,
+        r#"{"cost":0.1,"generated_images":2}"#,
+    ] {
+        assert_eq!(read(json.as_bytes()), None, "{json}");
+    }
+}
+
+#[test]
+fn a_missing_side_follows_from_the_total_and_is_else_unknown() {
+    let embeddings = r#"{"prompt_tokens":8,"total_tokens":8}"#;
+    assert_eq!(usage(embeddings), Usage::tokens(8, 0));
+    assert_eq!(
+        usage(r#"{"completion_tokens":8,"total_tokens":10}"#),
+        Usage::tokens(2, 8)
+    );
+    let half = read(br#"{"prompt_tokens":8}"#).unwrap().unwrap();
+    assert!(half.has_input && !half.has_output);
+}
+
+#[test]
+fn counts_that_are_no_counts_are_not_believed() {
+    let with = |count: &str| format!(r#"{{"prompt_tokens":{count},"completion_tokens":1}}"#);
+    let field = "prompt_tokens";
+    for negative in ["-1", "-9223372036854775809", "-0", "-5.0"] {
+        assert_eq!(refused(&with(negative)), Unbelievable::Negative(field));
+    }
+    for odd in ["1.5", "\"12\"", "true", "[1]", "{}", "1e3"] {
+        assert_eq!(refused(&with(odd)), Unbelievable::NotInteger(field));
+    }
+    for large in ["1099511627777", "99999999999999999999999999"] {
+        assert_eq!(refused(&with(large)), Unbelievable::TooLarge(field));
+    }
+    assert_eq!(usage(&with("1099511627776")), Usage::tokens(COUNT_MAX, 1));
+    assert_eq!(usage(&with("12.0")), Usage::tokens(12, 1));
+}
+
+#[test]
+fn parts_larger_than_their_whole_are_not_believed() {
+    for json in [
+        r#"{"prompt_tokens":10,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":11}}"#,
+        r#"{"prompt_tokens":10,"completion_tokens":1,"prompt_tokens_details":{"cached_tokens":6,"cache_write_tokens":5}}"#,
+        r#"{"prompt_tokens":10,"completion_tokens":1,"prompt_tokens_details":{"audio_tokens":11}}"#,
+        r#"{"prompt_tokens":10,"completion_tokens":1,"completion_tokens_details":{"reasoning_tokens":2}}"#,
+        r#"{"prompt_tokens":10,"completion_tokens":1,"completion_tokens_details":{"audio_tokens":2}}"#,
+        r#"{"prompt_tokens":10,"completion_tokens":1,"total_tokens":9}"#,
+        r#"{"prompt_tokens":1,"completion_tokens":10,"total_tokens":9}"#,
+        r#"{"prompt_tokens":10,"total_tokens":9}"#,
+        r#"{"prompt_tokens":10,"completion_tokens":1,"prompt_cache_hit_tokens":6,"prompt_cache_miss_tokens":6}"#,
+    ] {
+        assert!(contradiction(json), "{json}");
+    }
+    // A total that is merely odd contradicts nothing that is charged.
+    let odd = r#"{"prompt_tokens":10,"completion_tokens":5,"total_tokens":14}"#;
+    assert_eq!(usage(odd), Usage::tokens(10, 5));
+}
+
+#[test]
+fn what_is_no_object_or_names_a_field_twice_is_not_believed() {
+    for json in [
+        "7",
+        "\"12\"",
+        "{",
+        r#"{"prompt_tokens":1,"prompt_tokens":2,"completion_tokens":1}"#,
+    ] {
+        assert_eq!(refused(json), Unbelievable::Malformed, "{json}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn disjoint_meters_sum_to_the_wholes(
+        input in 0..COUNT_MAX, output in 0..COUNT_MAX, cached in 0..COUNT_MAX, write in 0..COUNT_MAX,
+        audio in 0..COUNT_MAX, reasoning in 0..COUNT_MAX,
+    ) {
+        let json = format!(
+            r#"{{"prompt_tokens":{input},"completion_tokens":{output},"prompt_tokens_details":{{"cached_tokens":{cached},
+            "cache_write_tokens":{write},"audio_tokens":{audio}}},"completion_tokens_details":{{"reasoning_tokens":{reasoning}}}}}"#
+        );
+        let fits = cached + write <= input && audio <= input && reasoning <= output;
+        match read(json.as_bytes()).unwrap() {
+            Ok(reported) => {
+                prop_assert!(fits);
+                prop_assert_eq!(reported.usage.total(crate::usage::Unit::Tokens), input + output);
+            }
+            Err(_) => prop_assert!(!fits),
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_safe(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        read(&bytes);
+    }
+}

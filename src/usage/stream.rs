@@ -1,0 +1,201 @@
+//! Reads a chat's stream, event by event, while it passes: usage, text, and how it ended.
+//!
+//! An event is parsed only if it holds a usage object. All others are walked over once by
+//! [`Transcript::feed`].
+
+use bytes::{Bytes, BytesMut};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::answer::{Choice, last_usage};
+use super::lenient::Objects;
+use super::report::{Reported, Unbelievable};
+use super::skeleton::Skeleton;
+use super::sse::Event;
+use super::transcript::Transcript;
+
+/// What an event is to the one who forwards it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Text of the model.
+    Content,
+    /// `choices: []` with a usage: the event that a client only gets if it asked for it.
+    UsageOnly,
+    /// The model stopped; no text in this event.
+    Finish,
+    /// `[DONE]`.
+    Done,
+    /// The upstream reports an error instead of going on.
+    Error,
+    /// Anything else: comments, blanks, roles, unknown events.
+    Other,
+}
+
+/// What a whole stream told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamFacts {
+    /// The last report, `None` if there was none.
+    pub usage: Option<Result<Reported, Unbelievable>>,
+    /// Whether `[DONE]` came.
+    pub saw_done: bool,
+    /// Whether the upstream sent an error event.
+    pub saw_error: bool,
+    /// Whether a choice ended with a reason.
+    pub finish_reason_seen: bool,
+    /// Events that carried text of the model.
+    pub content_events: u64,
+    /// That text.
+    pub transcript: Transcript,
+}
+
+/// Reads events as they pass.
+#[derive(Clone, Debug, Default)]
+pub struct StreamMeter {
+    usage: Option<Result<Reported, Unbelievable>>,
+    saw_done: bool,
+    saw_error: bool,
+    finish_reason_seen: bool,
+    content_events: u64,
+    transcript: Transcript,
+    /// The event that was too large to wait for its end.
+    oversized: Option<Skeleton>,
+}
+
+impl StreamMeter {
+    /// A meter at the start of a stream.
+    pub fn new() -> Self {
+        StreamMeter::default()
+    }
+
+    /// Reads one event. The tail of an oversized one ([`Event::is_tail`]) completes its fragments.
+    pub fn event(&mut self, event: &Event) -> Kind {
+        if event.is_tail {
+            self.fragment(&event.bytes);
+            return self.end_oversized();
+        }
+        let data = event.data();
+        if data.trim_ascii() == b"[DONE]" {
+            self.saw_done = true;
+            return Kind::Done;
+        }
+        // Most events are one line of data: too short to have a name as well.
+        let has_more_lines = event.bytes.len() > data.len() + "data: \r\n\r\n".len();
+        if has_more_lines && event.event_name() == Some(b"error") {
+            self.saw_error = true;
+            return Kind::Error;
+        }
+        self.data(&data)
+    }
+
+    /// Reads a part of an event that the scanner handed out before its end ([`Scanner::overflow`]).
+    ///
+    /// [`Scanner::overflow`]: super::sse::Scanner::overflow
+    pub fn fragment(&mut self, bytes: &[u8]) {
+        match &mut self.oversized {
+            Some(skeleton) => skeleton.push(bytes),
+            None => {
+                // The JSON starts after the field's name.
+                let start = memchr::memchr(b'{', bytes).unwrap_or(bytes.len());
+                let mut skeleton = Skeleton::new();
+                skeleton.push(&bytes[start..]);
+                self.oversized = Some(skeleton);
+            }
+        }
+    }
+
+    /// What is known of the usage so far.
+    pub fn usage(&self) -> Option<Result<Reported, Unbelievable>> {
+        self.usage
+    }
+
+    /// Whether a choice has ended with a reason.
+    pub fn finish_reason_seen(&self) -> bool {
+        self.finish_reason_seen
+    }
+
+    /// The verdict at the end of the stream, however it ended.
+    pub fn finish(mut self) -> StreamFacts {
+        self.end_oversized();
+        StreamFacts {
+            usage: self.usage,
+            saw_done: self.saw_done,
+            saw_error: self.saw_error,
+            finish_reason_seen: self.finish_reason_seen,
+            content_events: self.content_events,
+            transcript: self.transcript,
+        }
+    }
+
+    fn end_oversized(&mut self) -> Kind {
+        match self.oversized.take() {
+            Some(skeleton) => self.data(&skeleton.into_json()),
+            None => Kind::Other,
+        }
+    }
+
+    fn data(&mut self, data: &[u8]) -> Kind {
+        let seen = self.transcript.feed(data);
+        self.saw_error |= seen.error;
+        self.finish_reason_seen |= seen.finish;
+        self.content_events += u64::from(seen.text);
+        let is_usage_only = seen.usage && self.read_usage(data);
+        match seen {
+            _ if seen.error => Kind::Error,
+            _ if is_usage_only => Kind::UsageOnly,
+            _ if seen.text => Kind::Content,
+            _ if seen.finish => Kind::Finish,
+            _ => Kind::Other,
+        }
+    }
+
+    /// Takes the event's report, which replaces earlier ones. Returns whether the event holds nothing else.
+    fn read_usage(&mut self, data: &[u8]) -> bool {
+        let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(data) else {
+            return false;
+        };
+        self.usage = last_usage(chunk.usage, &chunk.choices).or(self.usage);
+        chunk.is_usage_only()
+    }
+}
+
+/// Inserts `members` (such as `,"cost":"0.000868"`, with its leading comma) at the end of the top-level
+/// `usage` object of a usage-only event. All other bytes stay. `None` if the event is no such event.
+pub fn splice_cost(event: &Event, members: &str) -> Option<Bytes> {
+    let data = event.data();
+    let chunk: Chunk<'_> = serde_json::from_slice(&data).ok()?;
+    let usage = chunk.usage.filter(|_| chunk.is_usage_only())?.get();
+    let inside = usage.strip_prefix('{')?.strip_suffix('}')?;
+    let members = match inside.trim_ascii() {
+        "" => members.strip_prefix(',').unwrap_or(members),
+        _ => members,
+    };
+    // Both are slices of the event if its data is one line; the distance of their starts is the offset.
+    let start = (inside.as_ptr() as usize).checked_sub(event.bytes.as_ptr() as usize)?;
+    let end = start.checked_add(inside.len())?;
+    if event.bytes.get(start..end)? != inside.as_bytes() {
+        return None;
+    }
+    let mut spliced = BytesMut::with_capacity(event.bytes.len() + members.len());
+    spliced.extend_from_slice(&event.bytes[..end]);
+    spliced.extend_from_slice(members.as_bytes());
+    spliced.extend_from_slice(&event.bytes[end..]);
+    Some(spliced.freeze())
+}
+
+#[derive(Deserialize)]
+struct Chunk<'a> {
+    #[serde(borrow, default)]
+    usage: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    choices: Objects<Choice<'a>>,
+}
+
+impl Chunk<'_> {
+    fn is_usage_only(&self) -> bool {
+        let has_usage = self.usage.is_some_and(|usage| usage.get().starts_with('{'));
+        has_usage && self.choices.0.as_ref().is_some_and(Vec::is_empty)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,272 @@
+//! The text that a model wrote, collected without parsing JSON.
+//!
+//! A lexical walk finds string members by name and keeps their values as they were escaped; they are
+//! unescaped only if somebody has to count them. Text cannot pose as a member: inside a JSON string
+//! every quote is escaped, so that a quote met by the walk really opens or closes a string.
+
+use memchr::{memchr, memchr2};
+
+use super::tokenizer::{Counter, Tokenizer};
+
+/// The most escaped bytes that a transcript keeps: 4 MiB.
+pub const TRANSCRIPT_BYTES_MAX: usize = 4 << 20;
+
+/// A growing, bounded collection of what a model wrote.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Transcript {
+    escaped: Vec<u8>,
+    bytes_seen: u64,
+}
+
+/// What a walk over one JSON text met on its way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// Text of the model.
+    pub text: bool,
+    /// A `usage` member that is an object, at the top or in a choice.
+    pub usage: bool,
+    /// A top-level `error` that is not null, or a top-level `"type": "error"`.
+    pub error: bool,
+    /// A `finish_reason` that is a string.
+    pub finish: bool,
+}
+
+impl Transcript {
+    /// The transcript of one whole JSON text.
+    pub fn of(json: &[u8]) -> Transcript {
+        let mut transcript = Transcript::default();
+        transcript.feed(json);
+        transcript
+    }
+
+    /// Adds the text of one JSON text (an answer, or one event's data). Takes any bytes.
+    pub fn feed(&mut self, json: &[u8]) -> Seen {
+        let mut walk = Walk {
+            json,
+            depth: 0,
+            passing_over: None,
+            reasoning: None,
+            seen: Seen::default(),
+        };
+        walk.run(self);
+        walk.seen
+    }
+
+    /// Whether the model wrote nothing.
+    pub fn is_empty(&self) -> bool {
+        self.bytes_seen == 0
+    }
+
+    /// Whether there was more text than is kept.
+    pub fn is_cut(&self) -> bool {
+        self.bytes_seen > self.kept()
+    }
+
+    /// The text that is kept, unescaped.
+    pub fn text(&self) -> String {
+        unescape(&self.escaped)
+    }
+
+    /// The tokens of the whole text; what was not kept is taken to be like what was. Slow: see
+    /// [`super::tokenizer::pooled`].
+    pub fn tokens(&self, tokenizer: Tokenizer) -> u64 {
+        let text = self.text();
+        let mut counter = Counter::new(tokenizer);
+        counter.add(&text);
+        // What was not kept is known in escaped bytes only.
+        let unseen = u128::from(self.bytes_seen.saturating_sub(self.kept())) * text.len() as u128;
+        let unseen = unseen / u128::from(self.kept().max(1));
+        counter.add_unseen(u64::try_from(unseen).unwrap_or(u64::MAX));
+        counter.total()
+    }
+
+    fn kept(&self) -> u64 {
+        u64::try_from(self.escaped.len()).unwrap_or(u64::MAX)
+    }
+
+    fn append(&mut self, escaped: &[u8]) {
+        let added = u64::try_from(escaped.len()).unwrap_or(u64::MAX);
+        self.bytes_seen = self.bytes_seen.saturating_add(added);
+        let room = TRANSCRIPT_BYTES_MAX.saturating_sub(self.escaped.len());
+        self.escaped
+            .extend_from_slice(&escaped[..escaped.len().min(room)]);
+    }
+}
+
+struct Walk<'a> {
+    json: &'a [u8],
+    depth: u32,
+    /// The depth at which the container that is passed over began.
+    passing_over: Option<u32>,
+    /// The last reasoning text and its member's name: some upstreams send it under two names.
+    reasoning: Option<(&'a [u8], &'a [u8])>,
+    seen: Seen,
+}
+
+impl<'a> Walk<'a> {
+    fn run(&mut self, transcript: &mut Transcript) {
+        let mut at = 0;
+        while let Some(&byte) = self.json.get(at) {
+            at += 1;
+            match byte {
+                b'{' | b'[' => self.depth = self.depth.saturating_add(1),
+                b'}' | b']' => self.close(),
+                b'"' => match self.string(at, transcript) {
+                    Some(next) => at = next,
+                    None => return,
+                },
+                _ => {}
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        self.depth = self.depth.saturating_sub(1);
+        if self.passing_over == Some(self.depth) {
+            self.passing_over = None;
+        }
+    }
+
+    /// Reads the string that starts at `start`, and its value if it is a member's name and the value is
+    /// a string. Returns where to go on, or `None` if the text ends before the string does.
+    fn string(&mut self, start: usize, transcript: &mut Transcript) -> Option<usize> {
+        let end = string_end(self.json, start)?;
+        let colon = self.after_blanks(end + 1);
+        if self.json.get(colon) != Some(&b':') {
+            return Some(end + 1);
+        }
+        let name = &self.json[start..end];
+        let at = self.after_blanks(colon + 1);
+        match self.json.get(at)? {
+            b'"' => {
+                let end = string_end(self.json, at + 1)?;
+                self.text_member(name, &self.json[at + 1..end], transcript);
+                Some(end + 1)
+            }
+            &first => {
+                self.other_member(name, first);
+                Some(at)
+            }
+        }
+    }
+
+    fn text_member(&mut self, name: &'a [u8], value: &'a [u8], transcript: &mut Transcript) {
+        match name {
+            _ if self.passing_over.is_some() || value.is_empty() => {}
+            b"finish_reason" => self.seen.finish = true,
+            b"error" if self.depth == 1 => self.seen.error = true,
+            b"type" if self.depth == 1 && value == b"error" => self.seen.error = true,
+            b"reasoning" | b"reasoning_content" => {
+                let same = |(other, text)| other != name && text == value;
+                if !self.reasoning.is_some_and(same) {
+                    self.seen.text = true;
+                    transcript.append(value);
+                }
+                self.reasoning = Some((name, value));
+            }
+            b"content" | b"refusal" | b"arguments" | b"name" | b"text" | b"input" => {
+                self.seen.text = true;
+                transcript.append(value);
+            }
+            _ => {}
+        }
+    }
+
+    fn other_member(&mut self, name: &[u8], first: u8) {
+        let is_container = matches!(first, b'{' | b'[');
+        match name {
+            b"usage" if self.depth <= 3 && first == b'{' => self.seen.usage = true,
+            b"error" if self.depth == 1 && first != b'n' => self.seen.error = true,
+            _ => {}
+        }
+        // What these hold is not text of the model, or a second copy of it.
+        let is_passed_over = matches!(
+            name,
+            b"usage" | b"error" | b"logprobs" | b"reasoning_details" | b"annotations"
+        );
+        if is_container && is_passed_over && self.passing_over.is_none() {
+            self.passing_over = Some(self.depth);
+        }
+    }
+
+    fn after_blanks(&self, from: usize) -> usize {
+        let rest = self.json.get(from..).unwrap_or_default();
+        from + rest.len() - rest.trim_ascii_start().len()
+    }
+}
+
+/// Where the string whose first byte is at `start` has its closing quote.
+fn string_end(json: &[u8], start: usize) -> Option<usize> {
+    let mut at = start;
+    loop {
+        at += memchr2(b'"', b'\\', json.get(at..)?)?;
+        if json[at] == b'"' {
+            return Some(at);
+        }
+        at += 2;
+    }
+}
+
+/// The text of a JSON string's inside. What is not valid becomes U+FFFD; an escape cut off at the end is dropped.
+pub(super) fn unescape(escaped: &[u8]) -> String {
+    let mut text = Vec::with_capacity(escaped.len());
+    let mut rest = escaped;
+    while let Some(at) = memchr(b'\\', rest) {
+        text.extend_from_slice(&rest[..at]);
+        let Some((&letter, after)) = rest[at + 1..].split_first() else {
+            rest = &[];
+            break;
+        };
+        rest = after;
+        match letter {
+            b'n' => text.push(b'\n'),
+            b't' => text.push(b'\t'),
+            b'r' => text.push(b'\r'),
+            b'b' => text.push(8),
+            b'f' => text.push(12),
+            b'u' => {
+                let (letter, after) = unescape_unicode(rest);
+                rest = after;
+                if let Some(letter) = letter {
+                    text.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes());
+                }
+            }
+            other => text.push(other),
+        }
+    }
+    text.extend_from_slice(rest);
+    String::from_utf8(text)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+/// Reads what follows `\u`: four digits, or two escapes that make a surrogate pair.
+fn unescape_unicode(rest: &[u8]) -> (Option<char>, &[u8]) {
+    let Some(high) = hex4(rest) else {
+        let whole_escape = rest.len() >= 4;
+        return (
+            whole_escape.then_some(char::REPLACEMENT_CHARACTER),
+            if whole_escape { rest } else { &[] },
+        );
+    };
+    let after = &rest[4..];
+    let low = after.strip_prefix(b"\\u").and_then(hex4);
+    match (char::from_u32(high), low) {
+        (Some(letter), _) => (Some(letter), after),
+        (None, Some(low)) if high < 0xDC00 && (0xDC00..0xE000).contains(&low) => {
+            let point = 0x1_0000 + ((high - 0xD800) << 10) + (low - 0xDC00);
+            let letter = char::from_u32(point).unwrap_or(char::REPLACEMENT_CHARACTER);
+            (Some(letter), &after[6..])
+        }
+        _ => (Some(char::REPLACEMENT_CHARACTER), after),
+    }
+}
+
+fn hex4(bytes: &[u8]) -> Option<u32> {
+    let digits = bytes.get(..4)?;
+    digits.iter().try_fold(0, |value, digit| {
+        Some(value << 4 | char::from(*digit).to_digit(16)?)
+    })
+}
+
+#[cfg(test)]
+mod tests;
