@@ -163,6 +163,17 @@ impl Observer for LiveLines {
         );
     }
 
+    fn uncharged(&self, request: RequestId, model: &str, upstream_status: u16) {
+        if self.json {
+            let line = serde_json::json!({
+                "request_id": request, "model": model, "cost": Nano::ZERO,
+                "upstream_status": upstream_status,
+            });
+            return println!("{line}");
+        }
+        println!("  {model:<32} not charged: the upstream answered {upstream_status}");
+    }
+
     fn refused(&self, request: RequestId, refused: &Refused) {
         if self.json {
             let line = serde_json::json!({
