@@ -14,7 +14,15 @@ const LAYERS: [&[&str]; 7] = [
     &["price"],
 ];
 /// The bottom: `usage` builds on the others, and nothing here imports from the layers above.
-const BOTTOM: [&str; 7] = ["usage", "config", "clock", "keygen", "money", "secret", "telemetry"];
+const BOTTOM: [&str; 7] = [
+    "usage",
+    "config",
+    "clock",
+    "keygen",
+    "money",
+    "secret",
+    "telemetry",
+];
 
 const LINES_MAX: usize = 400;
 
