@@ -8,6 +8,7 @@ pub mod answer;
 pub mod asked;
 pub mod body;
 pub mod budget;
+pub mod client_body;
 pub mod conclude;
 pub mod detach;
 pub mod forward;

@@ -12,8 +12,8 @@ use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
 
 use super::Gateway;
-use super::body::ClientBody;
 use super::budget::Reserved;
+use super::client_body::ClientBody;
 use super::conclude::{End, Facts, abandon, conclude};
 use super::forward::Answer;
 use super::headers;

@@ -20,9 +20,9 @@ use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use tokio::time::{Instant, Sleep};
 
-use super::body::BodyError;
 use super::conclude::{End, Facts, conclude};
 use super::job::Job;
+use super::passage::BodyError;
 use super::receipt;
 use super::refusal::Refused;
 use crate::ledger::LedgerError;
