@@ -7,6 +7,7 @@ mod client;
 mod demo;
 mod exit;
 mod key;
+mod limit;
 mod prices;
 mod serve;
 mod table;
