@@ -548,7 +548,7 @@ async fn what_was_charged_is_found_by_wallet_key_time_and_id() {
     );
     let (_, wallet) = server.get("/admin/wallets/alice").await;
     assert_eq!(wallet["balance"], "0.9996");
-    let limit = json!({"counter": format!("{key}/spend-total"), "used": "0.0004", "held": "0"});
+    let limit = json!({"key": key, "limit": "spend-total", "period_start": null, "cap": "5", "used": "0.0004", "held": "0"});
     assert_eq!(
         wallet["limits"],
         json!([limit]),

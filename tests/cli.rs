@@ -6,7 +6,7 @@ mod support;
 use std::net::TcpListener;
 
 use serde_json::Value;
-use support::{Ran, Serving, TOKEN, folder, run, tollgate};
+use support::{Demo, Ran, Serving, TOKEN, folder, run, tollgate};
 
 const SOUND: &str = r#"
 server: { listen: "127.0.0.1:0", admin_listen: "127.0.0.2:0", timezone: Asia/Shanghai }
@@ -390,4 +390,46 @@ fn keys_and_wallets_of_a_running_server() {
     assert_eq!(server.stop(), 0);
     let offline = run(&mut tollgate(&["audit", "--store", &store]));
     assert_eq!(offline.code, 0, "{}{}", offline.out, offline.err);
+}
+
+/// Asks the demo for a chat; answers the status.
+async fn chat(demo: &Demo, model: &str) -> u16 {
+    let text = |name: &str| demo.intro[name].as_str().expect("text").to_owned();
+    let body = serde_json::json!({
+        "model": model, "max_tokens": 20, "messages": [{"role": "user", "content": "Hello!"}],
+    });
+    let http = reqwest::Client::builder().no_proxy().build();
+    let request = http
+        .expect("a client")
+        .post(format!("{}/chat/completions", text("base_url")))
+        .bearer_auth(text("api_key"))
+        .json(&body);
+    request.send().await.expect("an answer").status().as_u16()
+}
+
+#[tokio::test]
+async fn the_demo_answers_its_own_example_and_shows_each_request_as_a_line() {
+    let mut demo = Demo::start();
+    assert_eq!(demo.intro["balance"], "10");
+    assert_eq!(chat(&demo, "DeepSeek-R1").await, 200);
+    assert_eq!(chat(&demo, "no-such-model").await, 404);
+    let lines = demo.lines.as_mut().expect("read on");
+    let mut line = || json(&lines.next().expect("a line").expect("text"));
+    let charged = line();
+    assert_eq!(charged["model"], "deepseek-ai/DeepSeek-R1");
+    assert_eq!(charged["usage"]["output"], 20);
+    assert!(
+        charged["cost"].is_string() && charged["balance"].is_string(),
+        "{charged}"
+    );
+    assert_eq!(line()["code"], "model_not_found");
+}
+
+#[tokio::test]
+async fn the_demo_goes_on_where_nobody_reads_what_it_prints() {
+    let mut demo = Demo::start();
+    drop(demo.lines.take());
+    for _ in 0..2 {
+        assert_eq!(chat(&demo, "DeepSeek-R1").await, 200);
+    }
 }

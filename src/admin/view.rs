@@ -120,8 +120,14 @@ pub struct WalletJson {
 /// How a limit of one key stands, in one period.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CounterJson {
-    /// The counter's name: key, limit and, for calendar periods, their start.
-    pub counter: String,
+    /// The key.
+    pub key: String,
+    /// The limit's name.
+    pub limit: String,
+    /// When the calendar period began; null where the limit has none.
+    pub period_start: Option<Timestamp>,
+    /// The most there may be; null where the key no longer has the limit.
+    pub cap: Option<Amount>,
     /// What settled requests used; for a rate, what is missing from full.
     pub used: Amount,
     /// What live holds occupy.
@@ -258,17 +264,20 @@ impl WalletJson {
 impl CounterJson {
     fn new(counter: &CounterView, keys: &KeysById) -> Self {
         let mut parts = counter.key.split('/');
-        let (key, limit) = (parts.next(), parts.next());
-        let key = key.and_then(|id| keys.get(id));
-        let limits = key.map_or(&[][..], |key| &key.limits);
-        let limit = limits.iter().find(|each| Some(each.name.as_str()) == limit);
+        let mut part = || parts.next().unwrap_or_default();
+        let (key, name, start) = (part(), part(), part());
+        let mut limits = keys.get(key).into_iter().flat_map(|key| &key.limits);
+        let limit = limits.find(|limit| limit.name.as_str() == name);
         let spend = limit.is_some_and(|limit| limit.measure == Measure::Spend);
         let amount = |count| match spend {
             true => Amount::Money(nano(count)),
             false => Amount::Units(count),
         };
         CounterJson {
-            counter: counter.key.clone(),
+            key: key.to_owned(),
+            limit: name.to_owned(),
+            period_start: start.parse().ok().map(|start| UnixMs(start).timestamp()),
+            cap: limit.map(|limit| amount(limit.cap)),
             used: amount(counter.used),
             held: amount(counter.held),
         }

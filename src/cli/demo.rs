@@ -4,9 +4,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use clap::Args;
 
-use super::Globals;
 use super::app::{App, asked_to_end};
 use super::exit::{EXIT_CODES, Exit, Failure};
+use super::table::printable;
+use super::{Globals, say};
 use crate::config::{Config, KeyRow, OnDisconnect, OnShort};
 use crate::gateway::Observer;
 use crate::gateway::refusal::Refused;
@@ -105,10 +106,10 @@ fn introduce(globals: &Globals, address: SocketAddr, secret: &str) {
         let line = serde_json::json!({
             "base_url": base_url, "api_key": secret, "balance": BALANCE,
         });
-        println!("{line}");
+        say(&line.to_string());
         return;
     }
-    println!(
+    say(&format!(
         "Tollgate demo: the shipped price list, a simulated endpoint, a fresh key with {BALANCE} CNY.
 
 In another terminal:
@@ -126,7 +127,7 @@ or with OpenAI's Python SDK (pip install openai):
       print(chunk.choices[0].delta.content or \"\", end=\"\", flush=True)
 
 Requests (Ctrl-C ends the demo):"
-    );
+    ));
 }
 
 /// One line per request.
@@ -145,7 +146,7 @@ impl Observer for LiveLines {
                 "request_id": receipt.request_id, "model": model, "usage": usage,
                 "cost": cost, "free": receipt.free, "counted": receipt.counted, "balance": balance,
             });
-            return println!("{line}");
+            return say(&line.to_string());
         }
         let free = match (receipt.free.tokens, receipt.free.images) {
             (0, 0) => String::new(),
@@ -158,9 +159,9 @@ impl Observer for LiveLines {
             .iter()
             .map(|flag| format!("  {flag}"))
             .collect();
-        println!(
+        say(&format!(
             "  {model:<32} {usage}  cost {cost} {currency}{free}  balance {balance} {currency}{flags}"
-        );
+        ));
     }
 
     fn uncharged(&self, request: RequestId, model: &str, upstream_status: u16) {
@@ -179,13 +180,13 @@ impl Observer for LiveLines {
             let line = serde_json::json!({
                 "request_id": request, "status": refused.status.as_u16(), "code": refused.code,
             });
-            return println!("{line}");
+            return say(&line.to_string());
         }
-        println!(
+        say(&format!(
             "  refused: {} {}: {}",
             refused.status.as_u16(),
             refused.code,
-            refused.message
-        );
+            printable(&refused.message)
+        ));
     }
 }

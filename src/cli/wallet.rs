@@ -188,10 +188,15 @@ fn one(wallet: &WalletJson) -> String {
     } else {
         grants.to_string()
     };
-    let mut limits = Table::new(&["limit", ">used", ">held"]);
+    let mut limits = Table::new(&["key", "limit", "since", ">cap", ">used", ">held"]);
     for limit in &wallet.limits {
+        let since = limit.period_start.map(|start| start.to_string());
+        let cap = limit.cap.map(|cap| cap.to_string());
         limits.row([
-            limit.counter.clone(),
+            limit.key.clone(),
+            limit.limit.clone(),
+            since.unwrap_or_default(),
+            cap.unwrap_or_default(),
             limit.used.to_string(),
             limit.held.to_string(),
         ]);

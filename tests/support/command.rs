@@ -2,9 +2,11 @@
 
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Lines};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use serde_json::Value;
 
 /// The token of every server here.
 pub const TOKEN: &str = "a-token-for-tests-only";
@@ -96,8 +98,45 @@ impl Serving {
 
 impl Drop for Serving {
     fn drop(&mut self) {
-        // It may have ended already, which is as well.
-        self.child.kill().unwrap_or_default();
-        self.child.wait().map(drop).unwrap_or_default();
+        end(&mut self.child);
     }
+}
+
+/// A running `tollgate --json demo`; killed when dropped.
+pub struct Demo {
+    child: Child,
+    /// What it prints after its first line; drop it to stop reading.
+    pub lines: Option<Lines<BufReader<ChildStdout>>>,
+    /// What it printed first: `base_url`, `api_key`, `balance`.
+    pub intro: Value,
+}
+
+impl Demo {
+    /// Starts a demo on a free port and waits until it listens.
+    pub fn start() -> Demo {
+        let mut child = tollgate(&["--json", "demo", "--listen", "127.0.0.1:0"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the binary runs");
+        let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        let intro = lines.next().expect("a line").expect("text");
+        Demo {
+            child,
+            lines: Some(lines),
+            intro: serde_json::from_str(&intro).expect("JSON"),
+        }
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        end(&mut self.child);
+    }
+}
+
+/// Ends a process; it may have ended already, which is as well.
+fn end(child: &mut Child) {
+    child.kill().unwrap_or_default();
+    child.wait().map(drop).unwrap_or_default();
 }
