@@ -170,9 +170,11 @@ impl Observer for LiveLines {
                 "request_id": request, "model": model, "cost": Nano::ZERO,
                 "upstream_status": upstream_status,
             });
-            return println!("{line}");
+            return say(&line.to_string());
         }
-        println!("  {model:<32} not charged: the upstream answered {upstream_status}");
+        say(&format!(
+            "  {model:<32} not charged: the upstream answered {upstream_status}"
+        ));
     }
 
     fn refused(&self, request: RequestId, refused: &Refused) {

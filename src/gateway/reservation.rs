@@ -116,7 +116,8 @@ impl Reservation {
         // Without an upstream's answer there is a refusal, which is told of elsewhere.
         if self.detail.status != 0 {
             let (model, status) = (&self.model.id, self.detail.status);
-            self.gateway.observe_uncharged(self.request(), model, status);
+            self.gateway
+                .observe_uncharged(self.request(), model, status);
         }
         void(&self.gateway, self.hold.id.clone()).await;
     }

@@ -25,7 +25,7 @@ impl Run {
             );
             agree!(
                 view.credited.get(),
-                model.credits.iter().sum(),
+                model.credits.iter().sum::<i64>(),
                 "credits of {wallet}"
             );
             let live = u64::try_from(model.live().count()).expect("few");
