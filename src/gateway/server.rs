@@ -134,3 +134,6 @@ async fn answer(
         Refused::internal().into_response()
     }))
 }
+
+#[cfg(test)]
+mod tests;
