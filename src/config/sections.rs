@@ -113,7 +113,8 @@ fn server(section: &Section<'_>) -> Server {
     section.notes.timezone.replace(zone);
     let listen = address(section, "listen", 8080);
     let admin_listen = address(section, "admin_listen", 8081);
-    if listen == admin_listen {
+    // Port 0 is another free port each time.
+    if listen == admin_listen && listen.port() != 0 {
         section.problem(format!(
             "listen and admin_listen are both {listen}; give admin_listen another port"
         ));
