@@ -5,7 +5,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::chat::PATH as CHAT;
-use crate::crowd::{Seen, Visit, Watch, money, outcomes, storm, with_status};
+use crate::crowd::{Seen, Tally, Visit, Watch, money, outcomes, storm, with_status};
 use crate::dice::{Dice, rounds, seed};
 use crate::prices::{IMAGE, chat_body, image_body, input_worst, setup};
 use crate::support::{Call, Mock, Proxy, decimal};
@@ -14,6 +14,8 @@ const CLIENTS: u64 = 200;
 const IMAGES: &str = "/v1/images/generations";
 const FREE_IMAGES: i64 = 7;
 const FREE_TOKENS: i64 = 30_000;
+/// How requests end where money and grants decide.
+const FUNDS: &[&str] = &["200", "402 insufficient_quota", "429 balance_held"];
 
 fn start() -> (Mock, Proxy) {
     let mock = Mock::start();
@@ -25,25 +27,28 @@ fn start() -> (Mock, Proxy) {
 }
 
 /// Rounds of one storm, each with a key of its own.
-fn each_round(test: &str, mut one: impl FnMut(&Mock, &Proxy, &str, &mut Dice)) {
+fn each_round(
+    test: &str,
+    needed: &[&str],
+    mut one: impl FnMut(&Mock, &Proxy, &str, &mut Dice) -> Vec<Seen>,
+) {
     let seed = seed(test);
     let (mock, proxy) = start();
-    let rounds = rounds(5, 50);
+    let (rounds, mut tally) = (rounds(5, 50), Tally::default());
     for round in 0..rounds {
         mock.reset();
         let name = format!("{test}-{seed}-{round}");
-        one(
-            &mock,
-            &proxy,
-            &name,
-            &mut Dice::new(seed.wrapping_add(round)),
-        );
+        let dice = &mut Dice::new(seed.wrapping_add(round));
+        tally.add(&one(&mock, &proxy, &name, dice));
         let wallet = proxy.idle_wallet(&name);
         assert_eq!(money(&wallet, "held"), 0, "{name}: {wallet}");
     }
     let report = proxy.audit();
     assert_eq!(report["live_holds"], 0, "seed {seed}: {report}");
-    eprintln!("{test}: {rounds} rounds of {CLIENTS} clients");
+    tally.close(
+        &format!("{test}, seed {seed}, {rounds} rounds of {CLIENTS}"),
+        needed,
+    );
 }
 
 fn images(dice: &mut Dice, secret: &str) -> Vec<Visit> {
@@ -90,17 +95,13 @@ fn assert_only(name: &str, seen: &[Seen], allowed: &[&str]) {
 /// grant and charges them too.
 #[test]
 fn a_quota_of_images_and_money_for_more_give_exactly_their_sum() {
-    each_round("free-images", |mock, proxy, name, dice| {
+    each_round("free-images", FUNDS, |mock, proxy, name, dice| {
         let (paid, rest) = (dice.within(0, 5) as i64, dice.within(0, 1_000) as i64);
         let (secret, _) = proxy.create_key(&json!({
             "name": name, "balance": decimal(paid * IMAGE + rest), "grants": ["images"],
         }));
         let seen = storm(proxy, &images(dice, &secret), &watch(name, None), name);
-        assert_only(
-            name,
-            &seen,
-            &["200", "402 insufficient_quota", "429 balance_held"],
-        );
+        assert_only(name, &seen, FUNDS);
         let served = with_status(&seen, 200).count() as i64;
         assert_eq!(served, FREE_IMAGES + paid, "{name}: {:?}", outcomes(&seen));
         assert_eq!(mock.totals()["images_delivered"], served, "{name}");
@@ -109,6 +110,7 @@ fn a_quota_of_images_and_money_for_more_give_exactly_their_sum() {
         assert_eq!(wallet["grants"][0]["used"], FREE_IMAGES, "{name}: {wallet}");
         let refused = proxy.send(&secret, Call::post(IMAGES, image_body()));
         assert_eq!(refused.status, 402, "{name}: {refused:?}");
+        seen
     });
 }
 
@@ -116,21 +118,20 @@ fn a_quota_of_images_and_money_for_more_give_exactly_their_sum() {
 /// not given back.
 #[test]
 fn a_quota_of_tokens_is_never_passed_and_admits_by_the_worst_case() {
-    each_round("free-tokens", |_, proxy, name, dice| {
+    each_round("free-tokens", &FUNDS[..2], |_, proxy, name, dice| {
         let (secret, _) = proxy.create_key(&json!({ "name": name, "grants": ["tokens"] }));
-        let visits = chats(dice, &secret, (0, 30));
+        let mut visits = chats(dice, &secret, (0, 30));
+        // So that the quota is used up.
+        visits.iter_mut().for_each(|visit| visit.retry = true);
         let seen = storm(proxy, &visits, &watch(name, None), name);
-        assert_only(
-            name,
-            &seen,
-            &["200", "402 insufficient_quota", "429 balance_held"],
-        );
+        assert_only(name, &seen, FUNDS);
         let wallet = proxy.idle_wallet(name);
         let used = wallet["grants"][0]["used"].as_i64().expect("a count");
         let usage: i64 = proxy.receipts(name).iter().map(tokens).sum();
         assert_eq!(used, usage, "{name}: the receipts come to something else");
         assert_eq!(money(&wallet, "charged"), 0, "{name}: {wallet}");
         last_tokens(proxy, name, &secret, FREE_TOKENS - used);
+        seen
     });
 }
 
@@ -162,91 +163,106 @@ fn last_tokens(proxy: &Proxy, name: &str, secret: &str, left: i64) {
 /// Planted bug that it must catch: a spend limit that does not count what live holds occupy.
 #[test]
 fn a_spend_limit_of_a_day_is_never_passed() {
-    each_round("spend", |mock, proxy, name, dice| {
-        let (count, rest) = (dice.within(1, 30) as i64, dice.within(0, 1_000) as i64);
-        let cap = count * IMAGE + rest;
-        let (secret, _) = proxy.create_key(&json!({
-            "name": name, "balance": "1000", "grants": "none",
-            "limits": [{ "spend": decimal(cap), "per": "day" }],
-        }));
-        let visits = images(dice, &secret);
-        let seen = storm(proxy, &visits, &watch(name, Some(cap as u64)), name);
-        let wallet = proxy.idle_wallet(name);
-        if wallet["counters"]
-            .as_array()
-            .is_some_and(|all| all.len() > 1)
-        {
-            // Midnight came in the middle: the limit holds on each side, as the watch has seen.
-            return;
-        }
-        assert_only(
-            name,
-            &seen,
-            &["200", "429 spend_limit_exceeded", "429 limit_held"],
-        );
-        let served = with_status(&seen, 200).count() as i64;
-        assert_eq!(served, count, "{name}: {:?}", outcomes(&seen));
-        assert_eq!(mock.totals()["images_delivered"], count, "{name}");
-        assert_eq!(money(&wallet, "charged"), count * IMAGE, "{name}: {wallet}");
-        let refused = proxy.send(&secret, Call::post(IMAGES, image_body()));
-        assert_eq!(
-            crate::crowd::code(&refused),
-            "spend_limit_exceeded",
-            "{name}"
-        );
-    });
+    each_round(
+        "spend",
+        &["200", "429 spend_limit_exceeded", "429 limit_held"],
+        |mock, proxy, name, dice| {
+            let (count, rest) = (dice.within(1, 30) as i64, dice.within(0, 1_000) as i64);
+            let cap = count * IMAGE + rest;
+            let (secret, _) = proxy.create_key(&json!({
+                "name": name, "balance": "1000", "grants": "none",
+                "limits": [{ "spend": decimal(cap), "per": "day" }],
+            }));
+            let visits = images(dice, &secret);
+            let seen = storm(proxy, &visits, &watch(name, Some(cap as u64)), name);
+            let wallet = proxy.idle_wallet(name);
+            if wallet["counters"]
+                .as_array()
+                .is_some_and(|all| all.len() > 1)
+            {
+                // Midnight came in the middle: the limit holds on each side, as the watch has seen.
+                return seen;
+            }
+            assert_only(
+                name,
+                &seen,
+                &["200", "429 spend_limit_exceeded", "429 limit_held"],
+            );
+            let served = with_status(&seen, 200).count() as i64;
+            assert_eq!(served, count, "{name}: {:?}", outcomes(&seen));
+            assert_eq!(mock.totals()["images_delivered"], count, "{name}");
+            assert_eq!(money(&wallet, "charged"), count * IMAGE, "{name}: {wallet}");
+            let refused = proxy.send(&secret, Call::post(IMAGES, image_body()));
+            assert_eq!(
+                crate::crowd::code(&refused),
+                "spend_limit_exceeded",
+                "{name}"
+            );
+            seen
+        },
+    );
 }
 
 /// Planted bug that it must catch: a bucket that refills faster than its cap in a minute, or that is not debited at
 /// the hold.
 #[test]
 fn requests_per_minute_are_never_passed() {
-    each_round("rate", |_, proxy, name, dice| {
-        let cap = dice.within(1, 60);
-        let (secret, _) = proxy.create_key(&json!({
-            "name": name, "balance": "1000", "grants": "none",
-            "limits": [{ "requests": cap, "per": "minute" }],
-        }));
-        let visits = chats(dice, &secret, (0, 30));
-        let started = Instant::now();
-        let seen = storm(proxy, &visits, &watch(name, Some(cap)), name);
-        let elapsed_ms = started.elapsed().as_millis() as u64 + 1;
-        assert_only(name, &seen, &["200", "429 rate_limit_exceeded"]);
-        let served = with_status(&seen, 200).count() as u64;
-        let refilled = cap * elapsed_ms / 60_000;
-        assert!(
-            (cap..=cap + refilled).contains(&served),
-            "{name}: {served} of {cap} a minute in {elapsed_ms} ms"
-        );
-        for refused in with_status(&seen, 429) {
-            let wait: u64 = refused.header("retry-after").parse().expect("seconds");
-            assert!(wait >= 1, "{name}: {refused:?}");
-        }
-    });
+    each_round(
+        "rate",
+        &["200", "429 rate_limit_exceeded"],
+        |_, proxy, name, dice| {
+            let cap = dice.within(1, 60);
+            let (secret, _) = proxy.create_key(&json!({
+                "name": name, "balance": "1000", "grants": "none",
+                "limits": [{ "requests": cap, "per": "minute" }],
+            }));
+            let visits = chats(dice, &secret, (0, 30));
+            let started = Instant::now();
+            let seen = storm(proxy, &visits, &watch(name, Some(cap)), name);
+            let elapsed_ms = started.elapsed().as_millis() as u64 + 1;
+            assert_only(name, &seen, &["200", "429 rate_limit_exceeded"]);
+            let served = with_status(&seen, 200).count() as u64;
+            let refilled = cap * elapsed_ms / 60_000;
+            assert!(
+                (cap..=cap + refilled).contains(&served),
+                "{name}: {served} of {cap} a minute in {elapsed_ms} ms"
+            );
+            for refused in with_status(&seen, 429) {
+                let wait: u64 = refused.header("retry-after").parse().expect("seconds");
+                assert!(wait >= 1, "{name}: {refused:?}");
+            }
+            seen
+        },
+    );
 }
 
 /// Planted bug that it must catch: a request that leaves its place before its hold has ended, or keeps it afterwards.
 #[test]
 fn no_more_requests_run_at_once_than_the_limit_says() {
-    each_round("concurrent", |mock, proxy, name, dice| {
-        let cap = dice.within(1, 12);
-        let (secret, _) = proxy.create_key(&json!({
-            "name": name, "balance": "1000", "grants": "none",
-            "limits": [{ "concurrent": cap }],
-        }));
-        let visits = chats(dice, &secret, (10, 60));
-        let seen = storm(proxy, &visits, &watch(name, Some(cap)), name);
-        assert_only(name, &seen, &["200", "429 rate_limit_exceeded"]);
-        let most = mock.totals()["in_flight_max"].as_u64().expect("a count");
-        assert!(
-            most <= cap,
-            "{name}: {most} at once upstream, {cap} are allowed"
-        );
-        let served = with_status(&seen, 200).count() as u64;
-        assert!(served >= cap, "{name}: only {served} of {cap} places used");
-        // Every place is free again.
-        let after = chats(dice, &secret, (0, 0));
-        let seen = storm(proxy, &after[..cap as usize], &watch(name, Some(cap)), name);
-        assert_only(name, &seen, &["200"]);
-    });
+    each_round(
+        "concurrent",
+        &["200", "429 rate_limit_exceeded"],
+        |mock, proxy, name, dice| {
+            let cap = dice.within(1, 12);
+            let (secret, _) = proxy.create_key(&json!({
+                "name": name, "balance": "1000", "grants": "none",
+                "limits": [{ "concurrent": cap }],
+            }));
+            let visits = chats(dice, &secret, (10, 60));
+            let seen = storm(proxy, &visits, &watch(name, Some(cap)), name);
+            assert_only(name, &seen, &["200", "429 rate_limit_exceeded"]);
+            let most = mock.totals()["in_flight_max"].as_u64().expect("a count");
+            assert!(
+                most <= cap,
+                "{name}: {most} at once upstream, {cap} are allowed"
+            );
+            let served = with_status(&seen, 200).count() as u64;
+            assert!(served >= cap, "{name}: only {served} of {cap} places used");
+            // Every place is free again.
+            let after = &chats(dice, &secret, (0, 0))[..cap as usize];
+            let free = storm(proxy, after, &watch(name, Some(cap)), name);
+            assert_only(name, &free, &["200"]);
+            seen
+        },
+    );
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::crowd::{Seen, Visit, Watch, money, outcomes, storm};
+use crate::crowd::{Seen, Tally, Visit, Watch, money, outcomes, storm};
 use crate::dice::{Dice, rounds, seed};
 use crate::prices::{self, chat_body, chat_worst, input_worst, setup};
 use crate::support::{Call, Mock, Proxy, decimal, nano};
@@ -54,18 +54,22 @@ fn chats_are_charged_within_the_funds_and_admitted_by_their_worst_case() {
     let seed = seed("chats");
     let mock = Mock::start();
     let proxy = Proxy::start_quiet(&setup(&mock));
-    let rounds = rounds(5, 50);
+    let (rounds, mut tally) = (rounds(5, 50), Tally::default());
     for round in 0..rounds {
         let dice = &mut Dice::new(seed.wrapping_add(round));
-        one_round(&proxy, &format!("chats-{seed}-{round}"), round, dice);
+        let name = format!("chats-{seed}-{round}");
+        one_round(&proxy, &name, round, dice, &mut tally);
     }
     mock.totals();
     let report = proxy.audit();
     assert_eq!(report["live_holds"], 0, "seed {seed}: {report}");
-    eprintln!("chats: {rounds} rounds of {CLIENTS} clients");
+    tally.close(
+        &format!("chats, seed {seed}, {rounds} rounds of {CLIENTS}"),
+        &["200", "402 insufficient_quota", "429 balance_held", "left"],
+    );
 }
 
-fn one_round(proxy: &Proxy, name: &str, round: u64, dice: &mut Dice) {
+fn one_round(proxy: &Proxy, name: &str, round: u64, dice: &mut Dice, tally: &mut Tally) {
     // From less than one worst case to most of them.
     let magnitude = dice.within(16, 29);
     let funds = dice.within(0, 1 << magnitude) as i64;
@@ -82,6 +86,7 @@ fn one_round(proxy: &Proxy, name: &str, round: u64, dice: &mut Dice) {
     let asked: Vec<Asked> = (0..CLIENTS).map(|_| asked(dice, &secret)).collect();
     let visits: Vec<Visit> = asked.iter().map(|asked| asked.visit.clone()).collect();
     let seen = storm(proxy, &visits, &watch, name);
+    tally.add(&seen);
     let counts = outcomes(&seen);
 
     let wallet = proxy.idle_wallet(name);

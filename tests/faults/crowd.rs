@@ -120,6 +120,29 @@ pub fn outcomes(seen: &[Seen]) -> BTreeMap<String, usize> {
     counts
 }
 
+/// Adds up the outcomes of all rounds, and prints them.
+#[derive(Default)]
+pub struct Tally(BTreeMap<String, usize>);
+
+impl Tally {
+    pub fn add(&mut self, seen: &[Seen]) {
+        for (outcome, count) in outcomes(seen) {
+            *self.0.entry(outcome).or_default() += count;
+        }
+    }
+
+    /// A storm is one only if each of these came.
+    pub fn close(&self, test: &str, needed: &[&str]) {
+        eprintln!("{test}: {:?}", self.0);
+        for outcome in needed {
+            assert!(
+                self.0.contains_key(*outcome),
+                "{test}: no {outcome}: the storm was a breeze"
+            );
+        }
+    }
+}
+
 /// The answers with this status.
 pub fn with_status(seen: &[Seen], status: u16) -> impl Iterator<Item = &Answer> {
     seen.iter().filter_map(move |seen| match seen {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use crate::crowd::{Visit, Watch, money, outcomes, storm, with_status};
+use crate::crowd::{Tally, Visit, Watch, money, outcomes, storm, with_status};
 use crate::dice::{Dice, rounds, seed};
 use crate::prices::{IMAGE, image_body, setup};
 use crate::support::{Answer, Call, Mock, Proxy, decimal};
@@ -69,17 +69,21 @@ fn money_for_exactly_n_images_buys_exactly_n() {
     let seed = seed("images");
     let mock = Mock::start();
     let proxy = Proxy::start_quiet(&setup(&mock));
-    let rounds = rounds(5, 50);
+    let (rounds, mut tally) = (rounds(5, 50), Tally::default());
     for round in 0..rounds {
         let dice = &mut Dice::new(seed.wrapping_add(round));
-        one_round(&mock, &proxy, &Round::draw(dice, round, seed), dice);
+        let round = Round::draw(dice, round, seed);
+        one_round(&mock, &proxy, &round, dice, &mut tally);
     }
     let report = proxy.audit();
     assert_eq!(report["live_holds"], 0, "seed {seed}: {report}");
-    eprintln!("images: {rounds} rounds of {CLIENTS} clients");
+    tally.close(
+        &format!("images, seed {seed}, {rounds} rounds of {CLIENTS}"),
+        &["200", "402 insufficient_quota", "429 balance_held"],
+    );
 }
 
-fn one_round(mock: &Mock, proxy: &Proxy, round: &Round, dice: &mut Dice) {
+fn one_round(mock: &Mock, proxy: &Proxy, round: &Round, dice: &mut Dice, tally: &mut Tally) {
     let name = &round.name;
     let wish = match round.postpaid {
         true => json!({ "name": name, "credit_line": decimal(round.funds()) }),
@@ -94,6 +98,7 @@ fn one_round(mock: &Mock, proxy: &Proxy, round: &Round, dice: &mut Dice) {
     };
     let visits = round.visits(dice, &secret);
     let seen = storm(proxy, &visits, &watch, name);
+    tally.add(&seen);
     let counts = outcomes(&seen);
 
     let allowed = [
