@@ -71,7 +71,7 @@ fn chats_are_charged_within_the_funds_and_admitted_by_their_worst_case() {
 
 fn one_round(proxy: &Proxy, name: &str, round: u64, dice: &mut Dice, tally: &mut Tally) {
     // From less than one worst case to most of them.
-    let magnitude = dice.within(16, 29);
+    let magnitude = dice.within(18, 30);
     let funds = dice.within(0, 1 << magnitude) as i64;
     let credit_line = if round % 2 == 1 { funds / 2 } else { 0 };
     let balance = funds - credit_line;
