@@ -132,7 +132,7 @@ async fn pass_error(answer: Answer, job: Job) -> Response<ClientBody> {
     let request = job.reservation.request();
     job.reservation.void().await;
     let (parts, rest) = answer.response.into_parts();
-    let body = ClientBody::Passage(Passage::new(answer.head, Some(rest)));
+    let body = ClientBody::Passage(Passage::new(answer.head, Some(rest), job.idle));
     let mut response = Response::from_parts(parts, body);
     receipt::put_request_id(response.headers_mut(), request);
     response

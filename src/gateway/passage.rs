@@ -1,10 +1,13 @@
 //! An upstream's body on its way to the client, unmetered: errors, which are never charged.
 
+use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use tokio::time::{Instant, Sleep};
 
 use crate::upstream::UpstreamBody;
 
@@ -17,15 +20,19 @@ pin_project_lite::pin_project! {
         head: Option<Bytes>,
         #[pin]
         rest: Option<UpstreamBody>,
+        idle: Duration,
+        silence: Pin<Box<Sleep>>,
     }
 }
 
 impl Passage {
-    /// `head` first, then `rest`.
-    pub fn new(head: Bytes, rest: Option<UpstreamBody>) -> Self {
+    /// `head` first, then `rest`, which breaks off where it is silent for longer than `idle`.
+    pub fn new(head: Bytes, rest: Option<UpstreamBody>, idle: Duration) -> Self {
         Passage {
             head: Some(head).filter(|head| !head.is_empty()),
             rest,
+            idle,
+            silence: Box::pin(tokio::time::sleep(idle)),
         }
     }
 }
@@ -45,7 +52,12 @@ impl Body for Passage {
         let Some(rest) = this.rest.as_pin_mut() else {
             return Poll::Ready(None);
         };
-        Poll::Ready(match ready!(rest.poll_frame(cx)) {
+        let Poll::Ready(next) = rest.poll_frame(cx) else {
+            let silent = this.silence.as_mut().poll(cx);
+            return silent.map(|()| Some(Err("the upstream fell silent".into())));
+        };
+        this.silence.as_mut().reset(Instant::now() + *this.idle);
+        Poll::Ready(match next {
             None => None,
             Some(Ok(frame)) if frame.is_trailers() => None,
             Some(Ok(frame)) => Some(Ok(frame)),

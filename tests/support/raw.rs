@@ -1,4 +1,5 @@
-//! An upstream that answers every request with the same bytes and then closes, for what the mock cannot say.
+//! An upstream that answers every request with the same bytes and then closes, or falls silent, for what the mock
+//! cannot say.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -20,19 +21,31 @@ pub struct RawUpstream {
 impl RawUpstream {
     /// Answers with exactly these bytes; none closes the connection without an answer.
     pub fn answering(answer: impl Into<Vec<u8>>) -> RawUpstream {
+        RawUpstream::start(answer.into(), false)
+    }
+
+    /// Answers with exactly these bytes, and then neither says more nor closes.
+    pub fn stalling(answer: impl Into<Vec<u8>>) -> RawUpstream {
+        RawUpstream::start(answer.into(), true)
+    }
+
+    fn start(answer: Vec<u8>, stalls: bool) -> RawUpstream {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("bound").to_string();
         let (seen, ended) = (
             Arc::new(AtomicU64::new(0)),
             Arc::new(AtomicBool::new(false)),
         );
-        let (counter, end, answer) = (Arc::clone(&seen), Arc::clone(&ended), answer.into());
+        let (counter, end) = (Arc::clone(&seen), Arc::clone(&ended));
         let thread = std::thread::spawn(move || {
+            let mut open = Vec::new();
             for stream in listener.incoming() {
                 if end.load(Ordering::SeqCst) {
                     return;
                 }
-                serve(stream.expect("a connection"), &answer, &counter);
+                let stream = stream.expect("a connection");
+                let kept = serve(stream, &answer, &counter).filter(|_| stalls);
+                open.extend(kept);
             }
         });
         RawUpstream {
@@ -68,19 +81,20 @@ impl RawUpstream {
     }
 }
 
-/// Reads one request, answers, and closes.
-fn serve(mut stream: TcpStream, answer: &[u8], seen: &AtomicU64) {
+/// Reads one request and answers it; the connection, still open.
+fn serve(mut stream: TcpStream, answer: &[u8], seen: &AtomicU64) -> Option<TcpStream> {
     stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
     let (mut read, mut chunk) = (Vec::new(), [0; 16_384]);
     while !is_whole(&read) {
         match stream.read(&mut chunk) {
             Ok(length) if length > 0 => read.extend_from_slice(&chunk[..length]),
-            _ => return,
+            _ => return None,
         }
     }
     seen.fetch_add(1, Ordering::SeqCst);
     // An error means that the proxy left, which is its right.
     stream.write_all(answer).unwrap_or_default();
+    Some(stream)
 }
 
 fn is_whole(request: &[u8]) -> bool {

@@ -349,6 +349,25 @@ fn an_upstreams_own_error_event_is_the_only_one() {
 }
 
 #[test]
+fn an_answer_that_falls_silent_is_given_up_whatever_its_status() {
+    for (status, seen) in [(200, 502), (403, 504), (500, 500)] {
+        let upstream = RawUpstream::stalling(format!(
+            "HTTP/1.1 {status} Status\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{{\"error\":"
+        ));
+        let (_mock, proxy) = start_with(|setup| {
+            setup.upstream(
+                "mock",
+                json!({ "base_url": upstream.base_url(), "idle_timeout_ms": 200 }),
+            )
+        });
+        let answer = proxy.send(ALICE, chat(json!({})));
+        assert_eq!(answer.status, seen, "{answer:?}");
+        assert_eq!(answer.whole, status != 500, "{answer:?}");
+        untouched(&proxy);
+    }
+}
+
+#[test]
 fn an_upstream_that_never_reads_is_given_up_in_time() {
     // Its backlog takes the connection, but nobody reads.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
