@@ -124,6 +124,21 @@ fn a_streams_headers_say_what_is_known_and_its_comment_the_rest() {
 }
 
 #[test]
+fn a_streams_headers_tell_its_limits_with_the_worst_case_taken() {
+    let (_mock, proxy) = start_with(|setup| {
+        setup.key(json!({ "name": "alice", "limits": [
+            { "tokens": 10_000, "per": "day" }, { "requests": 60, "per": "minute" },
+        ]}))
+    });
+    let answer = proxy.send(ALICE, sized(stream(json!({ "max_tokens": 1_000 }))));
+    let limit = answer.header("x-tollgate-limit-tokens-day");
+    assert!(limit.starts_with("cap=10000, remaining=8"), "{limit}");
+    assert_eq!(answer.header("x-ratelimit-limit-requests"), "60");
+    let after = &proxy.view(ALICE, "/v1/balance")["limits"][0];
+    assert_eq!((&after["used"], &after["held"]), (&json!(37), &json!(0)));
+}
+
+#[test]
 fn trailers_come_to_those_who_take_them() {
     let (_mock, proxy) = start();
     let answer = proxy.send(ALICE, sized(stream(json!({}))).header("te", "trailers"));
