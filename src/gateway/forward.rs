@@ -1,11 +1,13 @@
 //! One request to the endpoints of its model, one after another, until one answers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Response, StatusCode};
 use http_body::Body;
 use http_body_util::BodyExt;
+use tokio::time::timeout;
 
 use super::refusal::{Refused, Retry};
 use crate::upstream::retry::{self, Attempt, Next};
@@ -71,7 +73,7 @@ pub async fn forward<F: Fn(&Endpoint) -> Bytes>(
             Ok(mut response) => {
                 let status = response.status();
                 let head = match retry::needs_body(status) {
-                    true => peek(response.body_mut()).await,
+                    true => peek(response.body_mut(), endpoint.idle_timeout()).await,
                     false => Bytes::new(),
                 };
                 match retry::decide(Attempt::Answered {
@@ -103,16 +105,17 @@ pub async fn forward<F: Fn(&Endpoint) -> Bytes>(
     Err(failure)
 }
 
-async fn peek(body: &mut UpstreamBody) -> Bytes {
+/// Reads the beginning of an error. The hold waits for it, so that its silence has an end.
+async fn peek(body: &mut UpstreamBody, idle: Duration) -> Bytes {
     let mut read = BytesMut::new();
     while read.len() < ERROR_PEEK_BYTES && !body.is_end_stream() {
-        match body.frame().await {
-            Some(Ok(frame)) => {
+        match timeout(idle, body.frame()).await {
+            Ok(Some(Ok(frame))) => {
                 if let Ok(data) = frame.into_data() {
                     read.extend_from_slice(&data);
                 }
             }
-            Some(Err(_)) | None => break,
+            Ok(Some(Err(_)) | None) | Err(_) => break,
         }
     }
     read.freeze()
