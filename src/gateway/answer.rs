@@ -53,7 +53,16 @@ pub async fn deliver(
         job.reservation.void().await;
         return Err(not_understood());
     }
-    if is_event_stream(&answer.response) {
+    let is_stream = is_event_stream(&answer.response);
+    if is_stream && job.product == Product::Images {
+        tracing::error!(
+            upstream = %answer.endpoint.upstream(),
+            "the upstream streams images, which nobody asked it for: they cannot be counted"
+        );
+        job.reservation.void().await;
+        return Err(not_understood());
+    }
+    if is_stream {
         job.reservation.detail.streamed = true;
         let tap = Tap::Events(Box::new(EventTap::new(strip_usage)));
         return Ok(flow(gateway, answer.response, Vec::new(), tap, job));
@@ -225,7 +234,7 @@ async fn charge(
     let request = job.reservation.request();
     let limits = job.reservation.limits.clone();
     let mut facts = facts(read_answer(&body), &body);
-    if !facts.readable && job.product == Product::Images {
+    if facts.images.is_none() && job.product == Product::Images {
         job.reservation.void().await;
         return Err(not_understood());
     }
@@ -262,8 +271,7 @@ pub fn facts(read: Result<AnswerFacts<'_>, AnswerError>, body: &[u8]) -> Facts {
     match read {
         Ok(facts) => Facts {
             usage: facts.usage,
-            images: facts.images,
-            readable: true,
+            images: (facts.images > 0 || facts.without_images).then_some(facts.images),
             // Only read where it may be needed: it walks the whole body again.
             text: match facts.usage {
                 Some(Ok(reported)) if reported.has_input && reported.has_output => {
@@ -275,8 +283,7 @@ pub fn facts(read: Result<AnswerFacts<'_>, AnswerError>, body: &[u8]) -> Facts {
         },
         Err(_) => Facts {
             usage: None,
-            images: 0,
-            readable: false,
+            images: None,
             text: Transcript::of(body),
             client_gone: false,
         },
