@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{self, HeaderMap};
+use http::header::{self, HeaderMap, HeaderValue};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -29,9 +29,8 @@ pub async fn read(
     bounds: Bounds,
     memory: &Budget,
 ) -> Result<(Bytes, Reserved), Refused> {
-    if headers.contains_key(header::CONTENT_ENCODING)
-        && !super::headers::has_token(headers, header::CONTENT_ENCODING, "identity")
-    {
+    let plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
+    if !headers.get_all(header::CONTENT_ENCODING).iter().all(plain) {
         return Err(Refused::bad_request(
             "Compressed request bodies are not accepted: send the body without Content-Encoding.",
         ));

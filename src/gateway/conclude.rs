@@ -136,8 +136,9 @@ async fn text(job: &Job, facts: &Facts, end: End) -> Option<Consumed> {
         Some(Ok(_)) | None => flags.push("usage_missing"),
         Some(Err(_)) => flags.push("usage_unbelievable"),
     }
-    if facts.text.is_empty() {
+    if facts.text.is_empty() && end != End::ClientGone {
         // Nothing was delivered, and nobody says what it cost: that is not the customer's.
+        // A client that went is: the upstream read its input.
         return None;
     }
     let usage = estimate(job, facts).await;

@@ -183,9 +183,8 @@ impl MeteredBody {
                         self.state = State::Concluding(Box::pin(flow.conclude(end, false)));
                     }
                 }
-                State::Concluding(work) => {
-                    let concluded = ready!(work.as_mut().poll(cx));
-                    self.state = State::Ended;
+                State::Concluding(_) => {
+                    let concluded = ready!(self.poll_conclusion(cx));
                     if let Some(reason) = concluded.abort {
                         return Poll::Ready(Some(Err(reason.into())));
                     }
@@ -202,6 +201,18 @@ impl MeteredBody {
                 State::Ended => return Poll::Ready(None),
             }
         }
+    }
+
+    /// Taken out while it runs: a conclusion that panics is not to be polled again by anyone.
+    fn poll_conclusion(&mut self, cx: &mut Context<'_>) -> Poll<Concluded> {
+        let State::Concluding(mut work) = std::mem::replace(&mut self.state, State::Ended) else {
+            return Poll::Pending;
+        };
+        let polled = work.as_mut().poll(cx);
+        if polled.is_pending() {
+            self.state = State::Concluding(work);
+        }
+        polled
     }
 }
 

@@ -94,12 +94,13 @@ impl Reservation {
     /// **Cancellation**: do not drop it; run it in a task that outlives the client.
     pub async fn settle(mut self, consumed: Consumed) -> Result<Settled, LedgerError> {
         let charge = self.charge(consumed);
-        self.ended = true;
         let settled = self
             .gateway
             .ledger
             .settle(self.hold.id.clone(), charge)
             .await;
+        // Not before: where the ledger panics, the drop has to end what it left.
+        self.ended = true;
         self.gateway.live.leave(self.request());
         match &settled {
             Ok(settled) => self.gateway.observe_settled(settled),
@@ -112,7 +113,6 @@ impl Reservation {
 
     /// Releases the hold; nothing is charged.
     pub async fn void(mut self) {
-        self.ended = true;
         // Without an upstream's answer there is a refusal, which is told of elsewhere.
         if self.detail.status != 0 {
             let (model, status) = (&self.model.id, self.detail.status);
@@ -120,6 +120,7 @@ impl Reservation {
                 .observe_uncharged(self.request(), model, status);
         }
         void(&self.gateway, self.hold.id.clone()).await;
+        self.ended = true;
     }
 
     fn charge(&mut self, consumed: Consumed) -> Charge {

@@ -134,3 +134,6 @@ async fn answer(
         Refused::internal().into_response().map(ClientBody::Full)
     }))
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,17 +20,29 @@ pub struct Proxy {
     /// `host:port` of the admin API.
     pub admin_address: String,
     pub dir: TempDir,
+    /// What it logs.
+    level: &'static str,
     child: Option<Child>,
 }
 
 impl Proxy {
     /// Writes the config into a new folder and serves it.
     pub fn start(setup: &Setup) -> Proxy {
+        Proxy::start_at("debug", setup)
+    }
+
+    /// The same, logging errors only: for many requests.
+    pub fn start_quiet(setup: &Setup) -> Proxy {
+        Proxy::start_at("error", setup)
+    }
+
+    fn start_at(level: &'static str, setup: &Setup) -> Proxy {
         let dir = TempDir::new();
         let mut proxy = Proxy {
             address: String::new(),
             admin_address: String::new(),
             dir,
+            level,
             child: None,
         };
         proxy.configure(setup);
@@ -63,7 +75,7 @@ impl Proxy {
             .arg("--config")
             .arg(self.config_path())
             .env("TOLLGATE_ADMIN_TOKEN", ADMIN_TOKEN)
-            .env("TOLLGATE_LOG", "debug")
+            .env("TOLLGATE_LOG", self.level)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log.expect("a log"))

@@ -69,6 +69,7 @@ impl Book {
     fn open(&mut self, path: &str) -> u64 {
         self.totals.requests += 1;
         self.totals.in_flight += 1;
+        self.totals.in_flight_max = self.totals.in_flight_max.max(self.totals.in_flight);
         self.totals.chat += u64::from(path.ends_with("/chat/completions"));
         self.totals.images += u64::from(path.ends_with("/images/generations"));
         self.next += 1;

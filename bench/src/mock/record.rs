@@ -68,6 +68,8 @@ pub struct Totals {
     pub errors: u64,
     pub client_gone: u64,
     pub in_flight: u64,
+    /// The most that were in flight at once.
+    pub in_flight_max: u64,
     pub records_dropped: u64,
     pub status: BTreeMap<u16, u64>,
 }

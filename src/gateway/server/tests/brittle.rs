@@ -1,0 +1,151 @@
+//! A ledger that panics once, at a chosen moment of a request's life.
+
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use parking_lot::Mutex;
+
+use crate::clock::UnixMs;
+use crate::ledger::credit::{Credited, Entry};
+use crate::ledger::embedded::Embedded;
+use crate::ledger::hold::{Charge, Hold, HoldRef, Quote, Refusal, Settled};
+use crate::ledger::id::{KeyDigest, KeyId, RequestId, WalletId};
+use crate::ledger::key::Key;
+use crate::ledger::receipt::{Receipt, ReceiptQuery, UsageRow};
+use crate::ledger::wallet::{NewWallet, WalletView};
+use crate::ledger::{Answer, AuditReport, Ledger};
+
+/// When to panic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// Before the hold: when the worst case is priced.
+    Quoting,
+    /// After the hold: when the head of the answer is made.
+    Held,
+    /// When the charge is to be booked.
+    Settling,
+    /// When the charge was booked.
+    Settled,
+}
+
+/// Passes everything on to a real ledger, but for the one panic.
+pub struct Brittle {
+    pub inner: Embedded,
+    pub panics: Mutex<Option<Moment>>,
+    is_held: Mutex<bool>,
+}
+
+impl Brittle {
+    pub fn new(inner: Embedded) -> Self {
+        Brittle {
+            inner,
+            panics: Mutex::default(),
+            is_held: Mutex::default(),
+        }
+    }
+
+    /// Arms the panic for the next request.
+    pub fn arm(&self, moment: Option<Moment>) {
+        *self.panics.lock() = moment;
+        *self.is_held.lock() = false;
+    }
+
+    fn reach(&self, moment: Moment) {
+        let due = self.panics.lock().take_if(|due| *due == moment).is_some();
+        assert!(!due, "planted: {moment:?}");
+    }
+}
+
+impl Ledger for Brittle {
+    fn now(&self) -> UnixMs {
+        let moment = match *self.is_held.lock() {
+            true => Moment::Held,
+            false => Moment::Quoting,
+        };
+        self.reach(moment);
+        self.inner.now()
+    }
+
+    fn digest(&self, secret: &str) -> KeyDigest {
+        self.inner.digest(secret)
+    }
+
+    fn key(&self, digest: KeyDigest) -> Answer<'_, Option<Arc<Key>>> {
+        self.inner.key(digest)
+    }
+
+    fn hold(&self, quote: Quote) -> Answer<'_, Result<Hold, Refusal>> {
+        *self.is_held.lock() = true;
+        self.inner.hold(quote)
+    }
+
+    fn settle(&self, hold: HoldRef, charge: Charge) -> Answer<'_, Settled> {
+        async move {
+            self.reach(Moment::Settling);
+            let settled = self.inner.settle(hold, charge).await;
+            self.reach(Moment::Settled);
+            settled
+        }
+        .boxed()
+    }
+
+    fn void(&self, hold: HoldRef) -> Answer<'_, ()> {
+        self.inner.void(hold)
+    }
+
+    fn renew(&self, holds: Vec<HoldRef>, lease_ms: u64) -> Answer<'_, ()> {
+        self.inner.renew(holds, lease_ms)
+    }
+
+    fn open_wallet(&self, wallet: NewWallet) -> Answer<'_, bool> {
+        self.inner.open_wallet(wallet)
+    }
+
+    fn put_key(&self, key: Key, digest: KeyDigest) -> Answer<'_, Arc<Key>> {
+        self.inner.put_key(key, digest)
+    }
+
+    fn revoke_key(&self, key: KeyId) -> Answer<'_, Arc<Key>> {
+        self.inner.revoke_key(key)
+    }
+
+    fn keys(&self) -> Answer<'_, Vec<Arc<Key>>> {
+        self.inner.keys()
+    }
+
+    fn credit(&self, entry: Entry) -> Answer<'_, Credited> {
+        self.inner.credit(entry)
+    }
+
+    fn wallet(&self, wallet: WalletId) -> Answer<'_, Option<WalletView>> {
+        self.inner.wallet(wallet)
+    }
+
+    fn wallets(&self) -> Answer<'_, Vec<WalletId>> {
+        self.inner.wallets()
+    }
+
+    fn receipt(&self, request: RequestId) -> Answer<'_, Option<Arc<Receipt>>> {
+        self.inner.receipt(request)
+    }
+
+    fn receipts(&self, query: ReceiptQuery) -> Answer<'_, Vec<Arc<Receipt>>> {
+        self.inner.receipts(query)
+    }
+
+    fn usage(&self, query: ReceiptQuery) -> Answer<'_, Vec<UsageRow>> {
+        self.inner.usage(query)
+    }
+
+    fn keep_prices(&self, version: String, content: String) -> Answer<'_, ()> {
+        self.inner.keep_prices(version, content)
+    }
+
+    fn trim_receipts(&self, before: UnixMs) -> Answer<'_, u64> {
+        self.inner.trim_receipts(before)
+    }
+
+    fn audit(&self) -> Answer<'_, AuditReport> {
+        self.inner.audit()
+    }
+}

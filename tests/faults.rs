@@ -1,0 +1,23 @@
+//! Faults on purpose: storms on the last coin, `kill -9` under load, and a mixture of everything that goes wrong,
+//! compared with the count of an upstream that is a separate program. Every round is drawn from a seed, which each
+//! failure names; `TOLLGATE_TEST_SEED=N` replays it. Beside each test stands a planted bug that it must catch.
+
+#[path = "faults/caps.rs"]
+mod caps;
+#[path = "faults/chat.rs"]
+mod chat;
+#[path = "faults/crowd.rs"]
+mod crowd;
+#[path = "faults/dice.rs"]
+mod dice;
+#[path = "faults/kill.rs"]
+mod kill;
+#[path = "faults/load.rs"]
+mod load;
+#[path = "faults/mix.rs"]
+mod mix;
+#[path = "faults/overdraft.rs"]
+mod overdraft;
+#[path = "faults/prices.rs"]
+mod prices;
+mod support;

@@ -1,0 +1,169 @@
+//! Storms of chats, whose cost is known only afterwards: the worst case decides who is admitted.
+
+use serde_json::json;
+
+use crate::crowd::{Seen, Tally, Visit, Watch, money, outcomes, storm};
+use crate::dice::{Dice, rounds, seed};
+use crate::prices::{self, chat_body, chat_worst, input_worst, setup};
+use crate::support::{Call, Mock, Proxy, decimal, nano};
+
+const CLIENTS: usize = 500;
+pub const PATH: &str = "/v1/chat/completions";
+
+/// One client's request, and its worst case in nano units.
+struct Asked {
+    visit: Visit,
+    worst: i64,
+}
+
+/// A chat of random size, usage, pace and fate.
+fn asked(dice: &mut Dice, secret: &str) -> Asked {
+    let (max_tokens, stream) = (dice.within(1, 200) as i64, dice.percent(50));
+    let body = chat_body(dice.within(0, 300), max_tokens, stream);
+    let worst = chat_worst(&body, max_tokens);
+    let prompt = dice.within(1, input_worst(&body) as u64);
+    let completion = dice.within(1, max_tokens as u64);
+    let mut call = Call::post(PATH, body)
+        .key(secret)
+        .header("x-mock-prompt", prompt)
+        .header("x-mock-completion", completion)
+        .header("x-mock-delay-ms", dice.within(0, 30));
+    let mut leave_after = None;
+    match dice.within(1, 100) {
+        1..=10 => call = call.header("x-mock-fault", "no-usage"),
+        11..=15 => call = call.header("x-mock-fault", "status=500"),
+        16..=20 => call = call.header("x-mock-fault", "cut-before"),
+        21..=25 if stream => {
+            let fault = format!("cut-after={}", dice.within(0, completion));
+            call = call.header("x-mock-fault", fault);
+        }
+        26..=35 => leave_after = Some(dice.within(0, 400) as usize),
+        _ => {}
+    }
+    let visit = Visit {
+        leave_after,
+        ..Visit::new(call)
+    };
+    Asked { visit, worst }
+}
+
+/// Planted bugs that it must catch: a hold for less than the worst case; a void that does not release; a charge
+/// beyond the hold; a settle that gives nothing back.
+#[test]
+fn chats_are_charged_within_the_funds_and_admitted_by_their_worst_case() {
+    let seed = seed("chats");
+    let mock = Mock::start();
+    let proxy = Proxy::start_quiet(&setup(&mock));
+    let (rounds, mut tally) = (rounds(5, 50), Tally::default());
+    for round in 0..rounds {
+        let dice = &mut Dice::new(seed.wrapping_add(round));
+        let name = format!("chats-{seed}-{round}");
+        one_round(&proxy, &name, round, dice, &mut tally);
+    }
+    mock.totals();
+    let report = proxy.audit();
+    assert_eq!(report["live_holds"], 0, "seed {seed}: {report}");
+    tally.close(
+        &format!("chats, seed {seed}, {rounds} rounds of {CLIENTS}"),
+        &["200", "402 insufficient_quota", "429 balance_held", "left"],
+    );
+}
+
+fn one_round(proxy: &Proxy, name: &str, round: u64, dice: &mut Dice, tally: &mut Tally) {
+    // From less than one worst case to most of them.
+    let magnitude = dice.within(18, 30);
+    let funds = dice.within(0, 1 << magnitude) as i64;
+    let credit_line = if round % 2 == 1 { funds / 2 } else { 0 };
+    let balance = funds - credit_line;
+    let (secret, _) = proxy.create_key(&json!({
+        "name": name, "balance": decimal(balance), "credit_line": decimal(credit_line),
+    }));
+    let watch = Watch {
+        wallet: name.to_owned(),
+        credit_line,
+        cap: None,
+    };
+    let asked: Vec<Asked> = (0..CLIENTS).map(|_| asked(dice, &secret)).collect();
+    let visits: Vec<Visit> = asked.iter().map(|asked| asked.visit.clone()).collect();
+    let seen = storm(proxy, &visits, &watch, name);
+    tally.add(&seen);
+    let counts = outcomes(&seen);
+
+    let wallet = proxy.idle_wallet(name);
+    let rest = money(&wallet, "balance") + credit_line;
+    let charged = money(&wallet, "charged");
+    assert_eq!(rest, funds - charged, "{name}: {wallet}");
+    assert!(rest >= 0, "{name}: below the floor: {wallet}");
+    assert_eq!(money(&wallet, "held"), 0, "{name}: {wallet}");
+    let receipts = proxy.receipts(name);
+    let sum: i64 = receipts
+        .iter()
+        .map(|receipt| money(receipt, "charged"))
+        .sum();
+    assert_eq!(sum, charged, "{name}: the receipts come to something else");
+    for receipt in &receipts {
+        let (charged, held) = (money(receipt, "charged"), money(receipt, "held"));
+        assert!(
+            charged <= held && money(receipt, "shortfall") == 0,
+            "{name}: {receipt}"
+        );
+    }
+    for (asked, seen) in asked.iter().zip(&seen) {
+        let Seen::Answered(answer) = seen else {
+            continue;
+        };
+        let held = answer.headers.get("x-tollgate-hold").map(nano);
+        match answer.status {
+            200 => assert_eq!(
+                held,
+                Some(asked.worst),
+                "{name}: the hold is the worst case"
+            ),
+            402 => assert!(
+                asked.worst > rest,
+                "{name}: {} fits into {rest}, but was refused for good: {answer:?}",
+                asked.worst
+            ),
+            _ => assert!(
+                [429, 500, 502].contains(&answer.status),
+                "{name}: {counts:?}"
+            ),
+        }
+    }
+    boundary(proxy, name, &secret, credit_line, dice);
+}
+
+/// One more request is admitted if and only if its worst case fits: as the wallet stands, with one nano unit less than
+/// that, and with exactly that.
+fn boundary(proxy: &Proxy, name: &str, secret: &str, credit_line: i64, dice: &mut Dice) {
+    let max_tokens = dice.within(1, 4_096) as i64;
+    let body = chat_body(dice.within(0, 900), max_tokens, false);
+    let worst = chat_worst(&body, max_tokens);
+    let rest = || money(&proxy.idle_wallet(name), "balance") + credit_line;
+    let send = || {
+        let call = Call::post(PATH, body.clone()).header("x-mock-completion", 1);
+        proxy.send(secret, call.header("x-mock-prompt", 1))
+    };
+    let before = rest();
+    let answer = send();
+    let admitted = answer.status == 200;
+    assert_eq!(admitted, worst <= before, "{name}: {worst} of {before}");
+
+    let one_less = worst - 1 - rest();
+    if one_less != 0 {
+        let credit = json!({
+            "id": format!("{name}:less"), "kind": "adjustment", "amount": decimal(one_less),
+        });
+        let path = format!("/admin/wallets/{name}/credits");
+        let (status, body) = proxy.admin("POST", &path, Some(&credit));
+        assert_eq!(status, 201, "{name}: {body}");
+    }
+    let answer = send();
+    assert_eq!(answer.status, 402, "{name}: one nano unit is missing");
+    assert_eq!(rest(), worst - 1, "{name}: a refusal charges nothing");
+    proxy.top_up(name, &format!("{name}:one"), "0.000000001");
+    let answer = send();
+    assert_eq!(answer.status, 200, "{name}: exactly enough: {answer:?}");
+    assert_eq!(nano(answer.header("x-tollgate-hold")), worst, "{name}");
+    assert_eq!(rest(), worst - prices::chat(1, 1), "{name}");
+}

@@ -1,0 +1,134 @@
+//! The load generator, a separate program, and what its clients could swear to.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::support::{Proxy, nano};
+
+/// A running load generator, ended on drop.
+pub struct Load {
+    child: Child,
+    receipts: PathBuf,
+}
+
+/// What a client saw of one request.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// The mock's id of the request.
+    pub id: String,
+    pub kind: String,
+    pub status: u64,
+    pub seen_end: bool,
+    pub request_id: Option<String>,
+    /// In nano units: from the headers, the trailers, or the comment in the stream.
+    pub cost: Option<i64>,
+}
+
+impl Load {
+    /// Starts a mixture of requests, made from `seed`.
+    pub fn start(proxy: &Proxy, secret: &str, run: &str, seed: u64, more: &[&str]) -> Load {
+        let program = Path::new(env!("CARGO_BIN_EXE_tollgate")).with_file_name("loadgen");
+        assert!(
+            program.exists(),
+            "{} is missing: run `cargo build --workspace --bins` first",
+            program.display()
+        );
+        let receipts = proxy.dir.path().join(format!("{run}.jsonl"));
+        let child = Command::new(program)
+            .args([
+                "--mix",
+                "--json",
+                "--model",
+                "chat",
+                "--image-model",
+                "image",
+            ])
+            .args(["--url", &format!("http://{}", proxy.address)])
+            .args(["--run-id", run, "--seed", &seed.to_string()])
+            .arg("--receipts")
+            .arg(&receipts)
+            .args(more)
+            .env("LOADGEN_KEY", secret)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("loadgen starts");
+        Load { child, receipts }
+    }
+
+    /// Waits for its end, within the time; its report.
+    pub fn finish(mut self, patience: Duration) -> (Value, Vec<Seen>) {
+        let end = Instant::now() + patience;
+        while self.child.try_wait().expect("a child").is_none() {
+            assert!(Instant::now() < end, "loadgen takes too long");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let mut text = String::new();
+        let mut stdout = self.child.stdout.take().expect("its output");
+        std::io::Read::read_to_string(&mut stdout, &mut text).expect("its report");
+        let report = serde_json::from_str(&text).expect("a report in JSON");
+        (report, self.seen())
+    }
+
+    /// Ends it once its clients have written down all that reached them; what they saw.
+    pub fn stop(mut self) -> Vec<Seen> {
+        let (mut length, mut still) = (self.bytes(), 0);
+        while still < 10 {
+            std::thread::sleep(Duration::from_millis(10));
+            let now = self.bytes();
+            still = if now == length { still + 1 } else { 0 };
+            length = now;
+        }
+        self.child.kill().expect("a signal");
+        self.child.wait().expect("its end");
+        self.seen()
+    }
+
+    /// How much was written down so far.
+    pub fn bytes(&self) -> u64 {
+        fs::metadata(&self.receipts).map_or(0, |file| file.len())
+    }
+
+    fn seen(&self) -> Vec<Seen> {
+        let text = fs::read_to_string(&self.receipts).expect("the receipts");
+        text.lines().map(Seen::read).collect()
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        // An error means that it has ended already.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+impl Seen {
+    fn read(line: &str) -> Seen {
+        let line: Value = serde_json::from_str(line).expect("a JSON line");
+        let text = |field: &str| line[field].as_str().map(str::to_owned);
+        let comment = line["comments"][0].as_str().map(|comment| {
+            let json = comment.strip_prefix(": tollgate ").expect("a receipt");
+            serde_json::from_str::<Value>(json).expect("JSON in the comment")
+        });
+        let told = comment
+            .as_ref()
+            .and_then(|comment| comment["cost"].as_str());
+        let last = line["cost"].as_str();
+        if let (Some(told), Some(last)) = (told, last) {
+            assert_eq!(told, last, "comment and trailers differ: {line}");
+        }
+        Seen {
+            id: text("id").expect("an id"),
+            kind: text("kind").expect("a kind"),
+            status: line["status"].as_u64().expect("a status"),
+            seen_end: line["seen_end"] == true,
+            request_id: text("request_id"),
+            cost: told.or(last).map(nano),
+        }
+    }
+}
