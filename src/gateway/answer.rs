@@ -12,7 +12,6 @@ use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
 
 use super::Gateway;
-use super::budget::Reserved;
 use super::client_body::ClientBody;
 use super::conclude::{End, Facts, abandon, conclude};
 use super::forward::Answer;
@@ -53,10 +52,19 @@ pub async fn deliver(
         job.reservation.void().await;
         return Err(not_understood());
     }
-    if is_event_stream(&answer.response) {
+    let is_stream = is_event_stream(&answer.response);
+    if is_stream && job.product == Product::Images {
+        tracing::error!(
+            upstream = %answer.endpoint.upstream(),
+            "the upstream streams images, which nobody asked it for: they cannot be counted"
+        );
+        job.reservation.void().await;
+        return Err(not_understood());
+    }
+    if is_stream {
         job.reservation.detail.streamed = true;
         let tap = Tap::Events(Box::new(EventTap::new(strip_usage)));
-        return Ok(flow(gateway, answer.response, Vec::new(), tap, job));
+        return Ok(flow(gateway, answer.response, Bytes::new(), tap, job));
     }
     let (parts, mut upstream) = answer.response.into_parts();
     let collected = tokio::select! {
@@ -67,11 +75,9 @@ pub async fn deliver(
         }
     };
     match collected {
-        Collected::Whole(body, memory) => {
+        Collected::Whole(body) => {
             let response = Response::from_parts(parts, ());
-            let response = charge(gateway, response, body, job, gone).await;
-            drop(memory);
-            response
+            charge(gateway, response, body, job, gone).await
         }
         Collected::Unfinished(head) => {
             let tail = gateway.caps.answer_tail_bytes;
@@ -142,7 +148,7 @@ async fn pass_error(answer: Answer, job: Job) -> Response<ClientBody> {
 fn flow(
     gateway: &Gateway,
     response: Response<UpstreamBody>,
-    head: Vec<Bytes>,
+    head: Bytes,
     tap: Tap,
     job: Job,
 ) -> Response<ClientBody> {
@@ -158,9 +164,10 @@ fn flow(
     Response::from_parts(parts, body)
 }
 
+/// How far an answer was read. Its bytes carry their reservation.
 enum Collected {
-    Whole(Bytes, Reserved),
-    Unfinished(Vec<Bytes>),
+    Whole(Bytes),
+    Unfinished(Bytes),
     Cut(String),
 }
 
@@ -169,10 +176,10 @@ async fn collect(gateway: &Gateway, body: &mut UpstreamBody, idle: Duration) -> 
     let caps = &gateway.caps;
     let declared = body.size_hint().exact();
     if declared.is_some_and(|length| length > caps.answer_hold_bytes) {
-        return Collected::Unfinished(Vec::new());
+        return Collected::Unfinished(Bytes::new());
     }
     let Ok(mut memory) = gateway.answer_memory.reserve(declared.unwrap_or(0)) else {
-        return Collected::Unfinished(Vec::new());
+        return Collected::Unfinished(Bytes::new());
     };
     let patience = Instant::now() + caps.answer_hold;
     let (mut chunks, mut length, mut blank) = (Vec::new(), 0_u64, true);
@@ -186,8 +193,8 @@ async fn collect(gateway: &Gateway, body: &mut UpstreamBody, idle: Duration) -> 
         let frame = match timeout_at(until, body.frame()).await {
             Ok(Some(Ok(frame))) => frame,
             Ok(Some(Err(error))) => return Collected::Cut(error.to_string()),
-            Ok(None) => return Collected::Whole(join(chunks), memory),
-            Err(_) if until < silent => return Collected::Unfinished(chunks),
+            Ok(None) => return Collected::Whole(memory.of(join(chunks))),
+            Err(_) if until < silent => return Collected::Unfinished(memory.of(join(chunks))),
             Err(_) => return Collected::Cut("the upstream fell silent".to_owned()),
         };
         let Ok(data) = frame.into_data() else {
@@ -198,7 +205,7 @@ async fn collect(gateway: &Gateway, body: &mut UpstreamBody, idle: Duration) -> 
         chunks.push(data);
         let dribbles = blank && Instant::now() >= patience;
         if dribbles || length > caps.answer_hold_bytes || memory.grow_to(length).is_err() {
-            return Collected::Unfinished(chunks);
+            return Collected::Unfinished(memory.of(join(chunks)));
         }
     }
 }
@@ -225,7 +232,7 @@ async fn charge(
     let request = job.reservation.request();
     let limits = job.reservation.limits.clone();
     let mut facts = facts(read_answer(&body), &body);
-    if !facts.readable && job.product == Product::Images {
+    if facts.images.is_none() && job.product == Product::Images {
         job.reservation.void().await;
         return Err(not_understood());
     }
@@ -262,8 +269,7 @@ pub fn facts(read: Result<AnswerFacts<'_>, AnswerError>, body: &[u8]) -> Facts {
     match read {
         Ok(facts) => Facts {
             usage: facts.usage,
-            images: facts.images,
-            readable: true,
+            images: (facts.images > 0 || facts.without_images).then_some(facts.images),
             // Only read where it may be needed: it walks the whole body again.
             text: match facts.usage {
                 Some(Ok(reported)) if reported.has_input && reported.has_output => {
@@ -275,8 +281,7 @@ pub fn facts(read: Result<AnswerFacts<'_>, AnswerError>, body: &[u8]) -> Facts {
         },
         Err(_) => Facts {
             usage: None,
-            images: 0,
-            readable: false,
+            images: None,
             text: Transcript::of(body),
             client_gone: false,
         },

@@ -20,7 +20,8 @@ pub struct Bounds {
     pub idle: Duration,
 }
 
-/// Reads a request's whole body. Its bytes are reserved from `memory` before they are read.
+/// Reads a request's whole body. Its bytes are reserved from `memory` as they come, and before they are kept:
+/// a length that is only declared takes no room from those who send theirs.
 ///
 /// **Cancellation**: dropping it gives the reservation back.
 pub async fn read(
@@ -46,7 +47,7 @@ pub async fn read(
         return Err(too_large());
     }
     let full = |_| Refused::overloaded("requests");
-    let mut reserved = memory.reserve(declared.unwrap_or(0)).map_err(full)?;
+    let mut reserved = memory.reserve(0).map_err(full)?;
     let mut first: Option<Bytes> = None;
     let mut rest = BytesMut::new();
     while let Some(frame) = next_frame(&mut body, bounds.idle).await? {
@@ -63,7 +64,7 @@ pub async fn read(
             (None, true) => first = Some(data),
             _ => {
                 if let Some(first) = first.take() {
-                    rest.reserve(declared.map_or(data.len() + first.len(), |all| all as usize));
+                    rest.reserve(data.len() + first.len());
                     rest.extend_from_slice(&first);
                 }
                 rest.extend_from_slice(&data);

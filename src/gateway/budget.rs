@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
+
 /// A number of bytes that all requests share.
 #[derive(Clone, Debug)]
 pub struct Budget(Arc<Shared>);
@@ -68,6 +70,29 @@ impl Reserved {
     }
 }
 
+impl Reserved {
+    /// Ties the reservation to the bytes that it was made for: it is given back when the last slice of
+    /// them goes, however long a slow client takes to read them.
+    pub fn of(self, bytes: Bytes) -> Bytes {
+        Bytes::from_owner(Owned {
+            bytes,
+            _reserved: self,
+        })
+    }
+}
+
+/// Bytes with their reservation.
+struct Owned {
+    bytes: Bytes,
+    _reserved: Reserved,
+}
+
+impl AsRef<[u8]> for Owned {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 impl Drop for Reserved {
     fn drop(&mut self) {
         self.budget.0.used.fetch_sub(self.bytes, Ordering::Relaxed);
@@ -77,6 +102,18 @@ impl Drop for Reserved {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_keep_their_reservation_until_the_last_slice_of_them_goes() {
+        let budget = Budget::new(10);
+        let reserved = budget.reserve(4).expect("room for 4");
+        let mut bytes = reserved.of(Bytes::from_static(b"abcd"));
+        let slice = bytes.split_to(1);
+        drop(bytes);
+        assert_eq!((budget.used(), &*slice), (4, &b"a"[..]));
+        drop(slice);
+        assert_eq!(budget.used(), 0);
+    }
 
     #[test]
     fn a_full_budget_refuses_and_a_dropped_reservation_makes_room() {

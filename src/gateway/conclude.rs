@@ -25,10 +25,8 @@ pub enum End {
 pub struct Facts {
     /// What the upstream reported.
     pub usage: Option<Result<Reported, Unbelievable>>,
-    /// Images delivered.
-    pub images: u64,
-    /// Whether the answer could be read at all.
-    pub readable: bool,
+    /// Images delivered; `None` where the answer cannot be read, or is of no shape that is known.
+    pub images: Option<u64>,
     /// The text that was delivered, to be counted where no report can be believed.
     pub text: Transcript,
     /// Whether the client had gone by then.
@@ -75,23 +73,50 @@ pub async fn abandon(job: Job) {
 }
 
 /// Images are counted as they are delivered, so a count is exact. Where an answer that has left
-/// cannot be read, what was asked for is taken to be in it: nothing passes unpriced.
+/// cannot be read, what was asked for is taken to be in it: nothing passes unpriced. That it cannot
+/// be read may be the client's doing, which left before the end; an upstream's cut never is.
 fn images(job: &Job, facts: &Facts, end: End) -> Option<Consumed> {
-    if !facts.readable && end == End::Complete {
-        return Some(Consumed {
-            usage: Usage::images(job.reservation.bound(|meter| meter == Meter::Images)),
-            counted: Counted::Estimated,
-            flags: vec!["usage_missing"],
-        });
+    let asked = || job.reservation.bound(|meter| meter == Meter::Images);
+    let (images, counted, flags) = match (facts.images, end) {
+        (Some(0), _) | (None, End::UpstreamCut) => return None,
+        (Some(images), End::Complete) => (images, Counted::Exact, vec![]),
+        (Some(images), _) => (images, Counted::Partial, vec![]),
+        (None, End::Complete) => (asked(), Counted::Estimated, vec!["usage_missing"]),
+        (None, End::ClientGone) => (asked(), Counted::Partial, vec!["usage_missing"]),
+    };
+    let consumed = Consumed {
+        usage: Usage::images(images),
+        counted,
+        flags,
+    };
+    Some(with_tokens(job, facts, consumed))
+}
+
+/// Adds the tokens of images whose model is priced by tokens: as reported, else all that was held,
+/// since nobody but the upstream can count them.
+fn with_tokens(job: &Job, facts: &Facts, mut consumed: Consumed) -> Consumed {
+    let input = job.reservation.bound(is_input);
+    let output = job.reservation.bound(Meter::is_output);
+    if input == 0 && output == 0 {
+        return consumed;
     }
-    (facts.images > 0).then(|| Consumed {
-        usage: Usage::images(facts.images),
-        counted: match end {
-            End::Complete => Counted::Exact,
-            End::UpstreamCut | End::ClientGone => Counted::Partial,
-        },
-        flags: Vec::new(),
-    })
+    let images = consumed.usage.get(Meter::Images);
+    consumed.usage = match &facts.usage {
+        Some(Ok(reported)) if reported.has_input && reported.has_output => reported.usage,
+        report => {
+            let flag = match report {
+                Some(Err(_)) => "usage_unbelievable",
+                _ => "usage_missing",
+            };
+            if !consumed.flags.contains(&flag) {
+                consumed.flags.push(flag);
+            }
+            consumed.counted = consumed.counted.max(Counted::Estimated);
+            Usage::tokens(input, output)
+        }
+    }
+    .with(Meter::Images, images);
+    consumed
 }
 
 async fn text(job: &Job, facts: &Facts, end: End) -> Option<Consumed> {

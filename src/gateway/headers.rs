@@ -42,17 +42,22 @@ const OPERATOR_ONLY: [HeaderName; 6] = [
     HeaderName::from_static("proxy-connection"),
 ];
 
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const PREFIX: &str = "x-tollgate-";
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-tollgate-upstream-request-id");
 
 /// Makes a client's headers fit for an upstream, in place.
+///
+/// The body was read, and priced, as JSON in UTF-8. The upstream is told to read it so: in another
+/// charset or as a form, the same bytes could ask for something else.
 pub fn towards_upstream(headers: &mut HeaderMap) {
     drop_hop_by_hop(headers);
     for name in &CLIENT_ONLY {
         headers.remove(name);
     }
     drop_prefixed(headers, &[PREFIX, "x-forwarded-"]);
+    headers.insert(header::CONTENT_TYPE, JSON);
 }
 
 /// Makes an upstream's headers fit for a client, in place.
@@ -142,6 +147,19 @@ mod tests {
         let mut left: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
         assert_eq!(left, ["content-type", "user-agent"]);
+    }
+
+    #[test]
+    fn an_upstream_reads_the_body_as_it_was_read_here() {
+        for sent in [
+            "application/json; charset=utf-7",
+            "multipart/form-data; boundary=x",
+        ] {
+            let mut headers = map(&[("content-type", sent), ("content-type", "text/plain")]);
+            towards_upstream(&mut headers);
+            let left: Vec<_> = headers.get_all("content-type").iter().collect();
+            assert_eq!(left, ["application/json"]);
+        }
     }
 
     #[test]

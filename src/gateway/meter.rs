@@ -141,10 +141,10 @@ struct Concluded {
 
 impl MeteredBody {
     /// Meters `upstream`, whose first bytes `head` were read already.
-    pub fn new(upstream: UpstreamBody, head: Vec<Bytes>, mut tap: Tap, job: Job) -> Self {
+    pub fn new(upstream: UpstreamBody, head: Bytes, mut tap: Tap, job: Job) -> Self {
         let mut out = VecDeque::new();
-        for chunk in head {
-            tap.push(chunk, &mut out);
+        if !head.is_empty() {
+            tap.push(head, &mut out);
         }
         let flow = Flow {
             upstream,

@@ -15,6 +15,9 @@ pub struct AnswerFacts<'a> {
     pub usage: Option<Result<Reported, Unbelievable>>,
     /// Entries of `data` (or of `images`, as some name it) that carry an image and are not errors.
     pub images: u64,
+    /// Whether the answer says itself that it carries no image, or fewer than asked for: by an error of its own, an
+    /// empty list, or an entry that is an error. Where it does not, having no `images` means that its shape is unknown.
+    pub without_images: bool,
     /// Entries of `choices`.
     pub choices: u64,
     /// Whether the answer has an `error` of its own.
@@ -52,12 +55,15 @@ pub fn read_answer(body: &[u8]) -> Result<AnswerFacts<'_>, AnswerError> {
     }
     let answer: Answer<'_> = serde_json::from_slice(json)?;
     let images = image_count(&answer.data).max(image_count(&answer.images));
+    let error = says_something(answer.error);
+    let without_images = error || lacks_images(&answer.data) || lacks_images(&answer.images);
     let choices = answer.choices.0.as_ref().map_or(0, Vec::len);
     Ok(AnswerFacts {
         usage: last_usage(answer.usage, &answer.choices),
         images,
+        without_images,
         choices: u64::try_from(choices).unwrap_or(u64::MAX),
-        error: says_something(answer.error),
+        error,
         body: json,
     })
 }
@@ -109,6 +115,14 @@ fn image_count(entries: &Objects<Image<'_>>) -> u64 {
     };
     let entries = entries.0.iter().flatten().flatten();
     u64::try_from(entries.filter(delivered).count()).unwrap_or(u64::MAX)
+}
+
+/// Whether a list is there and empty, or tells of an error.
+fn lacks_images(entries: &Objects<Image<'_>>) -> bool {
+    let failed = |image: &Image<'_>| says_something(image.error);
+    let is_short =
+        |list: &Vec<Option<Image<'_>>>| list.is_empty() || list.iter().flatten().any(failed);
+    entries.0.as_ref().is_some_and(is_short)
 }
 
 #[cfg(test)]

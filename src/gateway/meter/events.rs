@@ -111,8 +111,7 @@ impl EventTap {
         let facts = std::mem::take(&mut self.meter).finish();
         Facts {
             usage: facts.usage,
-            images: 0,
-            readable: true,
+            images: Some(0),
             text: facts.transcript,
             client_gone: false,
         }
