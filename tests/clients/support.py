@@ -242,15 +242,13 @@ class Tap:
             seen = self.HEAD.sub(b"", seen)[-self.HEAD_BYTES_MAX :]
             # A server that has stopped reading may still be answering: go on, without it.
             open_ = open_ and sent(server, chunk)
-        hang_up(server)
+        no_more(server)
 
     def _down(self, server, client):
         for chunk in chunks(server):
             if not sent(client, chunk):
                 break
-        hang_up(client)
-        client.close()
-        server.close()
+        no_more(client)
 
 
 def chunks(peer):
@@ -272,9 +270,9 @@ def sent(peer, chunk):
         return False
 
 
-def hang_up(peer):
+def no_more(peer):
     try:
-        peer.shutdown(socket.SHUT_RDWR)
+        peer.shutdown(socket.SHUT_WR)
     except OSError:
         pass
 

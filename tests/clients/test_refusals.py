@@ -134,9 +134,9 @@ async def test_a_spent_quota_is_final(sdk, proxy, mock, tap, call_id):
 
 
 async def test_a_rate_limit_is_tried_again_when_it_says(sdk, proxy, mock, tap, call_id):
-    # Refills 10,000 tokens a second; the first request leaves it empty.
-    customer = proxy.customer(limits=[{"tokens": 600_000, "per": "minute"}])
-    first = told(call_id, prompt=600_000)
+    # Refills 1,000 tokens a second; the first request empties it, the next reserves more than 1,000.
+    customer = proxy.customer(limits=[{"tokens": 60_000, "per": "minute"}])
+    first = told(call_id, prompt=60_000)
     await settled(sdk(tap.base_url, customer.secret).chat.completions.create(**CHAT, extra_headers=first))
 
     hasty = sdk(tap.base_url, customer.secret, max_retries=0)
@@ -145,7 +145,7 @@ async def test_a_rate_limit_is_tried_again_when_it_says(sdk, proxy, mock, tap, c
     assert "limit `tokens-minute`" in error.message
     headers = error.response.headers
     assert 1 <= int(headers["retry-after"]) <= 3
-    assert headers["x-ratelimit-limit-tokens"] == "600000"
+    assert headers["x-ratelimit-limit-tokens"] == "60000"
     assert "x-should-retry" not in headers
     assert tap.requests == 2
 
