@@ -25,6 +25,7 @@ pub mod peek;
 pub mod receipt;
 pub mod refusal;
 pub mod refuse;
+pub mod request_body;
 pub mod reservation;
 pub mod route;
 pub mod server;

@@ -6,10 +6,10 @@ use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderMap, HeaderValue};
 use http_body::{Body, Frame};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 
 use super::budget::{Budget, Reserved};
 use super::refusal::Refused;
+use super::request_body::RequestBody;
 
 /// How a request's body may come in.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +26,7 @@ pub struct Bounds {
 /// **Cancellation**: dropping it gives the reservation back.
 pub async fn read(
     headers: &HeaderMap,
-    mut body: Incoming,
+    mut body: RequestBody,
     bounds: Bounds,
     memory: &Budget,
 ) -> Result<(Bytes, Reserved), Refused> {
@@ -74,7 +74,10 @@ pub async fn read(
     Ok((first.unwrap_or_else(|| rest.freeze()), reserved))
 }
 
-async fn next_frame(body: &mut Incoming, idle: Duration) -> Result<Option<Frame<Bytes>>, Refused> {
+async fn next_frame(
+    body: &mut RequestBody,
+    idle: Duration,
+) -> Result<Option<Frame<Bytes>>, Refused> {
     match tokio::time::timeout(idle, body.frame()).await {
         Ok(None) => Ok(None),
         Ok(Some(Ok(frame))) => Ok(Some(frame)),

@@ -1,16 +1,27 @@
 //! A client's socket that does not wait for ever: a client that takes no byte for too long is gone.
 //!
 //! A body cannot see this itself: while the socket is full, hyper does not poll it.
+//!
+//! After an early refusal it closes in two steps. Closed at once, with bytes of the request unread,
+//! the kernel would reset the connection, and many clients lose the answer by that, and try again.
 
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
+
+use super::request_body::Unread;
+
+/// How long a refused request may still send before its connection is closed.
+const LINGER: Duration = Duration::from_secs(5);
+/// How long it may pause meanwhile.
+const LINGER_PAUSE: Duration = Duration::from_secs(1);
+const LINGER_BUFFER_BYTES: usize = 8 * 1024;
 
 pin_project_lite::pin_project! {
     /// A TCP stream whose writes fail once the peer has taken nothing for `limit`.
@@ -18,6 +29,8 @@ pin_project_lite::pin_project! {
         stream: TcpStream,
         limit: Duration,
         stalled: bool,
+        unread: Unread,
+        lingers_until: Option<Instant>,
         #[pin]
         timer: Sleep,
     }
@@ -25,11 +38,13 @@ pin_project_lite::pin_project! {
 
 impl ClientSocket {
     /// Wraps an accepted stream.
-    pub fn new(stream: TcpStream, limit: Duration) -> Self {
+    pub fn new(stream: TcpStream, limit: Duration, unread: Unread) -> Self {
         ClientSocket {
             stream,
             limit,
             stalled: false,
+            unread,
+            lingers_until: None,
             timer: tokio::time::sleep(limit),
         }
     }
@@ -55,6 +70,23 @@ impl ClientSocket {
                 "the client takes nothing",
             ))),
             Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Reads and forgets what still comes; ready when that ends, or lasts too long.
+    fn poll_linger(self: Pin<&mut Self>, cx: &mut Context<'_>, until: Instant) -> Poll<()> {
+        let mut this = self.project();
+        let mut buffer = [0; LINGER_BUFFER_BYTES];
+        loop {
+            let now = Instant::now();
+            let mut read = ReadBuf::new(&mut buffer);
+            match Pin::new(&mut *this.stream).poll_read(cx, &mut read) {
+                Poll::Ready(Ok(())) if !read.filled().is_empty() && now < until => {
+                    this.timer.as_mut().reset(until.min(now + LINGER_PAUSE));
+                }
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => return this.timer.poll(cx),
+            }
         }
     }
 }
@@ -97,6 +129,19 @@ impl AsyncWrite for ClientSocket {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.as_mut().project().stream).poll_shutdown(cx)
+        let mut this = self.as_mut().project();
+        let until = match *this.lingers_until {
+            Some(until) => until,
+            None => {
+                ready!(Pin::new(&mut *this.stream).poll_shutdown(cx))?;
+                if !this.unread.is_set() {
+                    return Poll::Ready(Ok(()));
+                }
+                let now = Instant::now();
+                this.timer.as_mut().reset(now + LINGER_PAUSE);
+                *this.lingers_until.insert(now + LINGER)
+            }
+        };
+        self.poll_linger(cx, until).map(Ok)
     }
 }

@@ -7,7 +7,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName};
 use http::{Response, request};
-use hyper::body::Incoming;
 use sha2::{Digest, Sha256};
 
 use super::Gateway;
@@ -23,6 +22,7 @@ use super::identify::identify;
 use super::job::Job;
 use super::refusal::Refused;
 use super::refuse::{Context, refuse};
+use super::request_body::RequestBody;
 use super::reservation::Reservation;
 use super::signal::Signal;
 use super::window::{Demand, counters};
@@ -56,7 +56,7 @@ pub async fn serve(
     request: RequestId,
     peer: IpAddr,
     parts: request::Parts,
-    body: Incoming,
+    body: RequestBody,
     gone: Arc<Signal>,
 ) -> Result<Response<ClientBody>, Refused> {
     let key = identify(&*gateway.ledger, &parts.headers, peer).await?;

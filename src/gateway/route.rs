@@ -6,7 +6,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::{HeaderMap, Method, Request, Response};
-use hyper::body::Incoming;
 use serde_json::Value;
 
 use super::Gateway;
@@ -15,6 +14,7 @@ use super::client_body::ClientBody;
 use super::detach::Detached;
 use super::identify::identify;
 use super::refusal::Refused;
+use super::request_body::RequestBody;
 use super::{account, lifecycle, models, receipt};
 use crate::ledger::id::RequestId;
 
@@ -22,7 +22,7 @@ use crate::ledger::id::RequestId;
 pub async fn route(
     gateway: Arc<Gateway>,
     peer: IpAddr,
-    request: Request<Incoming>,
+    request: Request<RequestBody>,
 ) -> Response<ClientBody> {
     let id = RequestId::new();
     let observer = Arc::clone(&gateway);
@@ -39,7 +39,7 @@ async fn dispatch(
     gateway: Arc<Gateway>,
     id: RequestId,
     peer: IpAddr,
-    request: Request<Incoming>,
+    request: Request<RequestBody>,
 ) -> Result<Response<ClientBody>, Refused> {
     smuggled(request.headers())?;
     let (parts, body) = request.into_parts();

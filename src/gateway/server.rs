@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use http::header::{self, HeaderValue};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -22,6 +23,7 @@ use super::Gateway;
 use super::client_body::ClientBody;
 use super::io::ClientSocket;
 use super::refusal::Refused;
+use super::request_body::{RequestBody, Unread};
 use super::{live, route};
 
 /// How long the holds of connections that were closed by force may take to end.
@@ -101,8 +103,18 @@ async fn connection(
         return;
     }
     let caps = &gateway.caps;
-    let io = TokioIo::new(Box::pin(ClientSocket::new(stream, caps.client_stall)));
-    let service = service_fn(|request| answer(Arc::clone(&gateway), peer, request));
+    let unread = Unread::default();
+    let socket = ClientSocket::new(stream, caps.client_stall, unread.clone());
+    let io = TokioIo::new(Box::pin(socket));
+    let service = service_fn(|request: Request<Incoming>| {
+        let body = |inner| RequestBody::new(inner, unread.clone());
+        answer(
+            Arc::clone(&gateway),
+            peer,
+            request.map(body),
+            unread.clone(),
+        )
+    });
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
@@ -126,13 +138,20 @@ async fn connection(
 async fn answer(
     gateway: Arc<Gateway>,
     peer: SocketAddr,
-    request: Request<Incoming>,
+    request: Request<RequestBody>,
+    unread: Unread,
 ) -> Result<Response<ClientBody>, Infallible> {
     let routed = AssertUnwindSafe(route::route(gateway, peer.ip(), request));
-    Ok(routed.catch_unwind().await.unwrap_or_else(|_| {
+    let mut response = routed.catch_unwind().await.unwrap_or_else(|_| {
         tracing::error!(%peer, "a handler panicked; its hold has been ended");
         Refused::internal().into_response().map(ClientBody::Full)
-    }))
+    });
+    if unread.is_set() {
+        // Another request on this connection would be lost behind the rest of this one.
+        let headers = response.headers_mut();
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response)
 }
 
 #[cfg(test)]
