@@ -145,13 +145,13 @@ impl Upstreams {
     pub async fn send(
         &self,
         endpoint: &Endpoint,
-        call: &Call<'_>,
+        call: Call<'_>,
     ) -> Result<Response<UpstreamBody>, SendError> {
         let upstream = &endpoint.upstream;
         let sending = async {
             match &upstream.transport {
                 Transport::Http(client) => client.send(&upstream.name, call).await,
-                Transport::Simulator => simulator::send(&upstream.name, call).await,
+                Transport::Simulator => simulator::send(&upstream.name, &call).await,
             }
         };
         match tokio::time::timeout(upstream.response_timeout, sending).await {

@@ -61,7 +61,7 @@ pub async fn forward<F: Fn(&Endpoint) -> Bytes>(
             },
             body: (request.body)(&endpoint),
         };
-        match upstreams.send(&endpoint, &call).await {
+        match upstreams.send(&endpoint, call).await {
             Err(error) => {
                 tracing::warn!(%error, "no answer");
                 let next = retry::decide(Attempt::Failed(&error));

@@ -1,5 +1,8 @@
 //! Which headers travel: towards the upstream, and back to the client.
 
+use std::fmt::{Display, Write};
+
+use bytes::BytesMut;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 /// Headers of one connection only (RFC 9110, section 7.6.1), and the de-facto ones.
@@ -116,6 +119,56 @@ pub fn value(text: &str) -> HeaderValue {
     })
 }
 
+/// Room for a typical value that [`Writer`] makes.
+const VALUE_BYTES: usize = 32;
+
+/// Adds headers to a map. Their values share one buffer, so that many headers cost few allocations.
+pub struct Writer<'m> {
+    map: &'m mut HeaderMap,
+    buffer: BytesMut,
+}
+
+impl<'m> Writer<'m> {
+    /// A writer that makes room for about `count` headers at once.
+    pub fn new(map: &'m mut HeaderMap, count: usize) -> Self {
+        map.reserve(count);
+        Writer {
+            map,
+            buffer: BytesMut::with_capacity(count * VALUE_BYTES),
+        }
+    }
+
+    /// Sets a header to what `shown` displays as.
+    pub fn put(&mut self, name: HeaderName, shown: impl Display) {
+        let value = self.value(&shown);
+        self.map.insert(name, value);
+    }
+
+    /// Sets a header unless it is there.
+    pub fn put_absent(&mut self, name: HeaderName, shown: impl Display) {
+        if !self.map.contains_key(&name) {
+            self.put(name, shown);
+        }
+    }
+
+    /// Sets two headers to the same value.
+    pub fn put_both(&mut self, names: [HeaderName; 2], shown: impl Display) {
+        let value = self.value(&shown);
+        let [first, second] = names;
+        self.map.insert(first, value.clone());
+        self.map.insert(second, value);
+    }
+
+    fn value(&mut self, shown: &impl Display) -> HeaderValue {
+        let written = write!(self.buffer, "{shown}");
+        let bytes = self.buffer.split().freeze();
+        let whole = written.ok().map(|()| HeaderValue::from_maybe_shared(bytes));
+        whole
+            .and_then(Result::ok)
+            .unwrap_or_else(|| value(&shown.to_string()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,5 +235,27 @@ mod tests {
     #[test]
     fn a_header_value_cannot_be_injected() {
         assert_eq!(value("a\r\nset-cookie: b"), "a\\r\\nset-cookie: b");
+        let mut map = HeaderMap::new();
+        Writer::new(&mut map, 1).put(header::ETAG, "a\r\nset-cookie: b");
+        assert_eq!(map[header::ETAG], "a\\r\\nset-cookie: b");
+    }
+
+    #[test]
+    fn values_that_share_a_buffer_stay_apart() {
+        let mut map = map(&[("etag", "old"), ("server", "kept")]);
+        let mut writer = Writer::new(&mut map, 1);
+        writer.put(header::ETAG, 1);
+        writer.put(header::VIA, "x".repeat(1_000));
+        writer.put_absent(header::SERVER, "lost");
+        writer.put_absent(header::AGE, format_args!("{}-{}", 2, 3));
+        writer.put_both([header::ALLOW, header::VARY], "both");
+        assert_eq!(map[header::ETAG], "1");
+        assert_eq!(map[header::VIA], "x".repeat(1_000));
+        assert_eq!(map[header::SERVER], "kept");
+        assert_eq!(map[header::AGE], "2-3");
+        assert_eq!(
+            (&map[header::ALLOW], &map[header::VARY]),
+            (&value("both"), &value("both"))
+        );
     }
 }

@@ -2,11 +2,13 @@
 //!
 //! One list of fields serves all four, so that their names cannot drift apart.
 
+use std::fmt;
+
 use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value, json};
 
-use super::headers;
+use super::headers::Writer;
 use super::reservation::Reservation;
 use crate::clock::UnixMs;
 use crate::ledger::hold::Settled;
@@ -17,7 +19,35 @@ use crate::money::Nano;
 use crate::price::FreeUnits;
 use crate::usage::{Meter, Usage};
 
-const PREFIX: &str = "x-tollgate-";
+const REQUEST_ID: [HeaderName; 2] = [
+    HeaderName::from_static("x-request-id"),
+    HeaderName::from_static("x-tollgate-request-id"),
+];
+const MODEL: HeaderName = HeaderName::from_static("x-tollgate-model");
+const PRICE_VERSION: HeaderName = HeaderName::from_static("x-tollgate-price-version");
+const CURRENCY: HeaderName = HeaderName::from_static("x-tollgate-currency");
+const HOLD: HeaderName = HeaderName::from_static("x-tollgate-hold");
+const USAGE: HeaderName = HeaderName::from_static("x-tollgate-usage");
+const COST: HeaderName = HeaderName::from_static("x-tollgate-cost");
+const FREE: HeaderName = HeaderName::from_static("x-tollgate-free");
+const BALANCE: HeaderName = HeaderName::from_static("x-tollgate-balance");
+const COUNTED: HeaderName = HeaderName::from_static("x-tollgate-counted");
+
+/// OpenAI's own names: limit, remaining, reset.
+const RATE_REQUESTS: [HeaderName; 3] = [
+    HeaderName::from_static("x-ratelimit-limit-requests"),
+    HeaderName::from_static("x-ratelimit-remaining-requests"),
+    HeaderName::from_static("x-ratelimit-reset-requests"),
+];
+const RATE_TOKENS: [HeaderName; 3] = [
+    HeaderName::from_static("x-ratelimit-limit-tokens"),
+    HeaderName::from_static("x-ratelimit-remaining-tokens"),
+    HeaderName::from_static("x-ratelimit-reset-tokens"),
+];
+
+/// How many headers a receipt has, apart from its limits; and each limit, with OpenAI's.
+const HEADERS: usize = 11;
+const HEADERS_PER_LIMIT: usize = 3;
 
 /// What may come in trailers; announced in `Trailer` where the client asks for trailers.
 pub const TRAILERS: &str = "x-tollgate-usage, x-tollgate-cost, x-tollgate-free, \
@@ -25,154 +55,161 @@ pub const TRAILERS: &str = "x-tollgate-usage, x-tollgate-cost, x-tollgate-free, 
 
 /// Puts the request's id on any response, under both names.
 pub fn put_request_id(map: &mut HeaderMap, request: RequestId) {
-    let id = headers::value(&request.to_string());
-    map.insert(HeaderName::from_static("x-request-id"), id.clone());
-    map.insert(HeaderName::from_static("x-tollgate-request-id"), id);
+    Writer::new(map, REQUEST_ID.len()).put_both(REQUEST_ID, request);
 }
 
 /// What is known before the answer's usage is: the headers of a stream.
 pub fn put_early(map: &mut HeaderMap, reservation: &Reservation, currency: &str, now: UnixMs) {
     let hold = &reservation.hold;
-    put_request_id(map, reservation.request());
-    put(map, "model", &reservation.model.id);
-    put(map, "price-version", reservation.gateway().prices.version());
-    put(map, "currency", currency);
-    put(map, "hold", &hold.money.to_string());
-    put(map, "balance", &hold.balance.to_string());
-    put_limits(map, &reservation.limits, &hold.counters, now);
+    let mut writer = writer(map, &reservation.limits);
+    writer.put_both(REQUEST_ID, reservation.request());
+    writer.put(MODEL, &reservation.model.id);
+    writer.put(PRICE_VERSION, reservation.gateway().prices.version());
+    writer.put(CURRENCY, currency);
+    writer.put(HOLD, hold.money);
+    writer.put(BALANCE, hold.balance);
+    limits(&mut writer, &reservation.limits, &hold.counters, now);
 }
 
 /// The whole receipt: the headers of an answer that is no stream.
 pub fn put_final(
     map: &mut HeaderMap,
     settled: &Settled,
-    limits: &[Limit],
+    caps: &[Limit],
     currency: &str,
     now: UnixMs,
 ) {
     let receipt = &settled.receipt;
-    put_request_id(map, receipt.request_id);
-    put(map, "model", &receipt.model);
-    put(map, "price-version", &receipt.price_version);
-    put(map, "currency", currency);
-    put(map, "hold", &receipt.held.to_string());
-    put_outcome(map, settled);
-    put_limits(map, limits, &settled.counters, now);
+    let mut writer = writer(map, caps);
+    writer.put_both(REQUEST_ID, receipt.request_id);
+    writer.put(MODEL, &receipt.model);
+    writer.put(PRICE_VERSION, &receipt.price_version);
+    writer.put(CURRENCY, currency);
+    writer.put(HOLD, receipt.held);
+    outcome(&mut writer, settled);
+    limits(&mut writer, caps, &settled.counters, now);
 }
 
 /// What only the settle tells: a stream's trailers.
 pub fn trailers(settled: &Settled) -> HeaderMap {
     let mut map = HeaderMap::new();
-    put_outcome(&mut map, settled);
+    outcome(&mut Writer::new(&mut map, HEADERS), settled);
     map
 }
 
-fn put_outcome(map: &mut HeaderMap, settled: &Settled) {
+/// One header for each limit, and OpenAI's own for the rate limits.
+pub fn put_limits(map: &mut HeaderMap, caps: &[Limit], states: &[CounterState], now: UnixMs) {
+    limits(&mut writer(map, caps), caps, states, now);
+}
+
+fn writer<'m>(map: &'m mut HeaderMap, caps: &[Limit]) -> Writer<'m> {
+    Writer::new(map, HEADERS + caps.len() * HEADERS_PER_LIMIT)
+}
+
+fn outcome(writer: &mut Writer<'_>, settled: &Settled) {
     let receipt = &settled.receipt;
-    put(map, "usage", &usage_text(&receipt.usage));
-    put(map, "cost", &receipt.charged.to_string());
-    put(
-        map,
-        "free",
-        &free_text(&receipt.free, receipt.free_money, &receipt.usage),
-    );
-    put(map, "balance", &settled.balance.to_string());
-    put(map, "counted", receipt.counted.name());
+    match receipt.usage.iter().next() {
+        // A structured-field dictionary may be empty, but a header cannot be.
+        None => writer.put(USAGE, "input=0, output=0"),
+        Some(_) => writer.put(USAGE, receipt.usage),
+    }
+    writer.put(COST, receipt.charged);
+    let free = Free(&receipt.free, receipt.free_money, &receipt.usage);
+    writer.put(FREE, free);
+    writer.put(BALANCE, settled.balance);
+    writer.put(COUNTED, receipt.counted.name());
 }
 
-fn put(map: &mut HeaderMap, name: &str, value: &str) {
-    if let Ok(name) = HeaderName::try_from(format!("{PREFIX}{name}")) {
-        map.insert(name, headers::value(value));
+fn limits(writer: &mut Writer<'_>, caps: &[Limit], states: &[CounterState], now: UnixMs) {
+    for (limit, state) in caps.iter().zip(states) {
+        // A colon is fine in a limit's name, but not in a header's.
+        let name = format!("x-tollgate-limit-{}", limit.name).replace(':', "-");
+        if let Ok(name) = HeaderName::try_from(name) {
+            writer.put(name, Standing(limit, state, now));
+        }
+        let names = match (limit.measure, limit.per) {
+            (Measure::Requests, Per::Minute) => RATE_REQUESTS,
+            (Measure::Tokens, Per::Minute) => RATE_TOKENS,
+            _ => continue,
+        };
+        let [cap, remaining, reset] = names;
+        writer.put_absent(cap, state.cap);
+        writer.put_absent(remaining, state.remaining);
+        let wait = state.reset_at.map_or(0, |at| at.since(now));
+        writer.put_absent(reset, Wait(wait));
     }
-}
-
-/// A structured-field dictionary; never empty, since a header cannot be.
-fn usage_text(usage: &Usage) -> String {
-    if usage.iter().next().is_none() {
-        return "input=0, output=0".to_owned();
-    }
-    usage.to_string()
 }
 
 /// What was free, as a structured-field dictionary, in the unit of the request at least.
-fn free_text(free: &FreeUnits, money: Nano, usage: &Usage) -> String {
-    let mut parts = Vec::with_capacity(2);
-    let images = usage.get(Meter::Images) > 0;
-    if free.tokens > 0 || !images {
-        parts.push(format!("tokens={}", free.tokens));
-    }
-    if free.images > 0 || images {
-        parts.push(format!("images={}", free.images));
-    }
-    if free.requests > 0 {
-        parts.push(format!("requests={}", free.requests));
-    }
-    if !money.is_zero() {
-        parts.push(format!("money=\"{money}\""));
-    }
-    parts.join(", ")
-}
+struct Free<'r>(&'r FreeUnits, Nano, &'r Usage);
 
-/// One header for each limit, and OpenAI's own for the rate limits.
-pub fn put_limits(map: &mut HeaderMap, limits: &[Limit], states: &[CounterState], now: UnixMs) {
-    for (limit, state) in limits.iter().zip(states) {
-        let reset = state.reset_at.map(|at| at.since(now).div_ceil(1_000));
-        let amount = |count| amount_text(limit, count);
-        let mut text = format!(
-            "cap={}, remaining={}",
-            amount(state.cap),
-            amount(state.remaining)
-        );
-        if let Some(seconds) = reset {
-            text.push_str(&format!(", reset={seconds}"));
+impl fmt::Display for Free<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Free(free, money, usage) = self;
+        let images = usage.get(Meter::Images) > 0;
+        let units = [
+            ("tokens", free.tokens, !images),
+            ("images", free.images, images),
+            ("requests", free.requests, false),
+        ];
+        let mut comma = "";
+        for (unit, count, always) in units {
+            if count > 0 || always {
+                write!(f, "{comma}{unit}={count}")?;
+                comma = ", ";
+            }
         }
-        // A colon is fine in a limit's name, but not in a header's.
-        let name = limit.name.as_str().replace(':', "-");
-        put(map, &format!("limit-{name}"), &text);
-        put_rate(map, limit, state, now);
+        if !money.is_zero() {
+            write!(f, "{comma}money=\"{money}\"")?;
+        }
+        Ok(())
     }
 }
 
-/// OpenAI's own names, for the clients that read them.
-fn put_rate(map: &mut HeaderMap, limit: &Limit, state: &CounterState, now: UnixMs) {
-    let what = match (limit.measure, limit.per) {
-        (Measure::Requests, Per::Minute) => "requests",
-        (Measure::Tokens, Per::Minute) => "tokens",
-        _ => return,
-    };
-    let reset_ms = state.reset_at.map_or(0, |at| at.since(now));
-    let pairs = [
-        ("limit", state.cap.to_string()),
-        ("remaining", state.remaining.to_string()),
-        ("reset", reset_text(reset_ms)),
-    ];
-    for (name, text) in pairs {
-        if let Ok(name) = HeaderName::try_from(format!("x-ratelimit-{name}-{what}")) {
-            map.entry(name).or_insert_with(|| headers::value(&text));
+/// How a limit stands at a time.
+struct Standing<'r>(&'r Limit, &'r CounterState, UnixMs);
+
+impl fmt::Display for Standing<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Standing(limit, state, now) = *self;
+        let amount = |count| Amount(limit.measure, count);
+        let (cap, remaining) = (amount(state.cap), amount(state.remaining));
+        write!(f, "cap={cap}, remaining={remaining}")?;
+        match state.reset_at {
+            Some(at) => write!(f, ", reset={}", at.since(now).div_ceil(1_000)),
+            None => Ok(()),
         }
     }
 }
 
 /// An amount of a limit: money as a quoted decimal, anything else as an integer.
-fn amount_text(limit: &Limit, count: u64) -> String {
-    match limit.measure {
-        Measure::Spend => format!("\"{}\"", nano(count)),
-        _ => count.to_string(),
+struct Amount(Measure, u64);
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Measure::Spend => write!(f, "\"{}\"", nano(self.1)),
+            _ => self.1.fmt(f),
+        }
+    }
+}
+
+/// Milliseconds to wait, as OpenAI writes them: `0s`, `59s`, `6m0s`.
+struct Wait(u64);
+
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.div_ceil(1_000);
+        match (seconds / 60, seconds % 60) {
+            (0, seconds) => write!(f, "{seconds}s"),
+            (minutes, seconds) => write!(f, "{minutes}m{seconds}s"),
+        }
     }
 }
 
 /// A spend limit's amount as money.
 pub fn nano(count: u64) -> Nano {
     Nano::new(i64::try_from(count).unwrap_or(i64::MAX))
-}
-
-/// A time to wait, as OpenAI writes it: `0s`, `59s`, `6m0s`.
-fn reset_text(ms: u64) -> String {
-    let seconds = ms.div_ceil(1_000);
-    match (seconds / 60, seconds % 60) {
-        (0, seconds) => format!("{seconds}s"),
-        (minutes, seconds) => format!("{minutes}m{seconds}s"),
-    }
 }
 
 /// The receipt as the API shows it.
@@ -244,23 +281,26 @@ mod tests {
 
     #[test]
     fn waits_are_written_as_openai_writes_them() {
-        assert_eq!(reset_text(0), "0s");
-        assert_eq!(reset_text(1), "1s");
-        assert_eq!(reset_text(59_000), "59s");
-        assert_eq!(reset_text(360_000), "6m0s");
+        assert_eq!(Wait(0).to_string(), "0s");
+        assert_eq!(Wait(1).to_string(), "1s");
+        assert_eq!(Wait(59_000).to_string(), "59s");
+        assert_eq!(Wait(360_000).to_string(), "6m0s");
     }
 
     #[test]
     fn what_was_free_is_told_in_the_requests_own_unit() {
         let none = FreeUnits::default();
         assert_eq!(
-            free_text(&none, Nano::ZERO, &Usage::tokens(1, 1)),
+            Free(&none, Nano::ZERO, &Usage::tokens(1, 1)).to_string(),
             "tokens=0"
         );
-        assert_eq!(free_text(&none, Nano::ZERO, &Usage::images(2)), "images=0");
+        assert_eq!(
+            Free(&none, Nano::ZERO, &Usage::images(2)).to_string(),
+            "images=0"
+        );
         let some = FreeUnits { tokens: 7, ..none };
         assert_eq!(
-            free_text(&some, Nano::new(5), &Usage::tokens(7, 1)),
+            Free(&some, Nano::new(5), &Usage::tokens(7, 1)).to_string(),
             "tokens=7, money=\"0.000000005\""
         );
     }

@@ -102,7 +102,7 @@ impl Client {
     pub(super) async fn send(
         &self,
         upstream: &Arc<str>,
-        call: &Call<'_>,
+        call: Call<'_>,
     ) -> Result<Response<UpstreamBody>, SendError> {
         let request = self.request(call).map_err(|cause| {
             SendError::new(upstream, SendErrorKind::Protocol, false, cause.to_string())
@@ -123,18 +123,19 @@ impl Client {
         }
     }
 
-    fn request(&self, call: &Call<'_>) -> Result<Request<Full<Bytes>>, http::Error> {
-        let mut request = Request::new(Full::new(call.body.clone()));
+    fn request(&self, call: Call<'_>) -> Result<Request<Full<Bytes>>, http::Error> {
+        let uri = self.base.uri(call.path)?;
+        let headers = self.headers(call.headers, call.body.len());
+        let mut request = Request::new(Full::new(call.body));
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.base.uri(call.path)?;
-        *request.headers_mut() = self.headers(call);
+        *request.uri_mut() = uri;
+        *request.headers_mut() = headers;
         Ok(request)
     }
 
-    fn headers(&self, call: &Call<'_>) -> HeaderMap {
-        let mut headers = call.headers.clone();
+    fn headers(&self, mut headers: HeaderMap, length: usize) -> HeaderMap {
         headers.remove(TRANSFER_ENCODING);
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(call.body.len()));
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
         headers.insert(HOST, self.base.host.clone());
         // What is metered must be readable.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));

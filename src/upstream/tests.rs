@@ -65,7 +65,7 @@ fn call() -> Call<'static> {
 
 async fn send(upstreams: &Upstreams) -> Result<Response<UpstreamBody>, SendError> {
     let route = upstreams.route("m");
-    upstreams.send(&route[0], &call()).await
+    upstreams.send(&route[0], call()).await
 }
 
 /// The error of an attempt, which must never show the key.
@@ -104,7 +104,10 @@ async fn a_call_goes_below_the_base_with_the_upstreams_credential() {
         call.headers.insert(name, HeaderValue::from_static(value));
     }
     let route = upstreams.route("m");
-    let response = upstreams.send(&route[0], &call).await.expect("an answer");
+    let response = upstreams
+        .send(&route[0], call.clone())
+        .await
+        .expect("an answer");
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(text(response).await, "ok");
 
@@ -141,7 +144,10 @@ async fn an_upstream_without_a_key_gets_no_credential_at_all() {
         HeaderValue::from_static("Bearer client-key"),
     );
     let route = upstreams.route("m");
-    upstreams.send(&route[0], &call).await.expect("an answer");
+    upstreams
+        .send(&route[0], call.clone())
+        .await
+        .expect("an answer");
     assert!(!origin.requests()[0].1.contains("authorization"));
 }
 
@@ -164,7 +170,7 @@ async fn a_refused_connection_is_tried_elsewhere_with_the_same_bytes() {
         .map(|endpoint| endpoint.upstream().as_ref())
         .collect();
     assert_eq!(names, ["up", "other"]);
-    upstreams.send(&route[1], &call()).await.expect("an answer");
+    upstreams.send(&route[1], call()).await.expect("an answer");
     assert!(origin.requests()[0].1.ends_with("{\"model\":\"m\"}"));
 }
 
@@ -227,7 +233,7 @@ async fn connections_that_close_after_every_answer_never_make_a_request_arrive_t
                 body: Bytes::from(format!("request {number}")),
                 ..call()
             };
-            let sent = upstreams.send(&upstreams.route("m")[0], &call).await;
+            let sent = upstreams.send(&upstreams.route("m")[0], call.clone()).await;
             // Reading on hands the connection to the next, which may find it closing.
             match sent {
                 Ok(response) => text(response).await == "ok",

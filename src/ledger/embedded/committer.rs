@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -16,6 +17,11 @@ use crate::ledger::book::Change;
 
 /// The most operations that share one commit; a bound on how long the first of them waits for the last.
 const STEPS_PER_COMMIT_MAX: usize = 1024;
+
+/// Where this many operations came together, others are on their way: the next commit waits for them
+/// a moment, since most of a commit's cost is the same for one operation and for twenty.
+const CROWD: usize = 4;
+const CROWD_PAUSE: Duration = Duration::from_micros(500);
 
 /// What happens when the book is ahead of the disk and cannot be made durable: the end of the process.
 pub(super) type OnFatal = Box<dyn Fn() + Send + Sync>;
@@ -207,11 +213,16 @@ fn serve(
     };
     let mut batch = Vec::new();
     let mut next = None;
+    let mut crowded = false;
     loop {
         match next.take().or_else(|| jobs.recv().ok())? {
             Job::Step(step) => {
                 batch.push(step);
+                if crowded {
+                    std::thread::sleep(CROWD_PAUSE);
+                }
                 next = gather(jobs, &mut batch);
+                crowded = batch.len() >= CROWD;
                 if let Err(error) = commit(&mut writer, &mut batch, state) {
                     state.fail(&format!("a commit failed: {error}"));
                     return None;

@@ -1,0 +1,87 @@
+"""What a comparison was made on, and its table."""
+
+import os
+import platform
+import re
+import subprocess
+from datetime import datetime, timezone
+from pathlib import Path
+
+from processes import find_nginx
+
+LIMITS = """\
+What this does not show: the load generator, the mock and the proxy share these cores, so requests/s and latency are
+those of all three together; CPU per request is the proxy's own (user and system, all its processes). Loopback, no TLS,
+an upstream that answers at once, one wallet, an almost empty ledger. RSS is after the load; pages that nginx's processes
+share count once for each."""
+
+COLUMNS = [
+    ("CPU us/request", "cpu_us", "{:.1f}"),
+    ("x nginx", "to_nginx", "{:.2f}"),
+    ("requests/s", "per_second", "{:.0f}"),
+    ("p50 ms", "p50_ms", "{:.2f}"),
+    ("p99 ms", "p99_ms", "{:.2f}"),
+    ("first byte p50", "first_p50_ms", "{:.2f}"),
+    ("first byte p99", "first_p99_ms", "{:.2f}"),
+    ("RSS MiB", "rss_mib", "{:.0f}"),
+    ("other work, cores", "others_cores", "{:.2f}"),
+]
+
+
+def conditions(root, binaries, arguments, with_nginx):
+    """Everything that a reader needs to judge the numbers."""
+    cpu = Path("/proc/cpuinfo").read_text()
+    model = re.search(r"model name\s*:\s*(.+)", cpu) or re.search(r"(CPU part\s*:.+)", cpu)
+    return {
+        "date": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        "command": " ".join(["bench/run", *arguments]),
+        "cpu": model.group(1) if model else platform.machine(),
+        "cores": len(os.sched_getaffinity(0)),
+        "kernel": platform.release(),
+        "load_average_at_start": round(os.getloadavg()[0], 2),
+        "tollgate": said([binaries / "tollgate", "--version"]),
+        "commit": said(["git", "-C", root, "describe", "--always", "--dirty"]),
+        "nginx": said([find_nginx(), "-v"]) if with_nginx else "no nginx",
+        "rustc": said(["rustc", "--version"]),
+    }
+
+
+def said(command):
+    """The first line that a program prints; a word in its place where there is no such program."""
+    try:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return done.stdout.decode(errors="replace").strip().split("\n")[0]
+
+
+def table(facts, results, verdicts, rounds, seconds, skipped):
+    """The whole report, as Markdown that also reads well in a terminal."""
+    lines = [
+        f"{facts['date']}, `{facts['command']}`: medians of {rounds} interleaved rounds of {seconds} s.",
+        f"{facts['cpu']}, {facts['cores']} cores, Linux {facts['kernel']}, load average {facts['load_average_at_start']} at the start;",
+        f"{facts['tollgate']} ({facts['commit']}), {facts['nginx']}, {facts['rustc']}.",
+        "",
+    ]
+    if skipped:
+        lines += [f"Time ran out: {skipped} rounds were left out.", ""]
+    grid = [["load", "row", *(title for title, _, _ in COLUMNS)]]
+    before = None
+    for result in results:
+        cells = [shape.format(result[word]) if result[word] is not None else "" for _, word, shape in COLUMNS]
+        grid.append(["" if result["load"] == before else result["load"], result["row"], *cells])
+        before = result["load"]
+    widths = [max(len(line[column]) for line in grid) for column in range(len(grid[0]))]
+    align = [str.ljust, str.ljust] + [str.rjust] * len(COLUMNS)
+    for number, line in enumerate(grid):
+        cells = (pad(cell, width) for pad, cell, width in zip(align, line, widths))
+        lines.append(f"| {' | '.join(cells)} |")
+        if number == 0:
+            marks = ("-" * width if index < 2 else "-" * (width - 1) + ":" for index, width in enumerate(widths))
+            lines.append(f"| {' | '.join(marks)} |")
+    lines += ["", *(f"{name}: {verdict}." for name, verdict in verdicts)]
+    noisy = max((sample["others_cores"] for result in results for sample in result["rounds"]), default=0)
+    if noisy > 0.2:
+        lines.append(f"Other work took up to {noisy:.2f} cores during a round: repeat this on a quiet machine.")
+    lines += ["", LIMITS]
+    return "\n".join(lines)
