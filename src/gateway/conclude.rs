@@ -56,9 +56,10 @@ pub async fn conclude(job: Job, facts: Facts, end: End) -> Result<Option<Settled
 }
 
 /// Ends a hold whose client went before any of its answer came, and whose upstream is stopped:
-/// the input is charged, since the upstream has read it. Images that nobody got are not.
+/// the input is charged, since the upstream has read it. Images that nobody got are not; nor is
+/// anything where the proxy ends, and sends those away who would have waited.
 pub async fn abandon(job: Job) {
-    if job.product == Product::Images {
+    if job.product == Product::Images || is_stopping(&job) {
         return job.reservation.void().await;
     }
     let input = input_tokens(&job).await;
@@ -70,6 +71,11 @@ pub async fn abandon(job: Job) {
     if let Err(error) = job.reservation.settle(consumed).await {
         tracing::error!(%error, "the charge of a client that went was not booked");
     }
+}
+
+/// Whether the process ends: who went then may have been sent away.
+fn is_stopping(job: &Job) -> bool {
+    job.reservation.gateway().stop.is_raised()
 }
 
 /// Images are counted as they are delivered, so a count is exact. Where an answer that has left
@@ -136,7 +142,7 @@ async fn text(job: &Job, facts: &Facts, end: End) -> Option<Consumed> {
         Some(Ok(_)) | None => flags.push("usage_missing"),
         Some(Err(_)) => flags.push("usage_unbelievable"),
     }
-    if facts.text.is_empty() && end != End::ClientGone {
+    if facts.text.is_empty() && (end != End::ClientGone || is_stopping(job)) {
         // Nothing was delivered, and nobody says what it cost: that is not the customer's.
         // A client that went is: the upstream read its input.
         return None;
