@@ -7,12 +7,13 @@ mod client;
 mod demo;
 mod exit;
 mod key;
+mod limit;
 mod prices;
 mod serve;
 mod table;
 mod wallet;
 
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -127,11 +128,24 @@ impl Globals {
         if !text.is_empty() && !text.ends_with('\n') {
             text.push('\n');
         }
-        match std::io::stdout().lock().write_all(text.as_bytes()) {
-            // Whoever reads has read enough, as `head` does.
-            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-            written => Ok(written?),
-        }
+        Ok(write_out(&text)?)
+    }
+}
+
+/// Writes to standard output, at once.
+fn write_out(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // Whoever reads has read enough, as `head` does.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
+/// Prints a line of a server, which goes on where nobody can read it.
+fn say(line: &str) {
+    if let Err(error) = write_out(&format!("{line}\n")) {
+        tracing::warn!(%error, "standard output cannot be written");
     }
 }
 

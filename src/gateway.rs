@@ -8,6 +8,7 @@ pub mod answer;
 pub mod asked;
 pub mod body;
 pub mod budget;
+pub mod client_body;
 pub mod conclude;
 pub mod detach;
 pub mod forward;
@@ -52,6 +53,8 @@ use signal::Signal;
 pub trait Observer: Send + Sync {
     /// A request was charged.
     fn settled(&self, settled: &Settled);
+    /// A request ended without a charge: its upstream failed, or delivered nothing.
+    fn uncharged(&self, request: RequestId, model: &str, upstream_status: u16);
     /// A request was refused.
     fn refused(&self, request: RequestId, refused: &Refused);
 }
@@ -170,6 +173,12 @@ impl Gateway {
     fn observe_settled(&self, settled: &Settled) {
         if let Some(observer) = &self.observer {
             observer.settled(settled);
+        }
+    }
+
+    fn observe_uncharged(&self, request: RequestId, model: &str, upstream_status: u16) {
+        if let Some(observer) = &self.observer {
+            observer.uncharged(request, model, upstream_status);
         }
     }
 

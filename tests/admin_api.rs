@@ -6,6 +6,14 @@ mod support;
 use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};
 use support::{Server, TOKEN, answer};
+use tollgate::ledger::Ledger;
+use tollgate::ledger::hold::{Charge, Quote};
+use tollgate::ledger::id::RequestId;
+use tollgate::ledger::limit::{Ask, CounterAsk, Window};
+use tollgate::ledger::receipt::Detail;
+use tollgate::money::Nano;
+use tollgate::price::{FreeUnits, Segment};
+use tollgate::usage::{Counted, Meter, Usage};
 
 const ROUTES: [(Method, &str); 15] = [
     (Method::GET, "/admin/healthz"),
@@ -285,6 +293,10 @@ async fn impossible_keys_are_refused_with_the_field_and_change_nothing() {
             "limits[0]",
         ),
         (
+            json!({"name": "x", "limits": [{"spend": "1", "per": "day", "name": "a:b"}]}),
+            "limits[0].name",
+        ),
+        (
             json!({"name": "x", "limits": [{"spend": "1"}]}),
             "limits[0].per",
         ),
@@ -444,6 +456,104 @@ async fn receipts_and_usage_refuse_filters_that_make_no_sense() {
             "{query}"
         );
     }
+}
+
+/// A request of this key: 100 tokens of input at 0.000004 each, held and settled.
+async fn charged_request(server: &Server, key: &Value) -> RequestId {
+    let id = key["id"].as_str().expect("an id");
+    let request = RequestId::new();
+    let quote = Quote {
+        request,
+        wallet: key["wallet"]
+            .as_str()
+            .expect("text")
+            .parse()
+            .expect("a wallet"),
+        key: id.parse().expect("a key"),
+        key_revision: key["revision"].as_u64().expect("a number"),
+        model: "vendor/chat".into(),
+        price_version: "0123456789ab".into(),
+        segments: vec![Segment {
+            meter: Meter::Input,
+            count: 100,
+            count_min: 100,
+            unit_price: Nano::new(4_000),
+        }],
+        counters: vec![CounterAsk {
+            key: format!("{id}/spend-total").into(),
+            ask: Ask::Money,
+            cap: 5_000_000_000,
+            window: Window::Total,
+        }],
+        lease_ms: 60_000,
+        idempotency: None,
+    };
+    let hold = server
+        .ledger
+        .hold(quote)
+        .await
+        .expect("an answer")
+        .expect("a hold");
+    let charge = Charge {
+        usage: Usage::tokens(100, 0),
+        counted: Counted::Exact,
+        priced: Nano::new(400_000),
+        free: FreeUnits::default(),
+        counters: vec![0],
+        detail: Detail::default(),
+    };
+    server
+        .ledger
+        .settle(hold.id, charge)
+        .await
+        .expect("settled");
+    request
+}
+
+#[tokio::test]
+async fn what_was_charged_is_found_by_wallet_key_time_and_id() {
+    let server = Server::start().await;
+    let wish = json!({
+        "name": "alice", "balance": "1", "grants": "none",
+        "limits": [{"spend": "5", "per": "total"}],
+    });
+    let made = server.post("/admin/keys", wish).await.1;
+    let request = charged_request(&server, &made["key"]).await.to_string();
+    let key = made["key"]["id"].as_str().expect("an id");
+    for (query, found) in [
+        (String::new(), 1),
+        ("?wallet=alice".to_owned(), 1),
+        (format!("?key={key}&limit=1"), 1),
+        ("?from=2026-11-23&to=2026-11-24".to_owned(), 1),
+        ("?wallet=bob".to_owned(), 0),
+        ("?to=2026-11-23".to_owned(), 0),
+        ("?from=2026-11-24".to_owned(), 0),
+    ] {
+        let (_, receipts) = server.get(&format!("/admin/receipts{query}")).await;
+        let receipts = receipts["data"].as_array().expect("a list");
+        assert_eq!(receipts.len(), found, "{query}");
+        assert!(
+            receipts
+                .iter()
+                .all(|receipt| receipt["request_id"] == request.as_str())
+        );
+    }
+    let (_, receipt) = server.get(&format!("/admin/receipts/{request}")).await;
+    assert_eq!(receipt["charged"], "0.0004");
+    let (_, usage) = server.get("/admin/usage?wallet=alice").await;
+    let row = &usage["data"][0];
+    assert_eq!(
+        (&row["day"], &row["charged"]),
+        (&json!("2026-11-23"), &json!("0.0004"))
+    );
+    let (_, wallet) = server.get("/admin/wallets/alice").await;
+    assert_eq!(wallet["balance"], "0.9996");
+    let limit = json!({"key": key, "limit": "spend-total", "period_start": null, "cap": "5", "used": "0.0004", "held": "0"});
+    assert_eq!(
+        wallet["limits"],
+        json!([limit]),
+        "a spend limit is shown as money"
+    );
 }
 
 #[tokio::test]

@@ -1,37 +1,33 @@
-//! The wire: what a client sees of an answer, and what the upstream sees of a request.
+//! The wire: what a client sees of an answer, and what the upstream sees of a request. Every test runs the real
+//! binary against the mock upstream, a program that shares no code with it.
 
 mod support;
 
-use serde_json::json;
-use support::setup::ALICE;
-use support::{Call, Mock, Proxy, Setup};
+#[path = "wire/answers.rs"]
+mod answers;
+#[path = "wire/ending.rs"]
+mod ending;
+#[path = "wire/framing.rs"]
+mod framing;
+#[path = "wire/images.rs"]
+mod images;
+#[path = "wire/leaving.rs"]
+mod leaving;
+#[path = "wire/own.rs"]
+mod own;
+#[path = "wire/refusals.rs"]
+mod refusals;
+#[path = "wire/repeats.rs"]
+mod repeats;
+#[path = "wire/streams.rs"]
+mod streams;
+#[path = "wire/upstreams.rs"]
+mod upstreams;
+#[path = "wire/usage.rs"]
+mod usage;
 
-#[test]
-fn smoke() {
-    let mock = Mock::start();
-    let mut proxy = Proxy::start(&Setup::new(&mock));
-    let body = json!({"model":"chat","messages":[{"role":"user","content":"hi"}]});
-    let answer = proxy.send(
-        ALICE,
-        Call::json("/v1/chat/completions", &body).header("x-mock-prompt", 10),
-    );
-    println!("{answer:#?}\n{}", answer.text());
-    let body = json!({"model":"chat","messages":[{"role":"user","content":"hi"}],"stream":true, "stream_options":{"include_usage":true}});
-    let answer = proxy.send(
-        ALICE,
-        Call::json("/v1/chat/completions", &body)
-            .header("x-mock-completion", 2)
-            .header("te", "trailers"),
-    );
-    println!("{answer:#?}\n{}", answer.text());
-    println!("{}", proxy.wallet("alice"));
-    println!("{}", proxy.view(ALICE, "/v1/balance"));
-    println!("{}", proxy.audit());
-    println!("{:?}", proxy.receipts("alice"));
-    println!("{:?}", mock.totals());
-    println!("{:?}", mock.requests());
-    println!("{:?}", mock.headers());
-    println!("{:?}", String::from_utf8(mock.last_body()));
-    proxy.restart();
-    println!("{:?}", proxy.terminate());
+/// What `vendor/chat` costs, in nano units: 4 and 16 per 1M tokens.
+fn cost(input: u64, output: u64) -> String {
+    let nano = i64::try_from(input * 4_000 + output * 16_000).expect("a small amount");
+    support::decimal(nano)
 }

@@ -135,7 +135,7 @@ impl Declared<'_> {
         id: &WalletId,
         warnings: &mut Vec<Problem>,
     ) -> Result<(), DeclareError> {
-        let credit_line = self.credit_line();
+        let credit_line = self.row.credit_line;
         self.ledger
             .open_wallet(NewWallet {
                 id: id.clone(),
@@ -170,16 +170,6 @@ impl Declared<'_> {
             }
             Err(error) => Err(error.into()),
         }
-    }
-
-    /// The wallet's: the largest among the keys that share it.
-    fn credit_line(&self) -> Nano {
-        let rows = self.config.keys.iter();
-        let sharing = rows.filter(|row| row.wallet == self.row.wallet);
-        sharing
-            .map(|row| row.credit_line)
-            .max()
-            .unwrap_or(Nano::ZERO)
     }
 
     fn opening(&self, wallet: &WalletId, amount: Nano) -> Result<Entry, DeclareError> {

@@ -1,5 +1,7 @@
 //! `/admin/keys`: making, showing and revoking keys.
 
+mod plan;
+
 use std::collections::BTreeSet;
 
 use axum::Json;
@@ -8,16 +10,16 @@ use axum::http::StatusCode;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use super::Admin;
 use super::error::ApiError;
-use super::extract::{Body, Id, instant};
-use super::terms::{self, NewLimit};
+use super::extract::{Body, Id};
+use super::terms::NewLimit;
 use super::view::{KeyJson, List};
-use super::{Admin, label};
 use crate::keygen;
 use crate::ledger::credit::{Entry, EntryKind};
 use crate::ledger::grant::Grant;
-use crate::ledger::id::{EntryId, GrantId, IdError, KeyId, WalletId};
-use crate::ledger::key::{Key, OnDisconnect, OnShort};
+use crate::ledger::id::{GrantId, KeyId, WalletId};
+use crate::ledger::key::{OnDisconnect, OnShort};
 use crate::ledger::wallet::NewWallet;
 use crate::money::Nano;
 
@@ -96,18 +98,6 @@ pub struct CreatedKey {
     pub grants: Vec<GrantId>,
 }
 
-/// A new key as checked, before anything is written.
-struct Plan {
-    key: Key,
-    own_wallet: bool,
-    credit_line: Option<Nano>,
-    opening: Option<Entry>,
-    /// What a new wallet gets.
-    grants_new: Vec<Grant>,
-    /// What a wallet gets that is already open.
-    grants_open: Vec<Grant>,
-}
-
 impl Default for GrantChoice {
     fn default() -> Self {
         GrantChoice::Word(GrantWord::Default)
@@ -119,28 +109,36 @@ pub(super) async fn create(
     State(admin): State<Admin>,
     Body(wish): Body<NewKey>,
 ) -> Result<(StatusCode, Json<CreatedKey>), ApiError> {
+    // A task of its own: a caller that goes away must not leave a wallet without its key.
+    match tokio::spawn(make(admin, wish)).await {
+        Ok(made) => Ok((StatusCode::CREATED, Json(made?))),
+        Err(error) => Err(ApiError::internal(error.to_string())),
+    }
+}
+
+async fn make(admin: Admin, wish: NewKey) -> Result<CreatedKey, ApiError> {
     refuse_taken_name(&admin, &wish.name).await?;
-    let plan = plan(&admin, wish)?;
+    let plan = plan::plan(&admin, wish)?;
     let (wallet_opened, given) = open_wallet(&admin, &plan).await?;
     let secret = keygen::secret()?;
     let digest = admin.ledger.digest(secret.expose());
     let key = admin.ledger.put_key(plan.key, digest).await?;
     let wallet = super::wallets::view(&admin, &key.wallet).await?;
     tracing::info!(key = %key.id, wallet = %key.wallet, "key made");
-    let created = CreatedKey {
+    Ok(CreatedKey {
         key: KeyJson::from(&*key),
         secret: secret.expose().to_owned(),
         wallet: key.wallet.clone(),
         wallet_opened,
         balance: wallet.balance,
         grants: given,
-    };
-    Ok((StatusCode::CREATED, Json(created)))
+    })
 }
 
-/// `GET /admin/keys`
+/// `GET /admin/keys`: the oldest first.
 pub(super) async fn list(State(admin): State<Admin>) -> Result<Json<List<KeyJson>>, ApiError> {
-    let keys = admin.ledger.keys().await?;
+    let mut keys = admin.ledger.keys().await?;
+    keys.sort_by_key(|key| key.created_at);
     Ok(Json(List::of(
         keys.iter().map(|key| KeyJson::from(&**key)).collect(),
     )))
@@ -178,58 +176,8 @@ async fn refuse_taken_name(admin: &Admin, name: &str) -> Result<(), ApiError> {
     }
 }
 
-fn plan(admin: &Admin, wish: NewKey) -> Result<Plan, ApiError> {
-    label("name", &wish.name)?;
-    if wish.name.is_empty() {
-        return Err(ApiError::invalid("name", "must not be empty"));
-    }
-    let own_wallet = wish.wallet.is_none();
-    let wallet = match wish.wallet {
-        Some(wallet) => wallet,
-        None => wish.name.parse().map_err(|error: IdError| {
-            ApiError::invalid(
-                "name",
-                format!(
-                    "{error}; the key's own wallet has this name: choose another, or give `wallet`"
-                ),
-            )
-        })?,
-    };
-    let now = admin.ledger.now();
-    let id: KeyId = generated(&keygen::id("key_")?)?;
-    let expires_at = match &wish.expires_at {
-        Some(text) => Some(instant("expires_at", text, &admin.zone)?),
-        None => None,
-    };
-    if expires_at.is_some_and(|at| at <= now) {
-        return Err(ApiError::invalid("expires_at", "is in the past"));
-    }
-    let (grants_new, grants_open) = grants(admin, &wish.grants)?;
-    Ok(Plan {
-        own_wallet,
-        credit_line: not_negative("credit_line", wish.credit_line)?,
-        opening: opening(&id, &wallet, not_negative("balance", wish.balance)?, now)?,
-        grants_new,
-        grants_open,
-        key: Key {
-            id,
-            wallet,
-            name: wish.name,
-            revision: 1,
-            enabled: true,
-            expires_at,
-            models: terms::models("models", wish.models.as_deref(), &admin.prices)?,
-            allowed_ips: wish.allowed_ips,
-            limits: terms::limits(&wish.limits, &admin.prices)?,
-            on_short: wish.on_short,
-            on_disconnect: wish.on_disconnect,
-            created_at: now,
-        },
-    })
-}
-
 /// Opens the key's wallet, or joins it, and answers whether it was opened and which grants were given.
-async fn open_wallet(admin: &Admin, plan: &Plan) -> Result<(bool, Vec<GrantId>), ApiError> {
+async fn open_wallet(admin: &Admin, plan: &plan::Plan) -> Result<(bool, Vec<GrantId>), ApiError> {
     let id = &plan.key.wallet;
     let new = |opening: Option<Entry>, grants: &[Grant]| NewWallet {
         id: id.clone(),
@@ -295,67 +243,4 @@ async fn open_wallet(admin: &Admin, plan: &Plan) -> Result<(bool, Vec<GrantId>),
         false,
         names.filter(|name| !had.contains(name)).cloned().collect(),
     ))
-}
-
-/// The configured grants that a new wallet gets, and those that one already open gets.
-fn grants(admin: &Admin, choice: &GrantChoice) -> Result<(Vec<Grant>, Vec<Grant>), ApiError> {
-    let all = || admin.config.grants.iter().map(terms::declared_grant);
-    let all: Vec<Grant> = all()
-        .collect::<Result<_, _>>()
-        .map_err(|error| ApiError::invalid("grants", error.to_string()))?;
-    match choice {
-        GrantChoice::Word(GrantWord::Default) => Ok((all, Vec::new())),
-        GrantChoice::Word(GrantWord::None) => Ok((Vec::new(), Vec::new())),
-        GrantChoice::Named(names) => {
-            let find = |name: &GrantId| {
-                let grant = all.iter().find(|grant| grant.name == *name).cloned();
-                grant.ok_or_else(|| {
-                    ApiError::invalid("grants", format!("config has no grant `{name}`"))
-                })
-            };
-            let named: Vec<Grant> = names.iter().map(find).collect::<Result<_, _>>()?;
-            Ok((named.clone(), named))
-        }
-    }
-}
-
-fn opening(
-    key: &KeyId,
-    wallet: &WalletId,
-    balance: Option<Nano>,
-    now: crate::clock::UnixMs,
-) -> Result<Option<Entry>, ApiError> {
-    let Some(amount) = balance.filter(|amount| !amount.is_zero()) else {
-        return Ok(None);
-    };
-    let id: EntryId = generated(&format!("{}{key}", super::wallets::RESERVED_OPENING))?;
-    Ok(Some(Entry {
-        id,
-        wallet: wallet.clone(),
-        kind: EntryKind::Opening,
-        amount,
-        reason: "opening balance".to_owned(),
-        actor: "admin".to_owned(),
-        at: now,
-    }))
-}
-
-fn not_negative(param: &str, amount: Option<Nano>) -> Result<Option<Nano>, ApiError> {
-    match amount {
-        Some(amount) if amount.is_negative() => {
-            Err(ApiError::invalid(param, "must not be negative"))
-        }
-        amount => Ok(amount),
-    }
-}
-
-/// Reads an id that was made here.
-fn generated<T: std::str::FromStr<Err = IdError>>(text: &str) -> Result<T, ApiError> {
-    text.parse().map_err(|error: IdError| {
-        ApiError::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal_error",
-            error.to_string(),
-        )
-    })
 }

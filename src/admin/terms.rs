@@ -126,7 +126,7 @@ fn limit(param: &str, row: &NewLimit, prices: &PriceBook) -> Result<Limit, ApiEr
         }
     };
     let name = match &row.name {
-        Some(name) => name.clone(),
+        Some(name) => header_word(&format!("{param}.name"), name)?.clone(),
         None => default_name(measure, per)
             .parse()
             .map_err(|error: IdError| ApiError::invalid(param, error.to_string()))?,
@@ -138,6 +138,19 @@ fn limit(param: &str, row: &NewLimit, prices: &PriceBook) -> Result<Limit, ApiEr
         per,
         models: models(&format!("{param}.models"), row.models.as_deref(), prices)?,
     })
+}
+
+/// A limit's name is part of a header's name.
+fn header_word<'a>(param: &str, name: &'a LimitName) -> Result<&'a LimitName, ApiError> {
+    let fine = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
+    if name.as_str().bytes().all(fine) {
+        Ok(name)
+    } else {
+        Err(ApiError::invalid(
+            param,
+            format!("`{name}` is no limit name: 1 to 64 of the characters a-z 0-9 - _"),
+        ))
+    }
 }
 
 fn cap(param: &str, row: &NewLimit) -> Result<(Measure, u64), ApiError> {

@@ -1,6 +1,7 @@
 //! Keys and wallets as the management API shows them: money as decimal strings, times as RFC 3339,
 //! and nothing of a secret.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -15,6 +16,9 @@ use crate::ledger::key::{Key, OnDisconnect, OnShort};
 use crate::ledger::limit::{Limit, Measure, Per};
 use crate::ledger::wallet::{CounterView, WalletView};
 use crate::money::Nano;
+
+/// Keys by the text of their ids.
+pub type KeysById = HashMap<String, Arc<Key>>;
 
 /// A list of things, in OpenAI's shape.
 #[derive(Debug, Serialize, Deserialize)]
@@ -109,8 +113,25 @@ pub struct WalletJson {
     pub holds: u64,
     /// Its grants, in burn order.
     pub grants: Vec<GrantJson>,
-    /// Its counters; those of spend limits count nano units.
-    pub counters: Vec<CounterView>,
+    /// How its keys' limits stand.
+    pub limits: Vec<CounterJson>,
+}
+
+/// How a limit of one key stands, in one period.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CounterJson {
+    /// The key.
+    pub key: String,
+    /// The limit's name.
+    pub limit: String,
+    /// When the calendar period began; null where the limit has none.
+    pub period_start: Option<Timestamp>,
+    /// The most there may be; null where the key no longer has the limit.
+    pub cap: Option<Amount>,
+    /// What settled requests used; for a rate, what is missing from full.
+    pub used: Amount,
+    /// What live holds occupy.
+    pub held: Amount,
 }
 
 /// A grant as it stands.
@@ -217,8 +238,12 @@ impl std::fmt::Display for CapJson {
 }
 
 impl WalletJson {
-    /// The wallet in the ledger's currency.
-    pub fn new(view: WalletView, currency: &str) -> Self {
+    /// The wallet in the ledger's currency; `keys` tell which counters count money.
+    pub fn new(view: WalletView, currency: &str, keys: &KeysById) -> Self {
+        let counters = view.counters.iter();
+        let limits = counters
+            .map(|counter| CounterJson::new(counter, keys))
+            .collect();
         WalletJson {
             id: view.id,
             currency: currency.to_owned(),
@@ -231,7 +256,30 @@ impl WalletJson {
             shortfall: view.shortfall,
             holds: view.holds,
             grants: view.grants.iter().map(GrantJson::from).collect(),
-            counters: view.counters,
+            limits,
+        }
+    }
+}
+
+impl CounterJson {
+    fn new(counter: &CounterView, keys: &KeysById) -> Self {
+        let mut parts = counter.key.split('/');
+        let mut part = || parts.next().unwrap_or_default();
+        let (key, name, start) = (part(), part(), part());
+        let mut limits = keys.get(key).into_iter().flat_map(|key| &key.limits);
+        let limit = limits.find(|limit| limit.name.as_str() == name);
+        let spend = limit.is_some_and(|limit| limit.measure == Measure::Spend);
+        let amount = |count| match spend {
+            true => Amount::Money(nano(count)),
+            false => Amount::Units(count),
+        };
+        CounterJson {
+            key: key.to_owned(),
+            limit: name.to_owned(),
+            period_start: start.parse().ok().map(|start| UnixMs(start).timestamp()),
+            cap: limit.map(|limit| amount(limit.cap)),
+            used: amount(counter.used),
+            held: amount(counter.held),
         }
     }
 }

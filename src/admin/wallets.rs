@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::error::ApiError;
 use super::extract::{Body, Id};
-use super::view::{CreditJson, List, WalletJson};
+use super::view::{CreditJson, KeysById, List, WalletJson};
 use super::{Admin, label};
 use crate::ledger::credit::{Entry, EntryKind};
 use crate::ledger::id::{EntryId, WalletId};
+use crate::ledger::wallet::WalletView;
 use crate::money::Nano;
 
 /// Ids of credits that the config declares begin with this.
@@ -54,9 +55,12 @@ fn admin_actor() -> String {
 
 /// `GET /admin/wallets`
 pub(super) async fn list(State(admin): State<Admin>) -> Result<Json<List<WalletJson>>, ApiError> {
+    let keys = keys(&admin).await?;
     let mut wallets = Vec::new();
     for id in admin.ledger.wallets().await? {
-        wallets.push(view(&admin, &id).await?);
+        if let Some(view) = admin.ledger.wallet(id).await? {
+            wallets.push(WalletJson::new(view, &admin.config.currency, &keys));
+        }
     }
     Ok(Json(List::of(wallets)))
 }
@@ -76,7 +80,7 @@ pub(super) async fn credit(
     Body(wish): Body<NewCredit>,
 ) -> Result<(StatusCode, Json<CreditJson>), ApiError> {
     check(&wish)?;
-    view(&admin, &wallet).await?;
+    found(&admin, &wallet).await?;
     let entry = Entry {
         id: wish.id,
         wallet,
@@ -104,12 +108,23 @@ pub(super) async fn credit(
 
 /// The wallet as it stands.
 pub(super) async fn view(admin: &Admin, id: &WalletId) -> Result<WalletJson, ApiError> {
-    match admin.ledger.wallet(id.clone()).await? {
-        Some(view) => Ok(WalletJson::new(view, &admin.config.currency)),
-        None => Err(ApiError::not_found(format!(
+    let keys = keys(admin).await?;
+    let view = found(admin, id).await?;
+    Ok(WalletJson::new(view, &admin.config.currency, &keys))
+}
+
+async fn found(admin: &Admin, id: &WalletId) -> Result<WalletView, ApiError> {
+    let view = admin.ledger.wallet(id.clone()).await?;
+    view.ok_or_else(|| {
+        ApiError::not_found(format!(
             "no wallet `{id}`: a wallet is opened by the first key that names it"
-        ))),
-    }
+        ))
+    })
+}
+
+async fn keys(admin: &Admin) -> Result<KeysById, ApiError> {
+    let keys = admin.ledger.keys().await?.into_iter();
+    Ok(keys.map(|key| (key.id.to_string(), key)).collect())
 }
 
 fn check(wish: &NewCredit) -> Result<(), ApiError> {

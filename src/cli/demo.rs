@@ -4,10 +4,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use clap::Args;
 
-use super::Globals;
 use super::app::{App, asked_to_end};
 use super::exit::{EXIT_CODES, Exit, Failure};
-use crate::config::{Config, KeyRow, OnDisconnect, OnShort, UpstreamKind};
+use super::table::printable;
+use super::{Globals, say};
+use crate::config::{Config, KeyRow, OnDisconnect, OnShort};
 use crate::gateway::Observer;
 use crate::gateway::refusal::Refused;
 use crate::keygen;
@@ -44,7 +45,7 @@ pub struct DemoArgs {
 /// Serves the demo until it is told to end.
 pub fn run(globals: &Globals, args: &DemoArgs) -> Result<Exit, Failure> {
     telemetry::start("error");
-    let mut config = simulated(Config::parse(SHIPPED, "config.yaml", &|_| None)?);
+    let mut config = Config::parse(SHIPPED, "config.yaml", &|_| None)?.simulated();
     let secret = keygen::secret()?;
     config.keys = vec![key(Secret::new(secret.expose().to_owned()))];
     config.server.listen = free(args.listen)?;
@@ -60,17 +61,6 @@ pub fn run(globals: &Globals, args: &DemoArgs) -> Result<Exit, Failure> {
         app.run(asked_to_end()).await?;
         Ok(Exit::Fine)
     })
-}
-
-/// The same models, all served by the simulator.
-fn simulated(mut config: Config) -> Config {
-    for upstream in config.upstreams.values_mut() {
-        upstream.kind = UpstreamKind::Simulator;
-        upstream.base_url = None;
-        upstream.api_key = None;
-    }
-    config.missing.clear();
-    config
 }
 
 fn key(secret: Secret) -> KeyRow {
@@ -116,10 +106,10 @@ fn introduce(globals: &Globals, address: SocketAddr, secret: &str) {
         let line = serde_json::json!({
             "base_url": base_url, "api_key": secret, "balance": BALANCE,
         });
-        println!("{line}");
+        say(&line.to_string());
         return;
     }
-    println!(
+    say(&format!(
         "Tollgate demo: the shipped price list, a simulated endpoint, a fresh key with {BALANCE} CNY.
 
 In another terminal:
@@ -137,7 +127,7 @@ or with OpenAI's Python SDK (pip install openai):
       print(chunk.choices[0].delta.content or \"\", end=\"\", flush=True)
 
 Requests (Ctrl-C ends the demo):"
-    );
+    ));
 }
 
 /// One line per request.
@@ -156,7 +146,7 @@ impl Observer for LiveLines {
                 "request_id": receipt.request_id, "model": model, "usage": usage,
                 "cost": cost, "free": receipt.free, "counted": receipt.counted, "balance": balance,
             });
-            return println!("{line}");
+            return say(&line.to_string());
         }
         let free = match (receipt.free.tokens, receipt.free.images) {
             (0, 0) => String::new(),
@@ -169,9 +159,22 @@ impl Observer for LiveLines {
             .iter()
             .map(|flag| format!("  {flag}"))
             .collect();
-        println!(
+        say(&format!(
             "  {model:<32} {usage}  cost {cost} {currency}{free}  balance {balance} {currency}{flags}"
-        );
+        ));
+    }
+
+    fn uncharged(&self, request: RequestId, model: &str, upstream_status: u16) {
+        if self.json {
+            let line = serde_json::json!({
+                "request_id": request, "model": model, "cost": Nano::ZERO,
+                "upstream_status": upstream_status,
+            });
+            return say(&line.to_string());
+        }
+        say(&format!(
+            "  {model:<32} not charged: the upstream answered {upstream_status}"
+        ));
     }
 
     fn refused(&self, request: RequestId, refused: &Refused) {
@@ -179,13 +182,13 @@ impl Observer for LiveLines {
             let line = serde_json::json!({
                 "request_id": request, "status": refused.status.as_u16(), "code": refused.code,
             });
-            return println!("{line}");
+            return say(&line.to_string());
         }
-        println!(
+        say(&format!(
             "  refused: {} {}: {}",
             refused.status.as_u16(),
             refused.code,
-            refused.message
-        );
+            printable(&refused.message)
+        ));
     }
 }

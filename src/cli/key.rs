@@ -1,20 +1,17 @@
 //! `tollgate key`: making, listing and revoking keys of a running server.
 
-use std::str::FromStr;
-
 use clap::{Args, Subcommand, ValueEnum};
 use ipnet::IpNet;
 
 use super::client::{Admin, Server};
 use super::exit::{Exit, Failure};
 use super::table::{Table, printable};
-use super::{Globals, block_on};
+use super::{Globals, block_on, limit};
 use crate::admin::keys::{CreatedKey, GrantChoice, GrantWord, NewKey};
-use crate::admin::terms::{NewLimit, per_word};
-use crate::admin::view::{KeyJson, LimitJson, List};
+use crate::admin::terms::NewLimit;
+use crate::admin::view::{KeyJson, List};
 use crate::ledger::id::{KeyId, WalletId};
 use crate::ledger::key::{OnDisconnect, OnShort};
-use crate::ledger::limit::Per;
 use crate::money::Nano;
 
 const CREATE_EXAMPLES: &str = "Examples:
@@ -65,7 +62,7 @@ pub(super) struct CreateArgs {
     #[arg(long)]
     no_grants: bool,
     /// A cap: spend, tokens, images or requests =N/total|minute|hour|day|week|month, or concurrent=N
-    #[arg(long = "limit", value_name = "MEASURE=N/PER", value_parser = parse_limit)]
+    #[arg(long = "limit", value_name = "MEASURE=N/PER", value_parser = limit::parse)]
     limits: Vec<NewLimit>,
     /// The models that it may use; all by default
     #[arg(long, value_delimiter = ',', value_name = "ID,...")]
@@ -151,7 +148,7 @@ async fn list(globals: &Globals, args: &ListArgs) -> Result<Exit, Failure> {
                     .map_or_else(|| "all".to_owned(), |models| models.join(",")),
                 key.limits
                     .iter()
-                    .map(limit_text)
+                    .map(limit::text)
                     .collect::<Vec<_>>()
                     .join(" "),
             ]);
@@ -260,106 +257,9 @@ fn describe(made: &CreatedKey) -> String {
     )
 }
 
-fn limit_text(limit: &LimitJson) -> String {
-    let models = limit
-        .models
-        .as_ref()
-        .map(|models| format!("({})", models.join(",")))
-        .unwrap_or_default();
-    match limit.cap {
-        crate::admin::view::CapJson::Concurrent(_) => format!("{}{models}", limit.cap),
-        _ => format!("{}/{}{models}", limit.cap, per_word(limit.per)),
-    }
-}
-
-/// Reads `spend=5.00/day`, `requests=60/minute`, `concurrent=4`.
-fn parse_limit(text: &str) -> Result<NewLimit, String> {
-    let shape = "write it as spend=5.00/day, requests=60/minute or concurrent=4";
-    let (measure, rest) = text.split_once('=').ok_or(shape)?;
-    let (cap, per) = match rest.split_once('/') {
-        Some((cap, per)) => (cap, Some(parse_per(per)?)),
-        None => (rest, None),
-    };
-    let count = || {
-        cap.parse::<u64>()
-            .map_err(|_| format!("`{cap}` is no whole number; {shape}"))
-    };
-    let mut limit = NewLimit {
-        per,
-        ..NewLimit::default()
-    };
-    match measure {
-        "spend" => limit.spend = Some(Nano::from_str(cap).map_err(|error| error.to_string())?),
-        "tokens" => limit.tokens = Some(count()?),
-        "images" => limit.images = Some(count()?),
-        "requests" => limit.requests = Some(count()?),
-        "concurrent" => limit.concurrent = Some(count()?),
-        other => return Err(format!("no such measure `{other}`; {shape}")),
-    }
-    match (measure, per) {
-        ("concurrent", Some(_)) => {
-            Err("concurrent counts requests at once and takes no period".to_owned())
-        }
-        ("concurrent", None) | (_, Some(_)) => Ok(limit),
-        (_, None) => Err(format!("over what time? {shape}")),
-    }
-}
-
-fn parse_per(text: &str) -> Result<Per, String> {
-    let all = [
-        Per::Total,
-        Per::Minute,
-        Per::Hour,
-        Per::Day,
-        Per::Week,
-        Per::Month,
-    ];
-    let found = all.into_iter().find(|per| per_word(*per) == text);
-    found.ok_or_else(|| {
-        format!("no such period `{text}`: one of total, minute, hour, day, week, month")
-    })
-}
-
 /// Reads a network, or a single address.
 fn parse_net(text: &str) -> Result<IpNet, String> {
     text.parse::<IpNet>()
         .or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from))
         .map_err(|_| "write a network such as 10.0.0.0/8, or an address".to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn limits_are_read_as_documented() {
-        let spend = parse_limit("spend=5.00/day").expect("a limit");
-        assert_eq!(spend.spend, Some(Nano::new(5_000_000_000)));
-        assert_eq!(spend.per, Some(Per::Day));
-        let requests = parse_limit("requests=60/minute").expect("a limit");
-        assert_eq!(
-            (requests.requests, requests.per),
-            (Some(60), Some(Per::Minute))
-        );
-        assert_eq!(
-            parse_limit("concurrent=4").expect("a limit").concurrent,
-            Some(4)
-        );
-    }
-
-    #[test]
-    fn malformed_limits_say_what_to_write() {
-        for text in [
-            "",
-            "spend",
-            "spend=5",
-            "spend=x/day",
-            "requests=1.5/day",
-            "cows=1/day",
-            "concurrent=1/day",
-            "tokens=1/year",
-        ] {
-            assert!(parse_limit(text).is_err(), "{text}");
-        }
-    }
 }

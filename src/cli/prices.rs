@@ -1,12 +1,14 @@
 //! `tollgate prices`: the price list of the config file, and what looks wrong in it.
 
 use clap::Subcommand;
+use jiff::tz::TimeZone;
 
 use super::exit::{Exit, Failure};
 use super::table::{Table, printable};
 use super::{Globals, offline_now};
 use crate::admin::prices::{ModelJson, PriceJson, QuotaJson, price_list};
 use crate::admin::view::List;
+use crate::config::{Category, Words as _};
 use crate::price::PriceBook;
 use crate::price::lint::{LintFinding, Severity, lint};
 
@@ -35,8 +37,9 @@ pub(super) fn run(globals: &Globals, command: &PricesCommand) -> Result<Exit, Fa
     let book = PriceBook::new(&config)?;
     match command {
         PricesCommand::List => {
+            let zone = TimeZone::get(&config.server.timezone)?;
             let models = List::of(price_list(&config, offline_now()));
-            globals.print(&models, |models| table(&models.data))?;
+            globals.print(&models, |models| table(&models.data, &zone))?;
             Ok(Exit::Fine)
         }
         PricesCommand::Lint => {
@@ -72,7 +75,7 @@ pub(super) fn lines(findings: &[String], none: &str) -> String {
     findings.iter().map(|line| printable(line) + "\n").collect()
 }
 
-fn table(models: &[ModelJson]) -> String {
+fn table(models: &[ModelJson], zone: &TimeZone) -> String {
     let mut table = Table::new(&[
         "model",
         "category",
@@ -86,19 +89,24 @@ fn table(models: &[ModelJson]) -> String {
     ]);
     for model in models {
         for price in &model.prices {
-            let rate = |field: &str| {
-                let rate = price.rates.get(field).cloned();
-                rate.unwrap_or_else(|| if price.free { "free" } else { "-" }.to_owned())
+            let chat = model.category == Category::Chat.name();
+            let rate = |field: &str, of_category: bool| match price.rates.get(field) {
+                Some(rate) => rate.clone(),
+                None if price.free && of_category => "free".to_owned(),
+                None => "-".to_owned(),
             };
-            let from = price.effective_from;
+            let from = price.effective_from.map(|from| from.to_zoned(zone.clone()));
             table.row([
                 model.id.clone(),
                 model.category.clone(),
                 price.per.clone(),
-                rate("input"),
-                rate("output"),
-                rate("image"),
-                from.map_or_else(|| "always".to_owned(), |from| from.to_string()),
+                rate("input", chat),
+                rate("output", chat),
+                rate("image", !chat),
+                from.map_or_else(
+                    || "always".to_owned(),
+                    |from| from.strftime("%F %H:%M").to_string(),
+                ),
                 if price.in_force { "yes" } else { "" }.to_owned(),
                 free_quota(model, price),
             ]);
@@ -106,8 +114,9 @@ fn table(models: &[ModelJson]) -> String {
     }
     let currency = models.first().map(|model| model.currency.as_str());
     format!(
-        "{table}\nPrices are in {}.",
-        printable(currency.unwrap_or("no currency: the list is empty"))
+        "{table}\nPrices are in {}, times in {}.",
+        printable(currency.unwrap_or("no currency: the list is empty")),
+        zone.iana_name().unwrap_or("UTC")
     )
 }
 

@@ -2,9 +2,9 @@
 
 use clap::Args;
 
-use super::Globals;
 use super::app::{App, asked_to_end};
 use super::exit::{EXIT_CODES, Exit, Failure};
+use super::{Globals, say};
 use crate::admin::token::{AdminToken, TOKEN_ENV, TokenError};
 use crate::config;
 use crate::ledger::embedded::{Durability, Embedded, OpenOptions};
@@ -48,10 +48,12 @@ pub fn run(globals: &Globals, _args: &ServeArgs) -> Result<Exit, Failure> {
     runtime.block_on(async {
         let app = App::start(config, ledger, token, None).await?;
         // Scripts wait for these lines, and read ports from them that were given as 0.
-        println!("listening on http://{}", app.address()?);
+        say(&format!("listening on http://{}", app.address()?));
         match app.admin_address()? {
-            Some(address) => println!("admin API on http://{address}"),
-            None => println!("admin API off: set {TOKEN_ENV} to manage keys and wallets"),
+            Some(address) => say(&format!("admin API on http://{address}")),
+            None => say(&format!(
+                "admin API off: set {TOKEN_ENV} to manage keys and wallets"
+            )),
         }
         app.run(asked_to_end()).await?;
         Ok(Exit::Fine)

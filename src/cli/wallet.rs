@@ -188,8 +188,26 @@ fn one(wallet: &WalletJson) -> String {
     } else {
         grants.to_string()
     };
+    let mut limits = Table::new(&["key", "limit", "since", ">cap", ">used", ">held"]);
+    for limit in &wallet.limits {
+        let since = limit.period_start.map(|start| start.to_string());
+        let cap = limit.cap.map(|cap| cap.to_string());
+        limits.row([
+            limit.key.clone(),
+            limit.limit.clone(),
+            since.unwrap_or_default(),
+            cap.unwrap_or_default(),
+            limit.used.to_string(),
+            limit.held.to_string(),
+        ]);
+    }
+    let limits = if limits.is_empty() {
+        String::new()
+    } else {
+        format!("\n{limits}")
+    };
     format!(
-        "{}, {} live holds\n\n{money}\n{grants}",
+        "{}, {} live holds\n\n{money}\n{grants}{limits}",
         wallet.id, wallet.holds
     )
 }

@@ -101,8 +101,6 @@ pub struct Caps {
     pub answer_tail_bytes: u64,
     /// How long an answer that dribbles blanks is held back before it flows, in milliseconds.
     pub answer_hold_ms: u64,
-    /// The largest unfinished event of a stream that is waited for, in bytes.
-    pub stream_event_bytes: u64,
     /// The deepest JSON.
     pub json_depth: u64,
     /// The head of a request, in bytes.

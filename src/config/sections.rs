@@ -203,9 +203,12 @@ fn caps(section: &Section<'_>) -> Caps {
         answer_memory_bytes: section.size("answer_memory_bytes", 512 * MIB),
         answer_tail_bytes: section.size("answer_tail_bytes", 16 * KIB),
         answer_hold_ms: ms("answer_hold_ms", 15_000),
-        stream_event_bytes: section.size("stream_event_bytes", 256 * KIB),
         json_depth: section.integer("json_depth", 128, 8, 1024),
-        header_bytes: section.size("header_bytes", 64 * KIB),
+        // The HTTP server reads at least this much at once.
+        header_bytes: section
+            .get("header_bytes")
+            .and_then(|field| field.size(8 * KIB, MIB))
+            .unwrap_or(64 * KIB),
         header_count: count("header_count", 100),
         header_timeout_ms: ms("header_timeout_ms", 15_000),
         body_timeout_ms: ms("body_timeout_ms", 30_000),

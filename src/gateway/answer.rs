@@ -12,12 +12,12 @@ use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
 
 use super::Gateway;
-use super::body::ClientBody;
 use super::budget::Reserved;
+use super::client_body::ClientBody;
 use super::conclude::{End, Facts, abandon, conclude};
 use super::forward::Answer;
 use super::headers;
-use super::job::Job;
+use super::job::{Job, Product};
 use super::meter::{DocumentTap, EventTap, MeteredBody, Tap};
 use super::passage::Passage;
 use super::receipt;
@@ -44,6 +44,14 @@ pub async fn deliver(
     headers::towards_client(answer.response.headers_mut());
     if !status.is_success() {
         return Ok(pass_error(answer, job).await);
+    }
+    if is_encoded(&answer.response) {
+        tracing::error!(
+            upstream = %answer.endpoint.upstream(),
+            "the upstream encodes its answer, though asked not to: it cannot be metered"
+        );
+        job.reservation.void().await;
+        return Err(not_understood());
     }
     if is_event_stream(&answer.response) {
         job.reservation.detail.streamed = true;
@@ -93,6 +101,19 @@ pub async fn stopped(gateway: &Gateway, gone: &Signal, policy: OnDisconnect) {
             () = gateway.stop.raised() => {}
         },
     }
+}
+
+/// What cannot be metered is not delivered.
+fn not_understood() -> Refused {
+    Refused::upstream_unavailable(
+        StatusCode::BAD_GATEWAY,
+        "The provider of this model answered in a form that cannot be metered. Nothing was charged.",
+    )
+}
+
+fn is_encoded(response: &Response<UpstreamBody>) -> bool {
+    let encodings = response.headers().get_all(header::CONTENT_ENCODING);
+    encodings.iter().any(|encoding| encoding != "identity")
 }
 
 fn is_event_stream(response: &Response<UpstreamBody>) -> bool {
@@ -204,6 +225,10 @@ async fn charge(
     let request = job.reservation.request();
     let limits = job.reservation.limits.clone();
     let mut facts = facts(read_answer(&body), &body);
+    if !facts.readable && job.product == Product::Images {
+        job.reservation.void().await;
+        return Err(not_understood());
+    }
     facts.client_gone = gone.is_raised();
     let outcome = conclude(job, facts, End::Complete).await;
     let mut response = response.map(|()| ClientBody::full(body));
@@ -238,6 +263,7 @@ pub fn facts(read: Result<AnswerFacts<'_>, AnswerError>, body: &[u8]) -> Facts {
         Ok(facts) => Facts {
             usage: facts.usage,
             images: facts.images,
+            readable: true,
             // Only read where it may be needed: it walks the whole body again.
             text: match facts.usage {
                 Some(Ok(reported)) if reported.has_input && reported.has_output => {
@@ -250,6 +276,7 @@ pub fn facts(read: Result<AnswerFacts<'_>, AnswerError>, body: &[u8]) -> Facts {
         Err(_) => Facts {
             usage: None,
             images: 0,
+            readable: false,
             text: Transcript::of(body),
             client_gone: false,
         },

@@ -1,73 +1,15 @@
-//! Bodies: reading a client's within its bounds, and the one type of all bodies that clients get.
+//! Reading a client's body within its bounds.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{self, HeaderMap};
-use http_body::{Body, Frame, SizeHint};
-use http_body_util::{BodyExt, Full};
+use http::header::{self, HeaderMap, HeaderValue};
+use http_body::{Body, Frame};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
 use super::budget::{Budget, Reserved};
-use super::meter::MeteredBody;
-use super::passage::Passage;
 use super::refusal::Refused;
-
-/// What a client gets: a whole body, an upstream's error passed on, or a metered answer.
-pub enum ClientBody {
-    /// All there is.
-    Full(Full<Bytes>),
-    /// An upstream's body, as it comes, uncharged.
-    Passage(Passage),
-    /// An answer that is charged before its end leaves.
-    Metered(Box<MeteredBody>),
-}
-
-impl ClientBody {
-    /// A body of these bytes.
-    pub fn full(bytes: Bytes) -> Self {
-        ClientBody::Full(Full::new(bytes))
-    }
-}
-
-/// A body that was cut short: hyper closes the connection on it.
-pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
-
-impl Body for ClientBody {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match self.get_mut() {
-            ClientBody::Full(body) => Pin::new(body)
-                .poll_frame(cx)
-                .map_err(|never| match never {}),
-            ClientBody::Passage(body) => Pin::new(body).poll_frame(cx),
-            ClientBody::Metered(body) => body.poll_next(cx),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            ClientBody::Full(body) => body.is_end_stream(),
-            ClientBody::Passage(body) => body.is_end_stream(),
-            ClientBody::Metered(body) => body.is_ended(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            ClientBody::Full(body) => body.size_hint(),
-            ClientBody::Passage(body) => body.size_hint(),
-            ClientBody::Metered(_) => SizeHint::default(),
-        }
-    }
-}
 
 /// How a request's body may come in.
 #[derive(Clone, Copy, Debug)]
@@ -87,9 +29,8 @@ pub async fn read(
     bounds: Bounds,
     memory: &Budget,
 ) -> Result<(Bytes, Reserved), Refused> {
-    if headers.contains_key(header::CONTENT_ENCODING)
-        && !super::headers::has_token(headers, header::CONTENT_ENCODING, "identity")
-    {
+    let plain = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
+    if !headers.get_all(header::CONTENT_ENCODING).iter().all(plain) {
         return Err(Refused::bad_request(
             "Compressed request bodies are not accepted: send the body without Content-Encoding.",
         ));

@@ -27,6 +27,8 @@ pub struct Facts {
     pub usage: Option<Result<Reported, Unbelievable>>,
     /// Images delivered.
     pub images: u64,
+    /// Whether the answer could be read at all.
+    pub readable: bool,
     /// The text that was delivered, to be counted where no report can be believed.
     pub text: Transcript,
     /// Whether the client had gone by then.
@@ -39,7 +41,7 @@ pub struct Facts {
 /// **Cancellation**: do not drop it; run it in a task that outlives the client.
 pub async fn conclude(job: Job, facts: Facts, end: End) -> Result<Option<Settled>, LedgerError> {
     let consumed = match job.product {
-        Product::Images => images(&facts, end),
+        Product::Images => images(&job, &facts, end),
         Product::Text => text(&job, &facts, end).await,
     };
     let Some(mut consumed) = consumed else {
@@ -72,8 +74,16 @@ pub async fn abandon(job: Job) {
     }
 }
 
-/// Images are counted as they are delivered, so a count is always exact.
-fn images(facts: &Facts, end: End) -> Option<Consumed> {
+/// Images are counted as they are delivered, so a count is exact. Where an answer that has left
+/// cannot be read, what was asked for is taken to be in it: nothing passes unpriced.
+fn images(job: &Job, facts: &Facts, end: End) -> Option<Consumed> {
+    if !facts.readable && end == End::Complete {
+        return Some(Consumed {
+            usage: Usage::images(job.reservation.bound(|meter| meter == Meter::Images)),
+            counted: Counted::Estimated,
+            flags: vec!["usage_missing"],
+        });
+    }
     (facts.images > 0).then(|| Consumed {
         usage: Usage::images(facts.images),
         counted: match end {
@@ -101,8 +111,9 @@ async fn text(job: &Job, facts: &Facts, end: End) -> Option<Consumed> {
         Some(Ok(_)) | None => flags.push("usage_missing"),
         Some(Err(_)) => flags.push("usage_unbelievable"),
     }
-    if facts.text.is_empty() {
+    if facts.text.is_empty() && end != End::ClientGone {
         // Nothing was delivered, and nobody says what it cost: that is not the customer's.
+        // A client that went is: the upstream read its input.
         return None;
     }
     let usage = estimate(job, facts).await;

@@ -13,8 +13,9 @@ use sha2::{Digest, Sha256};
 use super::Gateway;
 use super::answer::{deliver, stopped};
 use super::asked::{Asked, Service};
-use super::body::{self, ClientBody};
+use super::body;
 use super::budget::Reserved;
+use super::client_body::ClientBody;
 use super::conclude::abandon;
 use super::forward::{Request, forward};
 use super::headers;
@@ -40,6 +41,7 @@ const QUOTES_MAX: u32 = 3;
 /// A request, identified and read.
 struct Read {
     request: RequestId,
+    peer: IpAddr,
     key: Arc<Key>,
     headers: HeaderMap,
     body: Bytes,
@@ -62,6 +64,7 @@ pub async fn serve(
     let (body, memory) = body::read(&parts.headers, body, bounds, &gateway.request_memory).await?;
     let read = Read {
         request,
+        peer,
         key,
         headers: parts.headers,
         body,
@@ -133,7 +136,9 @@ async fn hold(
                     asked.service().path(),
                 ));
             }
-            Err(Refusal::KeyChanged) => key = identify_again(gateway, &read.headers, &key).await?,
+            Err(Refusal::KeyChanged) => {
+                key = identify(&*gateway.ledger, &read.headers, read.peer).await?;
+            }
             Err(Refusal::Period { now: store }) => now = store,
             Err(refusal) => {
                 let context = Context {
@@ -148,21 +153,6 @@ async fn hold(
         }
     }
     Err(Refused::ledger_unavailable())
-}
-
-/// Looks a key up again whose record changed. The address was checked already, unless that changed too.
-async fn identify_again(
-    gateway: &Gateway,
-    headers: &HeaderMap,
-    old: &Key,
-) -> Result<Arc<Key>, Refused> {
-    let unspecified = IpAddr::from([0, 0, 0, 0]);
-    let key = identify(&*gateway.ledger, headers, unspecified).await;
-    match key {
-        Ok(key) if key.allowed_ips == old.allowed_ips => Ok(key),
-        Ok(_) => Err(Refused::ledger_unavailable()),
-        Err(refused) => Err(refused),
-    }
 }
 
 fn demand(segments: &[Segment]) -> Demand {

@@ -20,9 +20,9 @@ use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use tokio::time::{Instant, Sleep};
 
-use super::body::BodyError;
 use super::conclude::{End, Facts, conclude};
 use super::job::Job;
+use super::passage::BodyError;
 use super::receipt;
 use super::refusal::Refused;
 use crate::ledger::LedgerError;
@@ -229,8 +229,10 @@ impl Flow {
                     Progress::Flowing => Poll::Ready(None),
                     Progress::Ended => Poll::Ready(Some(End::Complete)),
                     Progress::EndedWithoutUsage => {
-                        self.late_usage = true;
-                        self.timer.as_mut().reset(Instant::now() + LATE_USAGE);
+                        if !self.late_usage {
+                            self.late_usage = true;
+                            self.timer.as_mut().reset(Instant::now() + LATE_USAGE);
+                        }
                         Poll::Ready(None)
                     }
                 }
@@ -327,8 +329,11 @@ impl Flow {
         let mut discarded = VecDeque::new();
         let mut read: u64 = 0;
         loop {
-            let next = tokio::time::timeout(self.job.idle, self.upstream.frame());
-            match next.await {
+            let patience = match self.tap.progress() {
+                Progress::EndedWithoutUsage => LATE_USAGE,
+                _ => self.job.idle,
+            };
+            match tokio::time::timeout(patience, self.upstream.frame()).await {
                 Ok(Some(Ok(frame))) => {
                     let Ok(chunk) = frame.into_data() else {
                         continue;
@@ -344,6 +349,7 @@ impl Flow {
                     }
                 }
                 Ok(None) => return End::Complete,
+                Ok(Some(Err(_))) | Err(_) if patience == LATE_USAGE => return End::Complete,
                 Ok(Some(Err(_))) | Err(_) => return End::UpstreamCut,
             }
         }

@@ -55,7 +55,7 @@ fn object(
 fn pricing(price: &PriceVersion, currency: &str) -> Value {
     let mut meters = serde_json::Map::new();
     for meter in Meter::ALL {
-        let Some(rate) = price.rate(meter) else {
+        let Some(rate) = price.own_rate(meter) else {
             continue;
         };
         let (per, units) = match meter.unit() {

@@ -6,8 +6,10 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use super::body::BodyError;
 use crate::upstream::UpstreamBody;
+
+/// A body that was cut short: hyper closes the connection on it.
+pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
 pin_project_lite::pin_project! {
     /// What was already read of a body, then the rest of it.

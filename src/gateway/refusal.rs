@@ -6,9 +6,9 @@
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
+use http_body_util::Full;
 use serde::Serialize;
 
-use super::body::ClientBody;
 use super::headers;
 
 /// Whether and when the same request may succeed.
@@ -231,8 +231,8 @@ impl Refused {
     }
 
     /// The refusal as a whole response.
-    pub fn into_response(self) -> Response<ClientBody> {
-        let mut response = Response::new(ClientBody::full(self.body()));
+    pub fn into_response(self) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::new(self.body()));
         *response.status_mut() = self.status;
         let map = response.headers_mut();
         map.insert(

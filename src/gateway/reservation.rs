@@ -113,6 +113,12 @@ impl Reservation {
 
     /// Releases the hold; nothing is charged.
     pub async fn void(mut self) {
+        // Without an upstream's answer there is a refusal, which is told of elsewhere.
+        if self.detail.status != 0 {
+            let (model, status) = (&self.model.id, self.detail.status);
+            self.gateway
+                .observe_uncharged(self.request(), model, status);
+        }
         void(&self.gateway, self.hold.id.clone()).await;
         self.ended = true;
     }

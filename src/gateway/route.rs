@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::Gateway;
 use super::asked::Service;
-use super::body::ClientBody;
+use super::client_body::ClientBody;
 use super::detach::Detached;
 use super::identify::identify;
 use super::refusal::Refused;
@@ -29,7 +29,7 @@ pub async fn route(
     let outcome = dispatch(gateway, id, peer, request).await;
     outcome.unwrap_or_else(|refused| {
         observer.observe_refused(id, &refused);
-        let mut response = refused.into_response();
+        let mut response = refused.into_response().map(ClientBody::Full);
         receipt::put_request_id(response.headers_mut(), id);
         response
     })

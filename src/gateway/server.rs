@@ -19,7 +19,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use super::Gateway;
-use super::body::ClientBody;
+use super::client_body::ClientBody;
 use super::io::ClientSocket;
 use super::refusal::Refused;
 use super::{live, route};
@@ -131,7 +131,7 @@ async fn answer(
     let routed = AssertUnwindSafe(route::route(gateway, peer.ip(), request));
     Ok(routed.catch_unwind().await.unwrap_or_else(|_| {
         tracing::error!(%peer, "a handler panicked; its hold has been ended");
-        Refused::internal().into_response()
+        Refused::internal().into_response().map(ClientBody::Full)
     }))
 }
 

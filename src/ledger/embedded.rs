@@ -47,7 +47,7 @@ const COUNTERS_PER_SWEEP_MAX: u32 = 1_000;
 /// How many receipts are trimmed in one transaction; charges wait for no more than that.
 const RECEIPTS_PER_TRIM_MAX: u32 = 500;
 
-/// The default [`Ledger`]: one process, one file.
+/// The default [`Ledger`](super::Ledger): one process, one file.
 ///
 /// Dropping it waits until everything queued is durable; [`Embedded::close`] does that without
 /// blocking, and says whether it went well. Reads of receipts need a Tokio runtime.

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use super::grant::{GrantState, GrantTake, GrantUnit};
-use super::id::{BodyHash, KeyId, RequestId, WalletId};
+use super::id::{KeyId, RequestId, WalletId};
 use super::limit::{CounterAsk, CounterState};
+pub use super::receipt::IdempotencyClaim;
 use super::receipt::{Detail, Receipt};
 use crate::clock::UnixMs;
 use crate::money::Nano;
@@ -37,15 +36,6 @@ pub struct Quote {
     pub lease_ms: u64,
     /// The client's idempotency claim, if it made one.
     pub idempotency: Option<IdempotencyClaim>,
-}
-
-/// A client's wish that a request be charged at most once.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct IdempotencyClaim {
-    /// The header's value; scoped to the key.
-    pub token: Arc<str>,
-    /// What it was sent with.
-    pub body: BodyHash,
 }
 
 /// Names a hold: its request, in the wallet whose partition keeps it.

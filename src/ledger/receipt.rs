@@ -4,11 +4,20 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::hold::{FreeUnits, IdempotencyClaim};
-use super::id::{KeyId, RequestId, WalletId};
+use super::id::{BodyHash, KeyId, RequestId, WalletId};
 use crate::clock::UnixMs;
 use crate::money::Nano;
+use crate::price::FreeUnits;
 use crate::usage::{Counted, Usage};
+
+/// A client's wish that a request be charged at most once.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct IdempotencyClaim {
+    /// The header's value; scoped to the key.
+    pub token: Arc<str>,
+    /// What it was sent with.
+    pub body: BodyHash,
+}
 
 /// The result of one request. The field names are the same in the API, in headers, trailers and streams.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -108,6 +108,16 @@ impl Client {
             SendError::new(upstream, SendErrorKind::Protocol, false, cause.to_string())
         })?;
         match self.http.request(request).await {
+            // Nobody asked for another protocol, and a client could not be given one.
+            Ok(response) if response.status().is_informational() => {
+                let detail = format!("answered {}", response.status());
+                Err(SendError::new(
+                    upstream,
+                    SendErrorKind::Protocol,
+                    true,
+                    detail,
+                ))
+            }
             Ok(response) => Ok(response.map(UpstreamBody::Http)),
             Err(cause) => Err(explain(upstream, &cause)),
         }

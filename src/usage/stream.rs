@@ -159,12 +159,18 @@ impl StreamMeter {
 }
 
 /// Inserts `members` (such as `,"cost":"0.000868"`, with its leading comma) at the end of the top-level
-/// `usage` object of a usage-only event. All other bytes stay. `None` if the event is no such event.
+/// `usage` object of a usage-only event. All other bytes stay. `None` if the event is no such event, or if
+/// the upstream has put a member of that name there itself: a name given twice is read in two ways.
 pub fn splice_cost(event: &Event, members: &str) -> Option<Bytes> {
     let data = event.data();
     let chunk: Chunk<'_> = serde_json::from_slice(&data).ok()?;
     let usage = chunk.usage.filter(|_| chunk.is_usage_only())?.get();
     let inside = usage.strip_prefix('{')?.strip_suffix('}')?;
+    let name = members.split('"').nth(1)?;
+    let own: std::collections::BTreeMap<&str, &RawValue> = serde_json::from_str(usage).ok()?;
+    if own.contains_key(name) {
+        return None;
+    }
     let members = match inside.trim_ascii() {
         "" => members.strip_prefix(',').unwrap_or(members),
         _ => members,

@@ -261,6 +261,12 @@ impl Connection {
         }
     }
 
+    /// Reads the next bytes that come, at least one.
+    pub fn answer_bytes(&mut self) -> Vec<u8> {
+        self.fill();
+        std::mem::take(&mut self.buffer)
+    }
+
     /// Reads until the other side closes.
     pub fn read_to_end(mut self) -> Vec<u8> {
         while self.fill() {}

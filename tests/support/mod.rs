@@ -9,13 +9,17 @@
 pub mod http;
 pub mod mock;
 pub mod proxy;
+pub mod raw;
+pub mod refusal;
 pub mod setup;
 pub mod temp;
 
 pub use http::{Answer, Call, Connection, Exchange};
 pub use mock::Mock;
 pub use proxy::Proxy;
-pub use setup::Setup;
+pub use raw::RawUpstream;
+pub use refusal::{Retry, refusal};
+pub use setup::{Setup, chat, image, start, start_with, stream};
 pub use temp::TempDir;
 
 use std::process::Command;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::Mock;
+use super::{Call, Mock, Proxy};
 
 /// The secret of the key `alice`.
 pub const ALICE: &str = "alice-0123456789-abcdefghij-XYZ";
@@ -14,6 +14,42 @@ pub const UPSTREAM_KEY: &str = "upstream-canary-0123456789-abcdef";
 /// A config as JSON, which is YAML too.
 #[derive(Clone, Debug)]
 pub struct Setup(pub Value);
+
+/// A mock, and a proxy before it with the plain setup.
+pub fn start() -> (Mock, Proxy) {
+    start_with(|setup| setup)
+}
+
+/// A mock, and a proxy before it with a setup that differs.
+pub fn start_with(change: impl FnOnce(Setup) -> Setup) -> (Mock, Proxy) {
+    let mock = Mock::start();
+    let proxy = Proxy::start(&change(Setup::new(&mock)));
+    (mock, proxy)
+}
+
+/// A chat request to `vendor/chat`, with these fields too.
+pub fn chat(fields: Value) -> Call {
+    let mut body = json!({
+        "model": "vendor/chat",
+        "messages": [{ "role": "user", "content": "Say something." }],
+    });
+    merge(&mut body, fields);
+    Call::json("/v1/chat/completions", &body)
+}
+
+/// A streamed chat request, with these fields too.
+pub fn stream(fields: Value) -> Call {
+    let mut all = json!({ "stream": true });
+    merge(&mut all, fields);
+    chat(all)
+}
+
+/// A request for images of `vendor/image`, with these fields too.
+pub fn image(fields: Value) -> Call {
+    let mut body = json!({ "model": "vendor/image", "prompt": "A gate." });
+    merge(&mut body, fields);
+    Call::json("/v1/images/generations", &body)
+}
 
 impl Setup {
     /// `vendor/chat` (alias `chat`; 4 in, 16 out per 1M), `vendor/image` (alias `image`; 0.35 each) and `free/chat`

@@ -112,6 +112,7 @@ impl EventTap {
         Facts {
             usage: facts.usage,
             images: 0,
+            readable: true,
             text: facts.transcript,
             client_gone: false,
         }

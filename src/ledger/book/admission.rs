@@ -159,13 +159,13 @@ impl Wallet {
     /// The counter asked for, as it stands now.
     fn counter(&self, now: UnixMs, ask: &CounterAsk, others: Others) -> Counter {
         let key = (ask.key.clone(), ask.window);
-        let counter = self.counters.get(&key).map_or_else(
-            || Counter::new(ask.window, ask.cap, now),
-            |counter| counter.at(now).capped(ask.cap),
-        );
+        let Some(known) = self.counters.get(&key) else {
+            return Counter::new(ask.window, ask.cap, now);
+        };
+        let known = known.at(now);
         match others {
-            Others::Counted => counter,
-            Others::Released => counter.released(),
+            Others::Counted => known.capped(ask.cap),
+            Others::Released => known.released().capped(ask.cap),
         }
     }
 
@@ -217,7 +217,7 @@ impl Wallet {
         hold
     }
 
-    /// When a period's counter appears, the same limit's counters of ended periods go.
+    /// When a period's counter appears, the same limit's counters of periods long over go.
     pub(super) fn drop_earlier_periods(&mut self, now: UnixMs, key: &CounterKey) {
         let (name, window) = key;
         let is_new = matches!(window, Window::Period { .. }) && !self.counters.contains_key(key);

@@ -11,6 +11,9 @@ use crate::ledger::limit::{CounterState, Window};
 /// Levels of buckets stay within plus and minus this, so that no sum of two leaves 64 bits.
 const LEVEL_MAX: i64 = 1 << 61;
 
+/// How long a period's counter is kept after its end, for requests that settle late, in milliseconds.
+const PERIOD_KEPT_MS: u64 = 24 * 60 * 60 * 1000;
+
 /// A counter and what live holds occupy of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Counter {
@@ -199,9 +202,10 @@ impl Counter {
         })
     }
 
-    /// Whether its period is over and nothing waits for it.
+    /// Whether its period ended so long ago that nothing can count in it any more.
     pub(super) fn is_over(&self, now: UnixMs) -> bool {
-        matches!(self.window, Window::Period { end, .. } if end <= now) && self.held == 0
+        let over = |end: UnixMs| end.plus(PERIOD_KEPT_MS) <= now;
+        matches!(self.window, Window::Period { end, .. } if over(end)) && self.held == 0
     }
 
     /// Says what is wrong with a bucket's level, if anything.

@@ -205,7 +205,7 @@ impl Wallet {
     fn count(&mut self, now: UnixMs, record: &Record, charge: &Charge, bill: &Bill) {
         let charged = u64::try_from(bill.charged.get()).unwrap_or(0);
         for (index, part) in record.parts.iter().enumerate() {
-            // The counter of a period that ended may be gone after a lapse: then nothing counts any more.
+            // After a lapse, the counter of a period long over may be gone: then nothing counts any more.
             let Some(counter) = self.counters.get_mut(&part.counter) else {
                 continue;
             };

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use rusqlite::{Connection, Row};
 
 use super::open::OpenError;
-use super::rows::{GRANT, GRANTS, RECEIPT, WALLET, grant, receipt, record, text, wallet};
+use super::rows::{GRANT, GRANTS, RECEIPT, WALLET, count, grant, receipt, record, text, wallet};
 use crate::clock::UnixMs;
-use crate::ledger::book::{Book, Change};
+use crate::ledger::book::{Book, Change, CounterRow};
 use crate::ledger::id::KeyDigest;
 
 /// The latest time that the store has recorded.
@@ -43,14 +43,18 @@ pub(super) fn book(connection: &Connection, now: UnixMs, book: &mut Book) -> Res
         Ok(Change::Grant { wallet, state })
     })?;
     let counters = format!(
-        "SELECT wallet, key, record FROM counters WHERE ends_at IS NULL OR ends_at > {}",
+        "SELECT wallet, key, window, cap, tally FROM counters WHERE ends_at IS NULL OR ends_at > {}",
         now.0
     );
     each(connection, &counters, book, |row| {
         Ok(Change::Counter {
             wallet: text(row, 0)?,
             key: row.get(1)?,
-            row: record(row, 2)?,
+            row: CounterRow {
+                window: record(row, 2)?,
+                cap: count(row, 3)?,
+                tally: record(row, 4)?,
+            },
         })
     })?;
     let claimed = format!(

@@ -59,7 +59,8 @@ CREATE TABLE counters (
     key     TEXT NOT NULL,
     window  TEXT NOT NULL,
     ends_at INTEGER,
-    record  TEXT NOT NULL,
+    cap     INTEGER NOT NULL,
+    tally   TEXT NOT NULL,
     PRIMARY KEY (wallet, key, window)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX counters_ending ON counters (ends_at) WHERE ends_at IS NOT NULL;

@@ -60,8 +60,8 @@ impl<'c> Writer<'c> {
                  VALUES (?1, ?2, ?3, (SELECT id FROM terms WHERE record = ?4))",
             )?,
             counter: connection.prepare(
-                "INSERT OR REPLACE INTO counters (wallet, key, window, ends_at, record)
-                 VALUES (?1, ?2, ?3, ?4, ?5)",
+                "INSERT OR REPLACE INTO counters (wallet, key, window, ends_at, cap, tally)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )?,
             receipt: connection.prepare(&insert_receipt_sql())?,
         })
@@ -111,7 +111,8 @@ impl<'c> Writer<'c> {
                 &**key,
                 json(&row.window)?,
                 ends_at(row.window),
-                json(row)?,
+                row.cap.cast_signed(),
+                json(&row.tally)?,
             ])?,
             Change::Receipt(receipt) => insert_receipt(&mut self.receipt, receipt)?,
         };

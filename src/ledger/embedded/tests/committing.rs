@@ -177,8 +177,8 @@ async fn counters_of_past_periods_go_and_others_stay() {
     assert_eq!(count().await.unwrap(), 2);
 }
 
-/// A ledger whose file cannot grow any more, and how often it tried to end the process.
-async fn full_disk(dir: &TempDir) -> (Embedded, Arc<AtomicU64>) {
+/// A ledger, and how often it tried to end the process.
+fn watched(dir: &TempDir) -> (Embedded, Arc<AtomicU64>) {
     let ends = Arc::new(AtomicU64::new(0));
     let on_fatal: OnFatal = {
         let ends = ends.clone();
@@ -187,7 +187,12 @@ async fn full_disk(dir: &TempDir) -> (Embedded, Arc<AtomicU64>) {
         })
     };
     let opened = opening::open_file(&options(&dir.store(), &Clock::manual(START))).unwrap();
-    let ledger = Embedded::start(opened, on_fatal).unwrap();
+    (Embedded::start(opened, on_fatal).unwrap(), ends)
+}
+
+/// The same, with a file that cannot grow any more.
+async fn full_disk(dir: &TempDir) -> (Embedded, Arc<AtomicU64>) {
+    let (ledger, ends) = watched(dir);
     furnish(&ledger, 1).await;
     let no_more_pages = ledger.committer.run(|connection| {
         let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
@@ -249,4 +254,26 @@ async fn prices_are_kept_once() {
         })
     });
     assert_eq!(seen.await.unwrap(), START.0);
+}
+
+#[tokio::test]
+async fn a_panic_in_the_book_or_the_committer_ends_the_process() {
+    let dir = TempDir::new();
+    let (ledger, ends) = watched(&dir);
+    furnish(&ledger, 1).await;
+    let broken = ledger.change(|_, _, _| -> Result<(), LedgerError> { panic!("planted") });
+    let caught = std::panic::AssertUnwindSafe(broken).catch_unwind().await;
+    assert!(caught.is_err());
+    assert_eq!(ends.load(Ordering::SeqCst), 1);
+    assert!(ledger.credit(entry("a", 0, 5)).await.is_err());
+    drop(ledger);
+
+    let (ledger, ends) = watched(&dir);
+    let broken = ledger
+        .committer
+        .run(|_| -> rusqlite::Result<()> { panic!("planted") });
+    assert!(broken.await.is_err());
+    drop(ledger.credit(entry("a", 0, 5)).await.err().unwrap());
+    drop(ledger);
+    assert_eq!(ends.load(Ordering::SeqCst), 1);
 }

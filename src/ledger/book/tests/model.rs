@@ -1,0 +1,384 @@
+//! An independent model of one wallet: it keeps the history and sums it up anew for every question.
+
+use std::collections::BTreeMap;
+
+use super::model_counters::Bucket;
+use super::model_funds::{Left, Worst, clamped, worst};
+use crate::clock::UnixMs;
+use crate::ledger::grant::Grant;
+use crate::ledger::hold::Quote;
+use crate::ledger::id::RequestId;
+use crate::ledger::limit::{Ask, Window};
+
+pub(super) const DAY_MS: u64 = 86_400_000;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Live,
+    Lapsed,
+    Settled,
+    Voided,
+}
+
+/// One request, with all that ever became of it.
+#[derive(Clone, Debug)]
+pub(super) struct Past {
+    pub(super) quote: Quote,
+    pub(super) phase: Phase,
+    /// Not known to the book any more; its effects stay.
+    pub(super) forgotten: bool,
+    pub(super) lease_until: UnixMs,
+    pub(super) ended_at: UnixMs,
+    /// When it ended as far as its idempotency claim goes, and as which one.
+    pub(super) claim_at: UnixMs,
+    pub(super) claim_order: usize,
+    pub(super) worst: Worst,
+    /// What each counter of the quote was asked for.
+    pub(super) asked: Vec<u64>,
+    /// What each counter counted in the end.
+    pub(super) counted: Vec<u64>,
+    /// Units burned of each take.
+    pub(super) burned: Vec<u64>,
+    pub(super) charged: u64,
+    pub(super) shortfall: u64,
+    /// Whether its idempotency claim counts.
+    pub(super) claims: bool,
+}
+
+/// What a hold comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Admitted(Worst),
+    Again,
+    Ended,
+    Key,
+    KeyChanged,
+    Model,
+    Period,
+    OtherBody,
+    InFlight,
+    Charged(RequestId),
+    Funds {
+        need: u64,
+        others: bool,
+    },
+    Limit {
+        index: usize,
+        need: u64,
+        others: bool,
+        retry_after_ms: Option<u64>,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct ModelKey {
+    pub(super) enabled: bool,
+    pub(super) revision: u64,
+    pub(super) expires_at: Option<UnixMs>,
+    pub(super) only_model: Option<String>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Model {
+    pub(super) credit_line: i64,
+    pub(super) credits: Vec<i64>,
+    pub(super) grants: Vec<Grant>,
+    pub(super) requests: Vec<Past>,
+    pub(super) keys: BTreeMap<String, ModelKey>,
+    pub(super) buckets: BTreeMap<String, Bucket>,
+    /// The counters that are no buckets, by name, with the end of their period.
+    pub(super) plain: BTreeMap<String, Option<UnixMs>>,
+}
+
+impl Model {
+    pub(super) fn balance(&self) -> i64 {
+        let charges: u64 = self.requests.iter().map(|ask| ask.charged).sum();
+        self.credits.iter().sum::<i64>() - i64::try_from(charges).expect("small")
+    }
+
+    pub(super) fn live(&self) -> impl Iterator<Item = &Past> {
+        self.requests.iter().filter(|ask| ask.phase == Phase::Live)
+    }
+
+    pub(super) fn held(&self) -> u64 {
+        self.live().map(|ask| ask.worst.money).sum()
+    }
+
+    pub(super) fn available(&self) -> u64 {
+        let left = self.balance() + self.credit_line - i64::try_from(self.held()).expect("small");
+        u64::try_from(left).unwrap_or(0)
+    }
+
+    /// Used and held of a grant.
+    pub(super) fn grant(&self, name: &str) -> (u64, u64) {
+        let (mut used, mut held) = (0, 0);
+        for ask in &self.requests {
+            for (place, take) in ask.worst.taken.iter().enumerate() {
+                if take.0 == name {
+                    used += ask.burned.get(place).copied().unwrap_or(0);
+                    held += if ask.phase == Phase::Live { take.2 } else { 0 };
+                }
+            }
+        }
+        (used, held)
+    }
+
+    fn left(&self) -> Vec<Left> {
+        let rest = |grant: &Grant| {
+            let (used, held) = self.grant(grant.name.as_str());
+            grant.amount - used - held
+        };
+        let left = |grant: &Grant| Left {
+            grant: grant.clone(),
+            rest: rest(grant),
+        };
+        self.grants.iter().map(left).collect()
+    }
+
+    /// Ends leases that ran out: the 16 that ran out first.
+    pub(super) fn reap(&mut self, now: UnixMs) {
+        for _ in 0..16 {
+            let over = self.live().filter(|ask| ask.lease_until <= now);
+            let first = over.min_by_key(|ask| (ask.lease_until, ask.quote.request));
+            let Some(id) = first.map(|ask| ask.quote.request) else {
+                return;
+            };
+            self.release(now, id, Phase::Lapsed);
+        }
+    }
+
+    fn release(&mut self, now: UnixMs, id: RequestId, phase: Phase) {
+        let place = self.find(id).expect("it is known");
+        self.requests[place].phase = phase;
+        self.requests[place].ended_at = now;
+        self.requests[place].claim_at = now;
+        let ask = self.requests[place].clone();
+        for (counter, asked) in ask.quote.counters.iter().zip(&ask.asked) {
+            if let Some(bucket) = self.buckets.get_mut(&*counter.key) {
+                bucket.run(now);
+                bucket.add(i128::from(*asked));
+            }
+        }
+    }
+
+    pub(super) fn find(&self, id: RequestId) -> Option<usize> {
+        let known = |ask: &Past| ask.quote.request == id && !ask.forgotten;
+        self.requests.iter().position(known)
+    }
+
+    pub(super) fn hold(&mut self, now: UnixMs, quote: &Quote) -> Verdict {
+        self.reap(now);
+        if let Some(place) = self.find(quote.request) {
+            return match self.requests[place].phase {
+                Phase::Live => Verdict::Again,
+                _ => Verdict::Ended,
+            };
+        }
+        if let Some(verdict) = self
+            .key_verdict(now, quote)
+            .or_else(|| self.claim_verdict(now, quote))
+        {
+            return verdict;
+        }
+        for counter in &quote.counters {
+            if let Window::Period { start, end } = counter.window
+                && !(start.0..end.0).contains(&now.0)
+            {
+                return Verdict::Period;
+            }
+        }
+        let (stage, worst, retry_after_ms) = self.stage(now, quote);
+        let Some(stage) = stage else {
+            self.admit(now, quote, &worst);
+            return Verdict::Admitted(worst);
+        };
+        let mut alone = self.clone();
+        for id in self.live().map(|ask| ask.quote.request) {
+            alone.release(now, id, Phase::Voided);
+        }
+        let others = alone.stage(now, quote).0.is_none_or(|later| later > stage);
+        if stage == 0 {
+            let need = worst.money;
+            return Verdict::Funds { need, others };
+        }
+        let need = asked(quote, stage - 1, worst.money);
+        Verdict::Limit {
+            index: stage - 1,
+            need,
+            others,
+            retry_after_ms,
+        }
+    }
+
+    fn key_verdict(&self, now: UnixMs, quote: &Quote) -> Option<Verdict> {
+        let Some(key) = self.keys.get(quote.key.as_str()) else {
+            return Some(Verdict::Key);
+        };
+        if !key.enabled || key.expires_at.is_some_and(|end| end <= now) {
+            Some(Verdict::Key)
+        } else if key.revision != quote.key_revision {
+            Some(Verdict::KeyChanged)
+        } else if key
+            .only_model
+            .as_ref()
+            .is_some_and(|only| **only != *quote.model)
+        {
+            Some(Verdict::Model)
+        } else {
+            None
+        }
+    }
+
+    /// Requests under the same claim that count still.
+    pub(super) fn claimants(&self, now: UnixMs, quote: &Quote) -> Vec<&Past> {
+        let token = quote.idempotency.as_ref().map(|claim| &claim.token);
+        let same = |ask: &&Past| {
+            let other = ask.quote.idempotency.as_ref().map(|claim| &claim.token);
+            let kept = ask.phase == Phase::Live || now.since(ask.claim_at) < DAY_MS;
+            ask.claims && kept && token.is_some() && other == token && ask.quote.key == quote.key
+        };
+        self.requests.iter().filter(same).collect()
+    }
+
+    fn claim_verdict(&self, now: UnixMs, quote: &Quote) -> Option<Verdict> {
+        let claimants = self.claimants(now, quote);
+        let body = quote.idempotency.as_ref().map(|claim| claim.body);
+        let body_of = |ask: &Past| ask.quote.idempotency.as_ref().map(|claim| claim.body);
+        if claimants.iter().any(|ask| body_of(ask) != body) {
+            return Some(Verdict::OtherBody);
+        }
+        let charged = claimants.iter().filter(|ask| ask.phase == Phase::Settled);
+        if charged.clone().count() > 0 {
+            // Which of several receipts is told is no promise; the latest is.
+            let latest = charged.max_by_key(|ask| ask.claim_order);
+            return latest.map(|ask| Verdict::Charged(ask.quote.request));
+        }
+        let live = claimants.iter().any(|ask| ask.phase == Phase::Live);
+        live.then_some(Verdict::InFlight)
+    }
+
+    /// Where the quote fails (0 for funds, then the counters), what it comes to, and when to come back.
+    fn stage(&self, now: UnixMs, quote: &Quote) -> (Option<usize>, Worst, Option<u64>) {
+        let left = self.left();
+        let come_to = |counts: &[u64]| worst(&quote.segments, counts, &left, &quote.model, now);
+        let cost = |counts: &[u64]| come_to(counts).money;
+        let full: Vec<u64> = quote.segments.iter().map(|segment| segment.count).collect();
+        let counts = clamped(&quote.segments, &full, cost, self.available());
+        let worst = come_to(&counts);
+        if worst.money > self.available() {
+            return (Some(0), worst, None);
+        }
+        let spend = quote.counters.iter().filter(|ask| ask.ask == Ask::Money);
+        let room = spend
+            .map(|ask| {
+                (0..=worst.money)
+                    .rev()
+                    .find(|money| self.admits(now, ask.window, &ask.key, ask.cap, *money))
+            })
+            .map(|money| money.unwrap_or(0))
+            .min();
+        let counts = clamped(&quote.segments, &counts, cost, room.unwrap_or(u64::MAX));
+        let worst = come_to(&counts);
+        for (index, ask) in quote.counters.iter().enumerate() {
+            let amount = asked(quote, index, worst.money);
+            if !self.admits(now, ask.window, &ask.key, ask.cap, amount) {
+                let wait = self.wait(now, ask.window, &ask.key, ask.cap, amount);
+                return (Some(index + 1), worst, wait);
+            }
+        }
+        (None, worst, None)
+    }
+
+    fn admit(&mut self, now: UnixMs, quote: &Quote, worst: &Worst) {
+        let mut amounts = Vec::new();
+        for (index, ask) in quote.counters.iter().enumerate() {
+            let mut amount = asked(quote, index, worst.money);
+            self.appear(now, ask.window, &ask.key);
+            if let Window::Bucket { .. } = ask.window {
+                let mut bucket = self.bucket(now, ask.window, &ask.key, ask.cap);
+                amount = amount.min(ask.cap);
+                bucket.add(-i128::from(amount));
+                self.buckets.insert(ask.key.to_string(), bucket);
+            }
+            amounts.push(amount);
+        }
+        let mut ask = blank(quote.clone(), Phase::Live, now);
+        ask.lease_until = now.plus(quote.lease_ms);
+        ask.worst = worst.clone();
+        ask.asked = amounts;
+        self.requests.push(ask);
+    }
+
+    /// Whether it is void now.
+    pub(super) fn void(&mut self, now: UnixMs, quote: &Quote) -> bool {
+        match self.find(quote.request) {
+            None => {
+                let mut tomb = blank(quote.clone(), Phase::Voided, now);
+                tomb.claims = false;
+                self.requests.push(tomb);
+            }
+            Some(place) => match self.requests[place].phase {
+                Phase::Live => self.release(now, quote.request, Phase::Voided),
+                Phase::Lapsed => {
+                    // Its claim has been free since it lapsed.
+                    self.requests[place].phase = Phase::Voided;
+                    self.requests[place].ended_at = now;
+                }
+                Phase::Voided => return true,
+                Phase::Settled => return false,
+            },
+        }
+        self.reap(now);
+        true
+    }
+
+    pub(super) fn renew(&mut self, now: UnixMs, id: RequestId, lease_ms: u64) {
+        if let Some(place) = self.find(id)
+            && self.requests[place].phase == Phase::Live
+        {
+            let until = &mut self.requests[place].lease_until;
+            *until = (*until).max(now.plus(lease_ms));
+        }
+        self.reap(now);
+    }
+
+    pub(super) fn forget_ended(&mut self, before: UnixMs) {
+        for ask in &mut self.requests {
+            ask.forgotten |= ask.phase != Phase::Live && ask.ended_at < before;
+        }
+    }
+}
+
+pub(super) fn body(ask: &Past) -> Option<[u8; 32]> {
+    ask.quote.idempotency.as_ref().map(|claim| claim.body)
+}
+
+fn asked(quote: &Quote, index: usize, money: u64) -> u64 {
+    match quote.counters[index].ask {
+        Ask::Money => money,
+        Ask::Fixed(amount) => amount,
+    }
+}
+
+fn blank(quote: Quote, phase: Phase, now: UnixMs) -> Past {
+    Past {
+        forgotten: false,
+        lease_until: now,
+        ended_at: now,
+        claim_at: now,
+        claim_order: 0,
+        worst: Worst {
+            counts: Vec::new(),
+            taken: Vec::new(),
+            money: 0,
+        },
+        asked: Vec::new(),
+        counted: Vec::new(),
+        burned: Vec::new(),
+        charged: 0,
+        shortfall: 0,
+        claims: quote.idempotency.is_some(),
+        phase,
+        quote,
+    }
+}

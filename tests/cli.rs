@@ -1,0 +1,435 @@
+//! The command line as people and scripts meet it: words, tables, JSON, exit codes.
+
+#[path = "support/command.rs"]
+mod support;
+
+use std::net::TcpListener;
+
+use serde_json::Value;
+use support::{Demo, Ran, Serving, TOKEN, folder, run, tollgate};
+
+const SOUND: &str = r#"
+server: { listen: "127.0.0.1:0", admin_listen: "127.0.0.2:0", timezone: Asia/Shanghai }
+ledger: { kind: embedded, path: PATH, durability: process }
+currency: CNY
+upstreams: { demo: { kind: simulator } }
+models:
+  - id: vendor/chat
+    aliases: [Chat]
+    upstream: demo
+    context_tokens: 1000
+    max_output_tokens: 100
+    prices: [{ per: 1M tokens, input: 4, output: 16 }]
+grants:
+  - { name: free-chat, unit: tokens, amount: 500000, models: [Chat] }
+"#;
+
+/// Writes a config into a folder of the test's own; answers the paths of config and store.
+fn config(test: &str, text: &str) -> (String, String) {
+    let folder = folder(test);
+    let store = folder.join("tollgate.db").display().to_string();
+    let config = folder.join("config.yaml");
+    std::fs::write(&config, text.replace("PATH", &store)).expect("a config is written");
+    (config.display().to_string(), store)
+}
+
+fn with_config(config: &str, args: &[&str]) -> Ran {
+    run(tollgate(&["--config", config]).args(args))
+}
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| panic!("not JSON: {text}"))
+}
+
+#[test]
+fn every_command_has_help_with_examples() {
+    let commands: [&[&str]; 11] = [
+        &[],
+        &["serve"],
+        &["demo"],
+        &["check"],
+        &["audit"],
+        &["key", "create"],
+        &["key", "list"],
+        &["key", "revoke"],
+        &["wallet", "show"],
+        &["wallet", "topup"],
+        &["prices", "list"],
+    ];
+    for command in commands.into_iter().chain([&["prices", "lint"][..]]) {
+        let help = run(tollgate(command).arg("--help"));
+        assert_eq!(help.code, 0, "{command:?}");
+        assert!(
+            help.out.contains("Examples:\n  "),
+            "{command:?}: {}",
+            help.out
+        );
+        assert!(help.out.contains("tollgate "), "{command:?}");
+    }
+}
+
+#[test]
+fn help_lists_the_exit_codes() {
+    let help = run(&mut tollgate(&["--help"]));
+    assert!(help.out.contains("Exit codes:"), "{}", help.out);
+    for code in ["  0 ", "  1 ", "  2 ", "  3 ", "  69 "] {
+        assert!(help.out.contains(code), "{code}: {}", help.out);
+    }
+}
+
+#[test]
+fn a_wrong_command_line_exits_with_2() {
+    for args in [
+        &["fly"][..],
+        &["check", "--cows"],
+        &["wallet", "topup", "alice"],
+        &["wallet", "topup", "alice", "a lot"],
+        &["key", "create"],
+        &["key", "create", "--name", "a", "--limit", "cows=5/day"],
+        &["key", "create", "--name", "a", "--limit", "spend=5"],
+        &["key", "create", "--name", "a", "--balance", "1e3"],
+    ] {
+        let ran = run(&mut tollgate(args));
+        assert_eq!(ran.code, 2, "{args:?}: {}", ran.err);
+        assert!(ran.err.contains("error:"), "{args:?}: {}", ran.err);
+    }
+}
+
+#[test]
+fn check_finds_nothing_in_a_sound_config() {
+    let (config, store) = config("check-sound", SOUND);
+    let ran = with_config(&config, &["check"]);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{}", ran.out);
+    assert!(
+        ran.out
+            .contains("1 models, 1 upstreams, 1 grants, 0 declared keys"),
+        "{}",
+        ran.out
+    );
+    assert!(
+        !std::path::Path::new(&store).exists(),
+        "checking makes no store"
+    );
+    let report = json(&with_config(&config, &["--json", "check"]).out);
+    assert_eq!(
+        (&report["models"], &report["warnings"]),
+        (&1.into(), &Value::Array(vec![]))
+    );
+}
+
+#[test]
+fn check_names_every_error_with_its_place_and_exits_with_1() {
+    let broken = SOUND
+        .replace("upstream: demo", "upstream: nowhere")
+        .replace("output: 16", "output: sixteen");
+    let (config, _) = config("check-broken", &broken);
+    let ran = with_config(&config, &["check"]);
+    assert_eq!((ran.code, ran.out.as_str()), (1, ""));
+    let lines: Vec<&str> = ran.err.lines().collect();
+    assert_eq!(lines.len(), 2, "{}", ran.err);
+    assert!(
+        lines[0].contains("config.yaml:9: models[0].upstream"),
+        "{}",
+        ran.err
+    );
+    assert!(
+        lines[1].contains("config.yaml:12: models[0].prices[0].output"),
+        "{}",
+        ran.err
+    );
+}
+
+#[test]
+fn check_exits_with_3_where_something_looks_wrong() {
+    let (config, _) = config("check-odd", &SOUND.replace("output: 16", "output: 1"));
+    let ran = with_config(&config, &["check"]);
+    assert_eq!(ran.code, 3, "{}", ran.out);
+    assert!(
+        ran.out.contains("warning: vendor/chat: output:"),
+        "{}",
+        ran.out
+    );
+}
+
+#[test]
+fn a_config_that_is_not_there_is_named() {
+    let ran = with_config("/no/such/file.yaml", &["check"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("/no/such/file.yaml"), "{}", ran.err);
+}
+
+#[test]
+fn the_shipped_list_is_shown_and_its_misprint_flagged() {
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/config.yaml");
+    let list = with_config(shipped, &["prices", "list"]);
+    assert_eq!(list.code, 0, "{}", list.err);
+    let row = list
+        .out
+        .lines()
+        .find(|line| line.contains("DeepSeek-R1 ") && line.contains(" yes "));
+    let words: Vec<&str> = row.expect("a row in force").split_whitespace().collect();
+    assert_eq!(
+        words[..7],
+        [
+            "deepseek-ai/DeepSeek-R1",
+            "chat",
+            "1M",
+            "tokens",
+            "4",
+            "16",
+            "-"
+        ]
+    );
+    let lint = with_config(shipped, &["prices", "lint"]);
+    assert_eq!(lint.code, 3);
+    assert!(
+        lint.out.contains("ERNIE-4.5-Turbo-128K: output:"),
+        "{}",
+        lint.out
+    );
+    let found = json(&with_config(shipped, &["--json", "prices", "lint"]).out);
+    assert_eq!(found["data"][0]["model"], "ERNIE-4.5-Turbo-128K");
+}
+
+#[test]
+fn prices_that_look_right_exit_with_0() {
+    let (config, _) = config("lint-sound", SOUND);
+    assert_eq!(with_config(&config, &["prices", "lint"]).code, 0);
+    let list = json(&with_config(&config, &["--json", "prices", "list"]).out);
+    let model = &list["data"][0];
+    assert_eq!(
+        (&model["id"], &model["prices"][0]["output"]),
+        (&"vendor/chat".into(), &"16".into())
+    );
+}
+
+#[test]
+fn client_commands_say_what_is_missing() {
+    let ran = run(&mut tollgate(&["key", "list"]));
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("set TOLLGATE_ADMIN_TOKEN"), "{}", ran.err);
+
+    let nobody = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", nobody.local_addr().expect("bound"));
+    drop(nobody);
+    for args in [&["key", "list"][..], &["wallet", "show"], &["audit"]] {
+        let ran = run(tollgate(args)
+            .args(["--admin", &url])
+            .env("TOLLGATE_ADMIN_TOKEN", TOKEN));
+        assert_eq!(ran.code, 69, "{args:?}: {}", ran.err);
+        assert!(
+            ran.err.contains("start it with `tollgate serve`"),
+            "{}",
+            ran.err
+        );
+        assert!(!ran.err.contains(TOKEN), "{}", ran.err);
+    }
+    let topup = ["wallet", "topup", "alice", "1", "--admin", &url];
+    let ran = run(tollgate(&topup).env("TOLLGATE_ADMIN_TOKEN", TOKEN));
+    assert_eq!(ran.code, 69);
+    assert!(
+        ran.err.contains("repeat it with --id topup_"),
+        "{}",
+        ran.err
+    );
+
+    let ran =
+        run(tollgate(&["key", "list", "--admin", "https://there"])
+            .env("TOLLGATE_ADMIN_TOKEN", TOKEN));
+    assert_eq!(ran.code, 2, "{}", ran.err);
+}
+
+#[test]
+fn a_weak_admin_token_keeps_the_server_from_starting() {
+    let (config, _) = config("weak-token", SOUND);
+    let ran = run(tollgate(&["--config", &config, "serve"]).env("TOLLGATE_ADMIN_TOKEN", "short"));
+    assert_eq!(ran.code, 1);
+    assert!(
+        ran.err
+            .contains("has 5 characters and must have at least 16"),
+        "{}",
+        ran.err
+    );
+}
+
+#[test]
+fn keys_and_wallets_of_a_running_server() {
+    let (config, store) = config("story", SOUND);
+    let server = Serving::start(&config);
+
+    let made = server.ask(&[
+        "--json",
+        "key",
+        "create",
+        "--name",
+        "alice",
+        "--balance",
+        "10",
+    ]);
+    assert_eq!(made.code, 0, "{}", made.err);
+    let made = json(&made.out);
+    let secret = made["secret"].as_str().expect("a secret");
+    assert_eq!(made["grants"], Value::from(vec!["free-chat"]));
+    let plain = server.ask(&[
+        "key",
+        "create",
+        "--name",
+        "bob",
+        "--wallet",
+        "alice",
+        "--limit",
+        "spend=5.00/day",
+        "--models",
+        "Chat",
+    ]);
+    assert_eq!(plain.code, 0, "{}", plain.err);
+    assert!(
+        plain.out.contains("secret   tg-") && plain.out.contains("alice (was there)"),
+        "{}",
+        plain.out
+    );
+    assert!(plain.out.contains("grants   none given"), "{}", plain.out);
+
+    let topup = ["wallet", "topup", "alice", "2.50", "--id", "inv-1"];
+    assert_eq!(
+        server.ask(&topup).out,
+        "booked 2.5 to alice, id inv-1; balance 12.5\n"
+    );
+    assert_eq!(
+        server.ask(&topup).out,
+        "had been booked before: 2.5 to alice, id inv-1; balance 12.5\n"
+    );
+    let other = server.ask(&["wallet", "topup", "alice", "3", "--id", "inv-1"]);
+    assert_eq!(other.code, 1, "{}", other.out);
+    assert!(
+        server
+            .ask(&["wallet", "topup", "alice", "1"])
+            .out
+            .contains("id topup_")
+    );
+    assert_eq!(server.ask(&["wallet", "topup", "nobody", "1"]).code, 1);
+
+    let wallets = server.ask(&["wallet", "show"]).out;
+    let words: Vec<&str> = wallets
+        .lines()
+        .nth(1)
+        .expect("a row")
+        .split_whitespace()
+        .collect();
+    assert_eq!(
+        words,
+        [
+            "alice",
+            "13.5",
+            "0",
+            "13.5",
+            "0",
+            "0",
+            "0",
+            "CNY",
+            "free-chat=500000"
+        ]
+    );
+    let wallet = json(&server.ask(&["--json", "wallet", "show", "alice"]).out);
+    assert_eq!(wallet["balance"], "13.5");
+    assert!(
+        server
+            .ask(&["wallet", "show", "alice"])
+            .out
+            .contains("free-chat")
+    );
+
+    let revoked = server.ask(&["key", "revoke", "bob"]);
+    assert!(
+        revoked.out.starts_with("revoked bob (key_"),
+        "{}",
+        revoked.out
+    );
+    assert_eq!(
+        server.ask(&["key", "revoke", "bob"]).code,
+        1,
+        "revoked already"
+    );
+    assert_eq!(server.ask(&["key", "revoke", "carol"]).code, 1, "unknown");
+    let keys = server.ask(&["key", "list"]).out;
+    let bob = keys
+        .lines()
+        .find(|line| line.contains("bob"))
+        .expect("still listed");
+    assert!(
+        bob.contains("revoked") && bob.contains("spend=5/day") && bob.contains("vendor/chat"),
+        "{bob}"
+    );
+    for args in [
+        &["--json", "key", "list"][..],
+        &["--json", "wallet", "show"],
+        &["--json", "audit"],
+    ] {
+        assert!(!server.ask(args).out.contains(secret), "{args:?}");
+    }
+
+    let audit = server.ask(&["audit"]);
+    assert_eq!(audit.code, 0, "{}", audit.out);
+    assert!(
+        audit.out.starts_with("everything adds up: 1 wallets"),
+        "{}",
+        audit.out
+    );
+    let busy = run(&mut tollgate(&["audit", "--store", &store]));
+    assert_eq!(busy.code, 1);
+    assert!(busy.err.contains("in use by"), "{}", busy.err);
+    let wrong = run(tollgate(&["key", "list", "--admin", &server.admin])
+        .env("TOLLGATE_ADMIN_TOKEN", "wrong-wrong-wrong-wrong"));
+    assert_eq!(wrong.code, 1);
+    assert!(
+        wrong.err.contains("does not accept the admin token") && !wrong.err.contains("wrong-wrong"),
+        "{}",
+        wrong.err
+    );
+
+    assert_eq!(server.stop(), 0);
+    let offline = run(&mut tollgate(&["audit", "--store", &store]));
+    assert_eq!(offline.code, 0, "{}{}", offline.out, offline.err);
+}
+
+/// Asks the demo for a chat; answers the status.
+async fn chat(demo: &Demo, model: &str) -> u16 {
+    let text = |name: &str| demo.intro[name].as_str().expect("text").to_owned();
+    let body = serde_json::json!({
+        "model": model, "max_tokens": 20, "messages": [{"role": "user", "content": "Hello!"}],
+    });
+    let http = reqwest::Client::builder().no_proxy().build();
+    let request = http
+        .expect("a client")
+        .post(format!("{}/chat/completions", text("base_url")))
+        .bearer_auth(text("api_key"))
+        .json(&body);
+    request.send().await.expect("an answer").status().as_u16()
+}
+
+#[tokio::test]
+async fn the_demo_answers_its_own_example_and_shows_each_request_as_a_line() {
+    let mut demo = Demo::start();
+    assert_eq!(demo.intro["balance"], "10");
+    assert_eq!(chat(&demo, "DeepSeek-R1").await, 200);
+    assert_eq!(chat(&demo, "no-such-model").await, 404);
+    let lines = demo.lines.as_mut().expect("read on");
+    let mut line = || json(&lines.next().expect("a line").expect("text"));
+    let charged = line();
+    assert_eq!(charged["model"], "deepseek-ai/DeepSeek-R1");
+    assert_eq!(charged["usage"]["output"], 20);
+    assert!(
+        charged["cost"].is_string() && charged["balance"].is_string(),
+        "{charged}"
+    );
+    assert_eq!(line()["code"], "model_not_found");
+}
+
+#[tokio::test]
+async fn the_demo_goes_on_where_nobody_reads_what_it_prints() {
+    let mut demo = Demo::start();
+    drop(demo.lines.take());
+    for _ in 0..2 {
+        assert_eq!(chat(&demo, "DeepSeek-R1").await, 200);
+    }
+}

@@ -1,0 +1,106 @@
+//! An upstream that answers every request with the same bytes and then closes, for what the mock cannot say.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+use super::DEADLINE;
+
+/// A running upstream, ended on drop.
+pub struct RawUpstream {
+    /// `host:port`
+    pub address: String,
+    seen: Arc<AtomicU64>,
+    ended: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl RawUpstream {
+    /// Answers with exactly these bytes; none closes the connection without an answer.
+    pub fn answering(answer: impl Into<Vec<u8>>) -> RawUpstream {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("bound").to_string();
+        let (seen, ended) = (
+            Arc::new(AtomicU64::new(0)),
+            Arc::new(AtomicBool::new(false)),
+        );
+        let (counter, end, answer) = (Arc::clone(&seen), Arc::clone(&ended), answer.into());
+        let thread = std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                if end.load(Ordering::SeqCst) {
+                    return;
+                }
+                serve(stream.expect("a connection"), &answer, &counter);
+            }
+        });
+        RawUpstream {
+            address,
+            seen,
+            ended,
+            thread: Some(thread),
+        }
+    }
+
+    /// Answers with a status and a JSON body.
+    pub fn json(status: u16, body: &str) -> RawUpstream {
+        let length = body.len();
+        RawUpstream::answering(format!(
+            "HTTP/1.1 {status} Status\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+        ))
+    }
+
+    /// What a config calls `base_url`.
+    pub fn base_url(&self) -> String {
+        format!("http://{}/v1", self.address)
+    }
+
+    /// Whole requests seen so far.
+    pub fn seen(&self) -> u64 {
+        self.seen.load(Ordering::SeqCst)
+    }
+
+    /// A base URL where nobody listens.
+    pub fn nowhere() -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        format!("http://{}/v1", listener.local_addr().expect("bound"))
+    }
+}
+
+/// Reads one request, answers, and closes.
+fn serve(mut stream: TcpStream, answer: &[u8], seen: &AtomicU64) {
+    stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
+    let (mut read, mut chunk) = (Vec::new(), [0; 16_384]);
+    while !is_whole(&read) {
+        match stream.read(&mut chunk) {
+            Ok(length) if length > 0 => read.extend_from_slice(&chunk[..length]),
+            _ => return,
+        }
+    }
+    seen.fetch_add(1, Ordering::SeqCst);
+    // An error means that the proxy left, which is its right.
+    stream.write_all(answer).unwrap_or_default();
+}
+
+fn is_whole(request: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(request).to_ascii_lowercase();
+    let Some((head, body)) = text.split_once("\r\n\r\n") else {
+        return false;
+    };
+    let length = head
+        .split("\r\n")
+        .find_map(|line| line.strip_prefix("content-length:"))
+        .map_or(0, |length| length.trim().parse().expect("a length"));
+    body.len() >= length
+}
+
+impl Drop for RawUpstream {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::SeqCst);
+        drop(TcpStream::connect(&self.address));
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}

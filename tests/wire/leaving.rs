@@ -1,0 +1,214 @@
+//! Clients that leave: the key's policy says what becomes of the upstream, and the hold ends exactly once.
+
+use serde_json::{Value, json};
+
+use crate::cost;
+use crate::support::setup::ALICE;
+use crate::support::{
+    Call, Connection, Mock, Proxy, chat, image, start, start_with, stream, until,
+};
+
+fn cancelling() -> (Mock, Proxy) {
+    start_with(|setup| setup.key(json!({ "name": "alice", "on_disconnect": "cancel" })))
+}
+
+/// The only receipt of alice, once it is there.
+fn only_receipt(proxy: &Proxy) -> Value {
+    let receipt = until("a receipt", || proxy.receipts("alice").pop());
+    assert_eq!(proxy.receipts("alice").len(), 1);
+    let wallet = proxy.idle_wallet("alice");
+    assert_eq!(wallet["held"], "0");
+    assert_eq!(wallet["charged"], receipt["charged"]);
+    proxy.audit();
+    receipt
+}
+
+fn sized(call: Call) -> Call {
+    call.header("x-mock-prompt", 40)
+        .header("x-mock-completion", 30)
+}
+
+#[test]
+fn an_abandoned_stream_is_read_on_and_charged_as_the_upstream_reports() {
+    let (mock, proxy) = start();
+    let call = sized(stream(json!({}))).header("x-mock-chunk-ms", 10);
+    let seen = proxy.open(ALICE, call).leave_after(3);
+    assert_eq!(seen.len(), 3);
+    let receipt = only_receipt(&proxy);
+    assert_eq!(receipt["usage"], json!({ "input": 40, "output": 30 }));
+    assert_eq!(receipt["charged"], cost(40, 30));
+    assert_eq!(receipt["counted"], "exact");
+    assert_eq!(receipt["detail"]["flags"], json!(["client_gone"]));
+    assert_eq!(mock.totals()["complete"], 1);
+}
+
+#[test]
+fn a_cancelled_stream_is_stopped_and_charged_by_what_was_delivered() {
+    let (mock, proxy) = cancelling();
+    let call = sized(stream(json!({}))).header("x-mock-fault", "hang-after=5");
+    proxy.open(ALICE, call).leave_after(6);
+    let receipt = only_receipt(&proxy);
+    assert_eq!(receipt["counted"], "partial");
+    assert_eq!(receipt["usage"]["output"], 5);
+    assert!(receipt["usage"]["input"].as_u64() > Some(0));
+    assert_eq!(mock.totals()["client_gone"], 1);
+}
+
+#[test]
+fn a_stream_cancelled_before_its_first_token_costs_its_input() {
+    let (mock, proxy) = cancelling();
+    let call = stream(json!({})).header("x-mock-fault", "hang-after=0");
+    proxy.open(ALICE, call).leave_after(1);
+    let receipt = only_receipt(&proxy);
+    assert_eq!(receipt["counted"], "partial");
+    assert_eq!(receipt["usage"].get("output"), None);
+    assert!(receipt["usage"]["input"].as_u64() > Some(0));
+    assert_eq!(mock.totals()["client_gone"], 1);
+}
+
+#[test]
+fn reading_on_has_an_end() {
+    let (mock, proxy) = start_with(|setup| setup.cap("drain_client_ms", 200));
+    let call = sized(stream(json!({}))).header("x-mock-fault", "hang-after=5");
+    proxy.open(ALICE, call).leave_after(2);
+    let receipt = only_receipt(&proxy);
+    assert_eq!(receipt["counted"], "partial");
+    assert_eq!(receipt["usage"]["output"], 5);
+    assert_eq!(mock.totals()["client_gone"], 1);
+}
+
+#[test]
+fn reading_on_has_a_size() {
+    let (mock, proxy) = start_with(|setup| setup.cap("drain_client_bytes", 20_000));
+    let call = stream(json!({}))
+        .header("x-mock-completion", 4_000)
+        .header("x-mock-burst", 10)
+        .header("x-mock-chunk-ms", 5);
+    proxy.open(ALICE, call).leave_after(2);
+    let receipt = only_receipt(&proxy);
+    assert_eq!(receipt["counted"], "partial");
+    let output = receipt["usage"]["output"].as_u64().expect("a count");
+    assert!((50..2_000).contains(&output), "{output}");
+    assert_eq!(mock.totals()["client_gone"], 1);
+}
+
+#[test]
+fn a_client_that_leaves_before_the_first_byte_is_charged_as_the_upstream_reports() {
+    for call in [chat(json!({})), stream(json!({}))] {
+        let (mock, proxy) = start();
+        let call = sized(call).header("x-mock-delay-ms", 300).key(ALICE);
+        let connection = call.start(&proxy.address);
+        until("the request to arrive", || {
+            (mock.arrived() == 1).then_some(())
+        });
+        drop(connection);
+        let receipt = only_receipt(&proxy);
+        assert_eq!(receipt["usage"], json!({ "input": 40, "output": 30 }));
+        assert_eq!(receipt["counted"], "exact");
+        assert_eq!(receipt["detail"]["flags"], json!(["client_gone"]));
+        assert_eq!(mock.totals()["complete"], 1);
+    }
+}
+
+#[test]
+fn a_client_that_leaves_before_the_first_byte_and_cancels_pays_for_the_input() {
+    for call in [chat(json!({})), stream(json!({}))] {
+        let (mock, proxy) = cancelling();
+        let call = call.header("x-mock-fault", "hang").key(ALICE);
+        let connection = call.start(&proxy.address);
+        until("the request to arrive", || {
+            (mock.arrived() == 1).then_some(())
+        });
+        drop(connection);
+        let receipt = only_receipt(&proxy);
+        assert_eq!(receipt["counted"], "partial");
+        assert_eq!(receipt["usage"].get("output"), None);
+        assert!(receipt["usage"]["input"].as_u64() > Some(0));
+        assert_eq!(mock.totals()["client_gone"], 1);
+    }
+}
+
+#[test]
+fn images_that_nobody_waited_for_are_charged_if_they_came() {
+    let (mock, proxy) = start();
+    let call = image(json!({ "n": 2 }))
+        .header("x-mock-delay-ms", 300)
+        .key(ALICE);
+    let connection = call.start(&proxy.address);
+    until("the request to arrive", || {
+        (mock.arrived() == 1).then_some(())
+    });
+    drop(connection);
+    assert_eq!(only_receipt(&proxy)["charged"], "0.7");
+
+    let (mock, proxy) = cancelling();
+    let call = image(json!({})).header("x-mock-fault", "hang").key(ALICE);
+    let connection = call.start(&proxy.address);
+    until("the request to arrive", || {
+        (mock.arrived() == 1).then_some(())
+    });
+    drop(connection);
+    until("the upstream to be stopped", || {
+        (mock.totals_now()["client_gone"] == 1).then_some(())
+    });
+    assert_eq!(proxy.idle_wallet("alice")["balance"], "10");
+}
+
+#[test]
+fn closing_right_after_the_end_is_no_abort() {
+    let (mock, proxy) = start();
+    for _ in 0..20 {
+        let call = sized(stream(json!({}))).header("x-mock-burst", 100);
+        let mut exchange = proxy.open(ALICE, call);
+        let id = exchange
+            .headers
+            .get("x-request-id")
+            .expect("an id")
+            .to_owned();
+        while exchange.event().as_deref() != Some("data: [DONE]\n\n") {}
+        drop(exchange);
+        let receipt = proxy.view(ALICE, &format!("/v1/receipts/{id}"));
+        assert_eq!(receipt["counted"], "exact");
+        assert_eq!(receipt["cost"], cost(40, 30));
+        assert_eq!(receipt["flags"], json!([]));
+    }
+    assert_eq!(mock.totals()["complete"], 20);
+    proxy.audit();
+}
+
+#[test]
+fn a_client_that_takes_nothing_is_gone() {
+    let (mock, proxy) = start_with(|setup| {
+        setup
+            .cap("client_stall_ms", 300)
+            .key(json!({ "name": "alice", "on_disconnect": "cancel" }))
+    });
+    let call = stream(json!({}))
+        .header("x-mock-completion", 1_000_000)
+        .header("x-mock-burst", 1_000);
+    // It stays connected, but reads no more than the head.
+    let exchange = proxy.open(ALICE, call);
+    let receipt = only_receipt(&proxy);
+    assert_eq!(receipt["counted"], "partial");
+    assert_eq!(
+        receipt["detail"]["flags"],
+        json!(["usage_missing", "client_gone"])
+    );
+    // An own count is never above the hold.
+    assert_eq!(receipt["shortfall"], "0");
+    assert_eq!(mock.totals()["client_gone"], 1);
+    drop(exchange);
+}
+
+#[test]
+fn half_a_request_is_no_request() {
+    let (mock, proxy) = start();
+    let bytes = chat(json!({})).key(ALICE).bytes();
+    let mut connection = Connection::open(&proxy.address);
+    connection.write(&bytes[..bytes.len() - 5]);
+    connection.shut_write();
+    connection.read_to_end();
+    assert_eq!(mock.arrived(), 0);
+    let wallet = proxy.idle_wallet("alice");
+    assert_eq!(wallet["balance"], "10");
+}
