@@ -107,3 +107,15 @@ fn a_client_without_chunks_gets_a_stream_that_ends_with_the_connection() {
         assert_eq!(receipt["counted"], "exact");
     }
 }
+
+#[test]
+fn an_event_larger_than_any_buffer_passes_unchanged() {
+    let text = "lorem ".repeat(400_000);
+    let large = format!(r#"{{"choices":[{{"index":0,"delta":{{"content":"{text}"}}}}]}}"#);
+    let body = format!("data: {CHUNK}\n\ndata: {large}\n\ndata: {USAGE}\n\ndata: [DONE]\n\n");
+    let (_upstream, _mock, proxy) = streaming(&body);
+    let (seen, receipt) = read(&proxy, &proxy.send(ALICE, stream(json!({}))));
+    assert_eq!(seen.len(), body.len() - USAGE.len() - 8);
+    assert!(seen == body.replace(&format!("data: {USAGE}\n\n"), ""));
+    assert_eq!(receipt["usage"], json!({ "input": 5, "output": 1 }));
+}

@@ -191,6 +191,35 @@ fn what_the_vendor_says_to_the_operator_stays_with_the_operator() {
 }
 
 #[test]
+fn an_error_under_a_good_status_costs_nothing() {
+    let error = r#"{"error":{"message":"busy","type":"server_error","param":null,"code":"x"}}"#;
+    let upstream = RawUpstream::json(200, error);
+    let (_mock, proxy) =
+        start_with(|setup| setup.upstream("mock", json!({ "base_url": upstream.base_url() })));
+    for call in [chat(json!({})), stream(json!({})), image(json!({ "n": 2 }))] {
+        let answer = proxy.send(ALICE, call);
+        assert_eq!((answer.status, answer.text()), (200, error.to_owned()));
+        assert_eq!(answer.header("x-tollgate-cost"), "0");
+    }
+    untouched(&proxy);
+}
+
+#[test]
+fn an_answer_in_a_coding_that_nobody_asked_for_is_none() {
+    let upstream = RawUpstream::answering(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-encoding: gzip\r\ncontent-length: 4\r\n\r\n\x1f\x7fab",
+    );
+    let (_mock, proxy) =
+        start_with(|setup| setup.upstream("mock", json!({ "base_url": upstream.base_url() })));
+    for call in [chat(json!({})), stream(json!({})), image(json!({}))] {
+        let answer = proxy.send(ALICE, call.header("accept-encoding", "gzip"));
+        assert_eq!(answer.status, 502, "{answer:?}");
+        assert_eq!(answer.json()["error"]["code"], "upstream_unavailable");
+    }
+    untouched(&proxy);
+}
+
+#[test]
 fn a_redirect_is_not_followed_and_costs_nothing() {
     let moved = RawUpstream::answering(
         "HTTP/1.1 307 Moved\r\nlocation: http://127.0.0.1:1/v1/chat/completions\r\ncontent-length: 0\r\n\r\n",
