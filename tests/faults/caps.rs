@@ -91,8 +91,7 @@ fn assert_only(name: &str, seen: &[Seen], allowed: &[&str]) {
     );
 }
 
-/// Planted bugs that it must catch: units that two holds take from the same grant; a settle that burns units of a
-/// grant and charges them too.
+/// Planted bugs that it must catch: units that two holds take from the same grant; units that are burned and charged too.
 #[test]
 fn a_quota_of_images_and_money_for_more_give_exactly_their_sum() {
     each_round("free-images", FUNDS, |mock, proxy, name, dice| {
@@ -107,6 +106,7 @@ fn a_quota_of_images_and_money_for_more_give_exactly_their_sum() {
         assert_eq!(mock.totals()["images_delivered"], served, "{name}");
         let wallet = proxy.idle_wallet(name);
         assert_eq!(money(&wallet, "balance"), rest, "{name}: {wallet}");
+        assert_eq!(money(&wallet, "shortfall"), 0, "{name}: {wallet}");
         assert_eq!(wallet["grants"][0]["used"], FREE_IMAGES, "{name}: {wallet}");
         let refused = proxy.send(&secret, Call::post(IMAGES, image_body()));
         assert_eq!(refused.status, 402, "{name}: {refused:?}");
@@ -114,8 +114,7 @@ fn a_quota_of_images_and_money_for_more_give_exactly_their_sum() {
     });
 }
 
-/// Planted bugs that it must catch: a hold that takes less than its worst case from a grant; units of a hold that are
-/// not given back.
+/// Planted bugs that it must catch: a hold for less than the worst case; units of a hold that are not given back.
 #[test]
 fn a_quota_of_tokens_is_never_passed_and_admits_by_the_worst_case() {
     each_round("free-tokens", &FUNDS[..2], |_, proxy, name, dice| {
@@ -176,10 +175,7 @@ fn a_spend_limit_of_a_day_is_never_passed() {
             let visits = images(dice, &secret);
             let seen = storm(proxy, &visits, &watch(name, Some(cap as u64)), name);
             let wallet = proxy.idle_wallet(name);
-            if wallet["counters"]
-                .as_array()
-                .is_some_and(|all| all.len() > 1)
-            {
+            if wallet["limits"].as_array().is_some_and(|all| all.len() > 1) {
                 // Midnight came in the middle: the limit holds on each side, as the watch has seen.
                 return seen;
             }
@@ -203,8 +199,7 @@ fn a_spend_limit_of_a_day_is_never_passed() {
     );
 }
 
-/// Planted bug that it must catch: a bucket that refills faster than its cap in a minute, or that is not debited at
-/// the hold.
+/// Planted bugs that it must catch: a bucket that refills too fast, or that is not debited at the hold.
 #[test]
 fn requests_per_minute_are_never_passed() {
     each_round(
@@ -236,7 +231,7 @@ fn requests_per_minute_are_never_passed() {
     );
 }
 
-/// Planted bug that it must catch: a request that leaves its place before its hold has ended, or keeps it afterwards.
+/// Planted bugs that it must catch: a limit that does not count live holds; a request that keeps its place at its end.
 #[test]
 fn no_more_requests_run_at_once_than_the_limit_says() {
     each_round(

@@ -37,7 +37,7 @@ pub struct Watch {
     pub wallet: String,
     /// How far below zero the wallet may go, in nano units.
     pub credit_line: i64,
-    /// The most that each counter may show as used and held.
+    /// The most that each limit may show as used and held.
     pub cap: Option<u64>,
 }
 
@@ -173,10 +173,14 @@ impl Watch {
             );
         }
         let Some(cap) = self.cap else { return };
-        for counter in wallet["counters"].as_array().expect("counters") {
-            let count = |field: &str| counter[field].as_u64().expect("a count");
+        for limit in wallet["limits"].as_array().expect("limits") {
+            // Units are numbers, money is a decimal string.
+            let count = |field: &str| {
+                let units = limit[field].as_u64();
+                units.unwrap_or_else(|| money(limit, field) as u64)
+            };
             assert!(
-                count("used") + count("held") <= cap,
+                count("cap") == cap && count("used") + count("held") <= cap,
                 "{round}: past the limit of {cap}: {wallet}"
             );
         }

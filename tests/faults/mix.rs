@@ -28,9 +28,8 @@ struct Item {
     charged: i64,
 }
 
-/// Planted bugs that it must catch: a request that is charged again when its client leaves; a cut stream that is
-/// charged its maximum, or nothing; a refused answer that is charged; a disconnect that voids; a stripped usage chunk
-/// that is not read; a charge that is rounded part by part.
+/// Planted bugs that it must catch: a request that is charged double, or not at all, when its client leaves; a cut stream
+/// that is not charged; an error that is; a usage chunk that is stripped but not read; a charge that is rounded down.
 #[test]
 fn the_upstreams_account_of_a_mixture_equals_the_ledgers() {
     let seed = seed("mix");

@@ -118,6 +118,7 @@ fn one_round(mock: &Mock, proxy: &Proxy, round: &Round, dice: &mut Dice, tally: 
     let left = round.funds() - round.images * IMAGE - round.credit_line();
     assert_eq!(money(&wallet, "balance"), left, "{name}: {wallet}");
     assert_eq!(money(&wallet, "held"), 0, "{name}: {wallet}");
+    assert_eq!(money(&wallet, "shortfall"), 0, "{name}: {wallet}");
     let totals = mock.totals();
     assert_eq!(
         totals["images_delivered"], round.images,
