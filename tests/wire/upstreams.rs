@@ -220,18 +220,6 @@ fn an_answer_in_a_coding_that_nobody_asked_for_is_none() {
 }
 
 #[test]
-fn a_redirect_is_not_followed_and_costs_nothing() {
-    let moved = RawUpstream::answering(
-        "HTTP/1.1 307 Moved\r\nlocation: http://127.0.0.1:1/v1/chat/completions\r\ncontent-length: 0\r\n\r\n",
-    );
-    let (mock, proxy) = two(&moved.base_url());
-    let answer = proxy.send(ALICE, chat(json!({})));
-    assert_eq!(answer.status, 307);
-    assert_eq!((moved.seen(), mock.arrived()), (1, 0));
-    untouched(&proxy);
-}
-
-#[test]
 fn an_answer_cut_before_its_first_byte_costs_nothing() {
     let (mock, proxy) = start();
     for call in [chat(json!({})), stream(json!({})), image(json!({}))] {
@@ -384,5 +372,18 @@ fn an_upstream_that_never_reads_is_given_up_in_time() {
     });
     let answer = proxy.send(ALICE, chat(json!({})));
     refusal(&answer, 504, "upstream_unavailable", Retry::ByStatus);
+    untouched(&proxy);
+}
+
+#[test]
+fn a_redirect_does_not_take_a_client_past_the_meter() {
+    let redirects = RawUpstream::answering(
+        "HTTP/1.1 307 Temporary Redirect\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n",
+    );
+    let (_mock, proxy) =
+        start_with(|setup| setup.upstream("mock", json!({ "base_url": redirects.base_url() })));
+    let answer = proxy.send(ALICE, chat(json!({})));
+    refusal(&answer, 502, "upstream_unavailable", Retry::ByStatus);
+    assert!(!answer.headers.has("location"), "{answer:?}");
     untouched(&proxy);
 }
