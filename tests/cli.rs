@@ -240,6 +240,22 @@ fn client_commands_say_what_is_missing() {
 }
 
 #[test]
+fn whoever_names_the_address_of_customers_as_the_admin_address_is_told() {
+    let demo = Demo::start();
+    let url = demo.intro["base_url"].as_str().expect("a URL");
+    let ran = run(
+        tollgate(&["key", "list", "--admin", url.trim_end_matches("/v1")])
+            .env("TOLLGATE_ADMIN_TOKEN", TOKEN),
+    );
+    assert_eq!(ran.code, 69, "{}", ran.err);
+    assert!(
+        ran.err.contains("`admin_listen`, not its `listen`"),
+        "{}",
+        ran.err
+    );
+}
+
+#[test]
 fn a_weak_admin_token_keeps_the_server_from_starting() {
     let (config, _) = config("weak-token", SOUND);
     let ran = run(tollgate(&["--config", &config, "serve"]).env("TOLLGATE_ADMIN_TOKEN", "short"));
