@@ -317,6 +317,9 @@ fn keys_and_wallets_of_a_running_server() {
     );
     let other = server.ask(&["wallet", "topup", "alice", "3", "--id", "inv-1"]);
     assert_eq!(other.code, 1, "{}", other.out);
+    assert!(other.err.contains("2.5 to alice"), "{}", other.err);
+    let negative = server.ask(&["wallet", "topup", "alice", "-3"]);
+    assert!(negative.err.contains("more than 0"), "{}", negative.err);
     assert!(
         server
             .ask(&["wallet", "topup", "alice", "1"])

@@ -46,6 +46,7 @@ pub(super) struct TopupArgs {
     /// Which wallet
     wallet: WalletId,
     /// How much, such as 12.50
+    #[arg(allow_negative_numbers = true)]
     amount: Nano,
     /// The top-up's id; a new one is made and printed by default
     #[arg(long)]
