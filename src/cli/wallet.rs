@@ -100,7 +100,6 @@ async fn topup(globals: &Globals, args: TopupArgs) -> Result<Exit, Failure> {
         _ => failure,
     })?;
     globals.print(&booked, |booked| {
-        let entry = &booked.entry;
         let what = if booked.applied {
             "booked"
         } else {
@@ -108,7 +107,7 @@ async fn topup(globals: &Globals, args: TopupArgs) -> Result<Exit, Failure> {
         };
         format!(
             "{what} {} to {}, id {}; balance {}",
-            entry.amount, entry.wallet, entry.id, booked.balance
+            booked.amount, booked.wallet, booked.id, booked.balance
         )
     })?;
     Ok(Exit::Fine)
