@@ -315,14 +315,13 @@ impl CounterJson {
 impl From<&GrantState> for GrantJson {
     fn from(state: &GrantState) -> Self {
         let unit = state.grant.unit;
-        let taken = state.used.saturating_add(state.held);
         GrantJson {
             name: state.grant.name.clone(),
             unit,
             amount: Amount::of(unit, state.grant.amount),
             used: Amount::of(unit, state.used),
             held: Amount::of(unit, state.held),
-            remaining: Amount::of(unit, state.grant.amount.saturating_sub(taken)),
+            remaining: Amount::of(unit, state.remaining()),
             models: names(&state.grant.models),
             expires_at: state.grant.expires_at.map(UnixMs::timestamp),
         }
