@@ -156,6 +156,7 @@ fn a_config_that_is_not_there_is_named() {
     let ran = with_config("/no/such/file.yaml", &["check"]);
     assert_eq!(ran.code, 1);
     assert!(ran.err.contains("/no/such/file.yaml"), "{}", ran.err);
+    assert!(ran.err.contains("--config"), "{}", ran.err);
 }
 
 #[test]
