@@ -3,7 +3,9 @@
 #[path = "support/command.rs"]
 mod support;
 
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
+use std::process::Stdio;
 
 use serde_json::Value;
 use support::{Demo, Ran, Serving, TOKEN, folder, run, tollgate};
@@ -267,6 +269,25 @@ fn a_weak_admin_token_keeps_the_server_from_starting() {
         "{}",
         ran.err
     );
+}
+
+#[test]
+fn serve_tells_scripts_where_it_listens() {
+    let (config, _) = config("serve-json", SOUND);
+    let mut child = tollgate(&["--json", "--config", &config, "serve"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the binary runs");
+    let mut said = String::new();
+    let out = child.stdout.take().expect("a pipe");
+    BufReader::new(out).read_line(&mut said).expect("a line");
+    child.kill().expect("it runs");
+    child.wait().expect("it ends");
+    let said = json(&said);
+    let address = said["listening"].as_str().expect("an address");
+    assert!(address.starts_with("http://127.0.0.1:"), "{said}");
+    assert_eq!(said["admin"], Value::Null, "without a token");
 }
 
 #[test]
