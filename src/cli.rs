@@ -46,7 +46,7 @@ struct Cli {
 /// What every command takes.
 #[derive(Debug, Args)]
 struct Globals {
-    /// The config file
+    /// The config file of serve, check and prices
     #[arg(
         long,
         global = true,

@@ -88,8 +88,10 @@ impl Config {
     /// If the file cannot be read, and as [`Config::parse`].
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
         let file = path.display().to_string();
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| ConfigError::of_file(&file, format!("cannot be read: {error}")))?;
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            let what = format!("cannot be read: {error}; --config names another file");
+            ConfigError::of_file(&file, what)
+        })?;
         Config::parse(&text, &file, &|name| std::env::var(name).ok())
     }
 

@@ -334,6 +334,7 @@ async fn a_credit_is_booked_once_per_id() {
         (StatusCode::CREATED, &json!("22.5"))
     );
     assert_eq!(booked["applied"], true);
+    assert_eq!(booked["at"], "2026-11-23T00:00:00Z");
     let (status, again) = server.post(path, topup).await;
     assert_eq!(
         (status, &again["balance"]),

@@ -3,7 +3,9 @@
 #[path = "support/command.rs"]
 mod support;
 
+use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
+use std::process::Stdio;
 
 use serde_json::Value;
 use support::{Demo, Ran, Serving, TOKEN, folder, run, tollgate};
@@ -156,6 +158,7 @@ fn a_config_that_is_not_there_is_named() {
     let ran = with_config("/no/such/file.yaml", &["check"]);
     assert_eq!(ran.code, 1);
     assert!(ran.err.contains("/no/such/file.yaml"), "{}", ran.err);
+    assert!(ran.err.contains("--config"), "{}", ran.err);
 }
 
 #[test]
@@ -240,6 +243,22 @@ fn client_commands_say_what_is_missing() {
 }
 
 #[test]
+fn whoever_names_the_address_of_customers_as_the_admin_address_is_told() {
+    let demo = Demo::start();
+    let url = demo.intro["base_url"].as_str().expect("a URL");
+    let ran = run(
+        tollgate(&["key", "list", "--admin", url.trim_end_matches("/v1")])
+            .env("TOLLGATE_ADMIN_TOKEN", TOKEN),
+    );
+    assert_eq!(ran.code, 69, "{}", ran.err);
+    assert!(
+        ran.err.contains("`admin_listen`, not its `listen`"),
+        "{}",
+        ran.err
+    );
+}
+
+#[test]
 fn a_weak_admin_token_keeps_the_server_from_starting() {
     let (config, _) = config("weak-token", SOUND);
     let ran = run(tollgate(&["--config", &config, "serve"]).env("TOLLGATE_ADMIN_TOKEN", "short"));
@@ -250,6 +269,25 @@ fn a_weak_admin_token_keeps_the_server_from_starting() {
         "{}",
         ran.err
     );
+}
+
+#[test]
+fn serve_tells_scripts_where_it_listens() {
+    let (config, _) = config("serve-json", SOUND);
+    let mut child = tollgate(&["--json", "--config", &config, "serve"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the binary runs");
+    let mut said = String::new();
+    let out = child.stdout.take().expect("a pipe");
+    BufReader::new(out).read_line(&mut said).expect("a line");
+    child.kill().expect("it runs");
+    child.wait().expect("it ends");
+    let said = json(&said);
+    let address = said["listening"].as_str().expect("an address");
+    assert!(address.starts_with("http://127.0.0.1:"), "{said}");
+    assert_eq!(said["admin"], Value::Null, "without a token");
 }
 
 #[test]
@@ -301,6 +339,9 @@ fn keys_and_wallets_of_a_running_server() {
     );
     let other = server.ask(&["wallet", "topup", "alice", "3", "--id", "inv-1"]);
     assert_eq!(other.code, 1, "{}", other.out);
+    assert!(other.err.contains("2.5 to alice"), "{}", other.err);
+    let negative = server.ask(&["wallet", "topup", "alice", "-3"]);
+    assert!(negative.err.contains("more than 0"), "{}", negative.err);
     assert!(
         server
             .ask(&["wallet", "topup", "alice", "1"])

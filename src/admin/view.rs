@@ -9,9 +9,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::UnixMs;
-use crate::ledger::credit::Entry;
+use crate::ledger::credit::{Credited, EntryKind};
 use crate::ledger::grant::{GrantState, GrantUnit, ModelSet};
-use crate::ledger::id::{GrantId, KeyId, LimitName, WalletId};
+use crate::ledger::id::{EntryId, GrantId, KeyId, LimitName, WalletId};
 use crate::ledger::key::{Key, OnDisconnect, OnShort};
 use crate::ledger::limit::{Limit, Measure, Per};
 use crate::ledger::wallet::{CounterView, WalletView};
@@ -168,9 +168,20 @@ pub enum Amount {
 /// A credit as booked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreditJson {
-    /// The entry.
-    #[serde(flatten)]
-    pub entry: Entry,
+    /// Its id.
+    pub id: EntryId,
+    /// Whose money.
+    pub wallet: WalletId,
+    /// Why.
+    pub kind: EntryKind,
+    /// How much; negative only for adjustments.
+    pub amount: Nano,
+    /// A word for people.
+    pub reason: String,
+    /// Who booked it.
+    pub actor: String,
+    /// When it was booked.
+    pub at: Timestamp,
     /// The wallet's balance now.
     pub balance: Nano,
     /// False where the entry had been booked before.
@@ -183,6 +194,23 @@ impl<T> List<T> {
         List {
             object: "list".to_owned(),
             data,
+        }
+    }
+}
+
+impl From<Credited> for CreditJson {
+    fn from(credited: Credited) -> Self {
+        let entry = credited.entry;
+        CreditJson {
+            id: entry.id,
+            wallet: entry.wallet,
+            kind: entry.kind,
+            amount: entry.amount,
+            reason: entry.reason,
+            actor: entry.actor,
+            at: entry.at.timestamp(),
+            balance: credited.balance,
+            applied: credited.applied,
         }
     }
 }
@@ -287,14 +315,13 @@ impl CounterJson {
 impl From<&GrantState> for GrantJson {
     fn from(state: &GrantState) -> Self {
         let unit = state.grant.unit;
-        let taken = state.used.saturating_add(state.held);
         GrantJson {
             name: state.grant.name.clone(),
             unit,
             amount: Amount::of(unit, state.grant.amount),
             used: Amount::of(unit, state.used),
             held: Amount::of(unit, state.held),
-            remaining: Amount::of(unit, state.grant.amount.saturating_sub(taken)),
+            remaining: Amount::of(unit, state.remaining()),
             models: names(&state.grant.models),
             expires_at: state.grant.expires_at.map(UnixMs::timestamp),
         }

@@ -98,12 +98,7 @@ pub(super) async fn credit(
     } else {
         StatusCode::OK
     };
-    let answer = CreditJson {
-        entry: credited.entry,
-        balance: credited.balance,
-        applied: credited.applied,
-    };
-    Ok((status, Json(answer)))
+    Ok((status, Json(credited.into())))
 }
 
 /// The wallet as it stands.

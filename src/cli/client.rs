@@ -142,6 +142,10 @@ impl Admin {
         let Ok(ErrorBody { error }) = serde_json::from_str(json) else {
             return self.foreign();
         };
+        // The proxy's own listener refuses in the same shape, but with this code.
+        if error.code == "unknown_url" {
+            return self.foreign();
+        }
         if status == StatusCode::UNAUTHORIZED {
             return Failure::new(
                 Exit::Failed,

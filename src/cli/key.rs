@@ -53,10 +53,10 @@ pub(super) struct CreateArgs {
     #[arg(long)]
     wallet: Option<WalletId>,
     /// Money to begin with, such as 10 or 12.50
-    #[arg(long, value_name = "AMOUNT")]
+    #[arg(long, value_name = "AMOUNT", allow_negative_numbers = true)]
     balance: Option<Nano>,
     /// How far below zero the new wallet may go (postpaid)
-    #[arg(long, value_name = "AMOUNT")]
+    #[arg(long, value_name = "AMOUNT", allow_negative_numbers = true)]
     credit_line: Option<Nano>,
     /// Give the wallet none of the free quotas of the config
     #[arg(long)]

@@ -48,12 +48,16 @@ pub fn run(globals: &Globals, _args: &ServeArgs) -> Result<Exit, Failure> {
     runtime.block_on(async {
         let app = App::start(config, ledger, token, None).await?;
         // Scripts wait for these lines, and read ports from them that were given as 0.
-        say(&format!("listening on http://{}", app.address()?));
-        match app.admin_address()? {
-            Some(address) => say(&format!("admin API on http://{address}")),
-            None => say(&format!(
-                "admin API off: set {TOKEN_ENV} to manage keys and wallets"
-            )),
+        let proxy = format!("http://{}", app.address()?);
+        let admin = app.admin_address()?.map(|it| format!("http://{it}"));
+        if globals.json {
+            say(&serde_json::json!({ "listening": proxy, "admin": admin }).to_string());
+        } else {
+            say(&format!("listening on {proxy}"));
+            say(&match admin {
+                Some(admin) => format!("admin API on {admin}"),
+                None => format!("admin API off: set {TOKEN_ENV} to manage keys and wallets"),
+            });
         }
         app.run(asked_to_end()).await?;
         Ok(Exit::Fine)

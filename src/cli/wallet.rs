@@ -46,6 +46,7 @@ pub(super) struct TopupArgs {
     /// Which wallet
     wallet: WalletId,
     /// How much, such as 12.50
+    #[arg(allow_negative_numbers = true)]
     amount: Nano,
     /// The top-up's id; a new one is made and printed by default
     #[arg(long)]
@@ -99,7 +100,6 @@ async fn topup(globals: &Globals, args: TopupArgs) -> Result<Exit, Failure> {
         _ => failure,
     })?;
     globals.print(&booked, |booked| {
-        let entry = &booked.entry;
         let what = if booked.applied {
             "booked"
         } else {
@@ -107,7 +107,7 @@ async fn topup(globals: &Globals, args: TopupArgs) -> Result<Exit, Failure> {
         };
         format!(
             "{what} {} to {}, id {}; balance {}",
-            entry.amount, entry.wallet, entry.id, booked.balance
+            booked.amount, booked.wallet, booked.id, booked.balance
         )
     })?;
     Ok(Exit::Fine)

@@ -38,17 +38,13 @@ pub async fn balance(gateway: &Gateway, key: &Key) -> Result<Value, Refused> {
         .iter()
         .map(|state| {
             let grant = &state.grant;
-            let left = grant
-                .amount
-                .saturating_sub(state.used)
-                .saturating_sub(state.held);
             json!({
                 "name": grant.name,
                 "unit": grant.unit,
                 "amount": grant_amount(grant.unit, grant.amount),
                 "used": grant_amount(grant.unit, state.used),
                 "held": grant_amount(grant.unit, state.held),
-                "remaining": grant_amount(grant.unit, left),
+                "remaining": grant_amount(grant.unit, state.remaining()),
                 "expires_at": grant.expires_at.map(|end| end.to_string()),
             })
         })

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 use http::header::{self, HeaderMap};
+use ipnet::IpNet;
 
 use super::refusal::Refused;
 use crate::ledger::key::Key;
@@ -36,12 +37,17 @@ pub async fn identify(
     if !key.enabled || expired {
         return Err(Refused::invalid_key());
     }
-    let allowed =
-        key.allowed_ips.is_empty() || key.allowed_ips.iter().any(|net| net.contains(&peer));
-    if !allowed {
-        return Err(ip_not_allowed(peer));
-    }
+    allowed_from(&key.allowed_ips, peer)?;
     Ok(key)
+}
+
+fn allowed_from(nets: &[IpNet], peer: IpAddr) -> Result<(), Refused> {
+    // A listener on `[::]` sees an IPv4 client as `::ffff:192.0.2.7`.
+    let peer = peer.to_canonical();
+    if nets.is_empty() || nets.iter().any(|net| net.contains(&peer)) {
+        return Ok(());
+    }
+    Err(ip_not_allowed(peer))
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -66,6 +72,17 @@ fn ip_not_allowed(peer: IpAddr) -> Refused {
 mod tests {
     use super::*;
     use http::HeaderValue;
+
+    #[test]
+    fn an_ipv4_range_allows_its_addresses_also_where_they_come_over_an_ipv6_listener() {
+        let nets = ["10.0.0.0/8".parse().expect("a range")];
+        let allowed = |peer: &str| allowed_from(&nets, peer.parse().expect("an address")).is_ok();
+        assert!(allowed("10.1.2.3"));
+        assert!(allowed("::ffff:10.1.2.3"));
+        assert!(!allowed("11.1.2.3"));
+        assert!(!allowed("::ffff:11.1.2.3"));
+        assert!(!allowed("::1"));
+    }
 
     #[test]
     fn a_bearer_is_read_in_any_case_and_nothing_else_is() {

@@ -90,12 +90,11 @@ fn free_quota(model: &Model, wallet: Option<&WalletView>, now: UnixMs) -> Vec<Va
         .filter(|state| state.grant.models.has(&model.id))
         .filter(|state| state.grant.expires_at.is_none_or(|end| end > now))
         .map(|state| {
-            let left = state.grant.amount.saturating_sub(state.used);
             json!({
                 "name": state.grant.name,
                 "unit": state.grant.unit,
                 "amount": grant_amount(state.grant.unit, state.grant.amount),
-                "remaining": grant_amount(state.grant.unit, left),
+                "remaining": grant_amount(state.grant.unit, state.remaining()),
                 "expires_at": state.grant.expires_at.map(|end| end.to_string()),
             })
         })

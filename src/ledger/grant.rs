@@ -78,6 +78,14 @@ pub struct GrantState {
     pub held: u64,
 }
 
+impl GrantState {
+    /// Units that are neither charged nor held.
+    pub fn remaining(&self) -> u64 {
+        let taken = self.used.saturating_add(self.held);
+        self.grant.amount.saturating_sub(taken)
+    }
+}
+
 /// Units that a hold took from one grant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GrantTake {

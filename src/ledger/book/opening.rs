@@ -107,7 +107,11 @@ impl Book {
                 ..entry
             };
             if same != *booked {
-                let text = format!("entry {} was booked with other content", booked.id);
+                let text = format!(
+                    "entry {} was booked before with other content: {} to {}, by `{}`, reason `{}`; \
+                     a new one needs another id",
+                    booked.id, booked.amount, booked.wallet, booked.actor, booked.reason
+                );
                 return Err(LedgerError::Conflict(text));
             }
             return Ok(Credited {
