@@ -151,7 +151,7 @@ fn what_follows_an_event_that_was_cut_off_is_an_event_of_its_own() {
     let text = answer.text();
     let (before, end) = text
         .split_once("\n\n: tollgate ")
-        .expect("a blank line first");
+        .unwrap_or_else(|| panic!("a blank line first: {}", &text[text.len() - 700..]));
     assert!(before.len() > 256 << 10, "the event had begun to flow");
     assert!(end.contains("\n\ndata: {\"error\":"), "{end}");
 }

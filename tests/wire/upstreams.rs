@@ -241,7 +241,7 @@ fn a_whole_answer_cut_in_the_middle_reaches_nobody_and_costs_nothing() {
 }
 
 #[test]
-fn a_flowing_answer_that_is_cut_breaks_off_for_the_client_too_and_costs_nothing() {
+fn a_flowing_answer_that_is_cut_breaks_off_for_the_client_too_and_costs_what_was_delivered() {
     let (_mock, proxy) = start_with(|setup| {
         setup
             .cap("answer_hold_bytes", 4096)
@@ -252,7 +252,14 @@ fn a_flowing_answer_that_is_cut_breaks_off_for_the_client_too_and_costs_nothing(
         .header("x-mock-fault", "cut-after=1");
     let answer = proxy.send(ALICE, call);
     assert!(answer.status == 200 && !answer.whole, "{}", answer.status);
-    untouched(&proxy);
+    proxy.idle_wallet("alice");
+    let receipts = proxy.receipts("alice");
+    assert_eq!(receipts.len(), 1, "{receipts:?}");
+    assert_eq!(receipts[0]["counted"], "partial");
+    let output = receipts[0]["usage"]["output"].as_u64().expect("a count");
+    // Half of the 200,000 bytes came; a token is a byte at least.
+    assert!((1_000..=100_000).contains(&output), "{output}");
+    proxy.audit();
 }
 
 /// The events before the receipt and the end, the receipt, and the last event.
