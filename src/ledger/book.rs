@@ -136,17 +136,21 @@ impl Book {
         self.wallets.values().map(Wallet::live_holds).sum()
     }
 
-    /// Forgets requests that were settled, voided or lapsed before `before`, and idempotency claims after
-    /// their 24 hours, so that memory stays bounded. Takes time only for what it forgets.
+    /// Forgets requests that were settled or voided before `ended`, those that lapsed before `lapsed`, and
+    /// idempotency claims after their 24 hours, so that memory stays bounded. Takes time only for what it forgets.
     ///
     /// A forgotten request cannot be told from one that never was.
-    pub fn forget_ended(&mut self, before: UnixMs) {
-        while let Some(id) = self.memory.next_request(before) {
+    pub fn forget_ended(&mut self, ended: UnixMs, lapsed: UnixMs) {
+        while let Some(id) = self.memory.next_request(ended, lapsed) {
             self.forget(&id.wallet, |activity| {
                 // One that lapsed and was settled later is remembered from the settle on.
-                let request = activity.requests.get(&id.request);
-                let ended_at = request.and_then(Request::ended_at);
-                if ended_at.is_some_and(|at| at < before) {
+                let over = match activity.requests.get(&id.request) {
+                    None | Some(Request::Live(_)) => false,
+                    Some(Request::Lapsed(at, _)) => *at < lapsed,
+                    Some(Request::Voided(at)) => *at < ended,
+                    Some(Request::Settled(outcome)) => outcome.receipt.settled_at < ended,
+                };
+                if over {
                     activity.requests.remove(&id.request);
                 }
             });

@@ -39,7 +39,9 @@ pub use self::open::{Durability, OpenError, OpenOptions};
 /// The exit status of a process whose ledger could not be made durable (`EX_SOFTWARE`).
 const EXIT_NOT_DURABLE: i32 = 70;
 /// How long the book answers repeats of ended requests; after that, the store does.
-const ENDED_KEPT_MS: u64 = 10 * 60 * 1000;
+const ENDED_KEPT_MS: u64 = 60 * 1000;
+/// How long a settle may come after its hold lapsed.
+const LAPSED_KEPT_MS: u64 = 24 * 60 * 60 * 1000;
 /// How often ended things are dropped, and of how much time at once: a bound on the work of one call.
 const SWEEP_EVERY_MS: u64 = 1_000;
 const SWEEP_SPAN_MS: u64 = 5_000;
@@ -238,7 +240,8 @@ impl Locked<'_> {
         }
         let before = due.min(self.desk.swept.plus(SWEEP_SPAN_MS));
         self.desk.swept = before;
-        self.desk.book.forget_ended(before);
+        let lapsed = UnixMs(self.now.0.saturating_sub_unsigned(LAPSED_KEPT_MS));
+        self.desk.book.forget_ended(before, lapsed);
         let prune = move |connection: &Connection| {
             writer::prune_counters(connection, before, COUNTERS_PER_SWEEP_MAX)
         };

@@ -143,7 +143,7 @@ impl Wallet {
             self.release(now, &record, memory);
             let fee = planted!(Nano::ZERO, LapseCharges => record.hold.money);
             self.money.balance = less(self.money.balance, fee);
-            memory.request_ended(now, &record.hold.id);
+            memory.request_lapsed(now, &record.hold.id);
             let activity = self.activity.get_or_insert_default();
             activity.requests.insert(id, Request::Lapsed(now, record));
         }

@@ -13,13 +13,20 @@ use crate::ledger::id::{KeyId, WalletId};
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     requests: VecDeque<(UnixMs, HoldRef)>,
+    /// Apart, since they are waited for longer than the others are remembered.
+    lapsed: VecDeque<(UnixMs, HoldRef)>,
     claims: VecDeque<(UnixMs, WalletId, ClaimKey)>,
 }
 
 impl Memory {
-    /// A request was settled, voided, or lapsed.
+    /// A request was settled or voided.
     pub(super) fn request_ended(&mut self, now: UnixMs, id: &HoldRef) {
         self.requests.push_back((now, id.clone()));
+    }
+
+    /// A request's lease ran out; its settle may still come.
+    pub(super) fn request_lapsed(&mut self, now: UnixMs, id: &HoldRef) {
+        self.lapsed.push_back((now, id.clone()));
     }
 
     /// A claim was released or charged.
@@ -34,12 +41,9 @@ impl Memory {
         self.claims.push_back((now, wallet.clone(), key));
     }
 
-    /// The next request that ended before `before`.
-    pub(super) fn next_request(&mut self, before: UnixMs) -> Option<HoldRef> {
-        let (at, _) = self.requests.front()?;
-        (*at < before)
-            .then(|| self.requests.pop_front())?
-            .map(|(_, id)| id)
+    /// The next request that was settled or voided before `ended`, or lapsed before `lapsed`.
+    pub(super) fn next_request(&mut self, ended: UnixMs, lapsed: UnixMs) -> Option<HoldRef> {
+        next_before(&mut self.requests, ended).or_else(|| next_before(&mut self.lapsed, lapsed))
     }
 
     /// The next claim that ended at `until` or before.
@@ -48,4 +52,9 @@ impl Memory {
         let due = (*at <= until).then(|| self.claims.pop_front())?;
         due.map(|(_, wallet, key)| (wallet, key))
     }
+}
+
+fn next_before(queue: &mut VecDeque<(UnixMs, HoldRef)>, before: UnixMs) -> Option<HoldRef> {
+    let (at, _) = queue.front()?;
+    (*at < before).then(|| queue.pop_front())?.map(|(_, id)| id)
 }

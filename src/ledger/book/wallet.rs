@@ -70,17 +70,6 @@ pub(super) enum Request {
     Voided(UnixMs),
 }
 
-impl Request {
-    /// When it ended; `None` while it is live.
-    pub(super) fn ended_at(&self) -> Option<UnixMs> {
-        match self {
-            Request::Live(_) => None,
-            Request::Lapsed(at, _) | Request::Voided(at) => Some(*at),
-            Request::Settled(outcome) => Some(outcome.receipt.settled_at),
-        }
-    }
-}
-
 /// A hold, as it was admitted.
 #[derive(Debug)]
 pub(super) struct Record {

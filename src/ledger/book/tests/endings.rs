@@ -223,7 +223,7 @@ fn ended_requests_are_forgotten_by_age_and_live_ones_never() {
     bench.later(1);
     bench.hold(costs(4, 1)).expect("it fits");
     bench.settle(4, charge(1)).expect("live");
-    bench.book.forget_ended(bench.now);
+    bench.book.forget_ended(bench.now, bench.now);
     assert!(matches!(
         bench.settle(2, charge(1)),
         Err(LedgerError::NotFound(_))
@@ -243,7 +243,7 @@ fn a_late_settle_is_remembered_from_the_settle_on() {
     bench.hold(costs(2, 1)).expect("this ends the lease");
     bench.later(50);
     let first = bench.settle(1, charge(10)).expect("lapsed");
-    bench.book.forget_ended(bench.now);
+    bench.book.forget_ended(bench.now, bench.now);
     assert_eq!(
         bench.settle(1, charge(10)).expect("known").receipt,
         first.receipt
@@ -345,4 +345,22 @@ fn a_correction_below_what_is_held_leaves_live_requests_alone_and_stops_new_ones
     ));
     bench.settle(1, charge(60)).expect("live");
     assert_eq!(bench.balance(), -50);
+}
+
+#[test]
+fn a_lapsed_hold_is_waited_for_longer_than_ended_requests_are_remembered() {
+    let mut bench = Bench::new(100, 0, vec![]);
+    bench.hold(costs(1, 10)).expect("it fits");
+    bench.later(LEASE_MS);
+    bench.hold(costs(2, 1)).expect("this ends the lease");
+    bench.settle(2, charge(1)).expect("live");
+    let before = bench.now;
+    bench.later(1);
+    bench.book.forget_ended(bench.now, before);
+    assert!(matches!(
+        bench.settle(2, charge(1)),
+        Err(LedgerError::NotFound(_))
+    ));
+    let late = bench.settle(1, charge(10)).expect("it lapsed a moment ago");
+    assert!(late.receipt.late);
 }

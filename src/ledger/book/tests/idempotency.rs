@@ -32,7 +32,7 @@ fn a_claim_is_kept_for_a_day_after_the_settle() {
     bench.hold(claiming(1, 1)).expect("it fits");
     bench.settle(1, charge(10)).expect("live");
     bench.later(DAY_MS - 1);
-    bench.book.forget_ended(bench.now);
+    bench.book.forget_ended(bench.now, bench.now);
     assert!(matches!(
         bench.hold(claiming(2, 1)),
         Err(Refusal::AlreadyCharged(_))

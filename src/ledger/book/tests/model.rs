@@ -342,9 +342,13 @@ impl Model {
         self.reap(now);
     }
 
-    pub(super) fn forget_ended(&mut self, before: UnixMs) {
+    pub(super) fn forget_ended(&mut self, ended: UnixMs, lapsed: UnixMs) {
         for ask in &mut self.requests {
-            ask.forgotten |= ask.phase != Phase::Live && ask.ended_at < before;
+            ask.forgotten |= match ask.phase {
+                Phase::Live => false,
+                Phase::Lapsed => ask.ended_at < lapsed,
+                _ => ask.ended_at < ended,
+            };
         }
     }
 }

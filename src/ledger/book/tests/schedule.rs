@@ -369,9 +369,10 @@ impl Run {
 
     fn forget(&mut self) -> Outcome {
         let before = UnixMs(self.now.0.saturating_sub_unsigned(self.dice.below(400)));
-        self.book.forget_ended(before);
+        let lapsed = UnixMs(before.0.saturating_sub_unsigned(self.dice.below(400)));
+        self.book.forget_ended(before, lapsed);
         for model in &mut self.models {
-            model.forget_ended(before);
+            model.forget_ended(before, lapsed);
         }
         Ok(())
     }
