@@ -59,7 +59,13 @@ class Process:
             if found:
                 return found.group(1)
             time.sleep(0.02)
-        raise Failed(f"{self.name} did not start:\n{self.log.read_text(errors='replace')}")
+        raise self.did_not_start()
+
+    def did_not_start(self):
+        """The failure to raise; the process is gone by then."""
+        self.child.kill()
+        self.child.wait()
+        return Failed(f"{self.name} did not start:\n{self.log.read_text(errors='replace')}")
 
     def pids(self):
         found = [self.child.pid]
@@ -159,7 +165,7 @@ class Nginx:
                 return
             except OSError:
                 if time.monotonic() > deadline or self.process.child.poll() is not None:
-                    raise Failed(f"nginx did not start:\n{self.process.log.read_text()}") from None
+                    raise self.process.did_not_start() from None
                 time.sleep(0.05)
 
     def url(self, streams):

@@ -41,6 +41,12 @@ pub async fn deliver(
     detail.status = status.as_u16();
     detail.attempts = answer.attempts;
     headers::towards_client(answer.response.headers_mut());
+    if status.is_redirection() {
+        // A client that followed it would take its prompt, and its key, past the meter.
+        tracing::error!(upstream = %answer.endpoint.upstream(), %status, "the upstream redirects");
+        job.reservation.void().await;
+        return Err(not_understood());
+    }
     if !status.is_success() {
         return Ok(pass_error(answer, job).await);
     }

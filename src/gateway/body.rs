@@ -1,6 +1,6 @@
 //! Reading a client's body within its bounds.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use http::header::{self, HeaderMap, HeaderValue};
@@ -19,6 +19,9 @@ pub struct Bounds {
     /// How long it may pause.
     pub idle: Duration,
 }
+
+/// A body that comes slower than this, after the time that it may pause, is given up.
+const RATE_MIN_BYTES_PER_S: u64 = 1024;
 
 /// Reads a request's whole body. Its bytes are reserved from `memory` as they come, and before they are kept:
 /// a length that is only declared takes no room from those who send theirs.
@@ -50,6 +53,7 @@ pub async fn read(
     let mut reserved = memory.reserve(0).map_err(full)?;
     let mut first: Option<Bytes> = None;
     let mut rest = BytesMut::new();
+    let begun = Instant::now();
     while let Some(frame) = next_frame(&mut body, bounds.idle).await? {
         let Ok(data) = frame.into_data() else {
             continue;
@@ -59,6 +63,12 @@ pub async fn read(
             return Err(too_large());
         }
         reserved.grow_to(length).map_err(full)?;
+        let patience = bounds.idle + Duration::from_secs(length / RATE_MIN_BYTES_PER_S);
+        if begun.elapsed() > patience {
+            return Err(too_slow(format!(
+                "The request's body came at less than {RATE_MIN_BYTES_PER_S} bytes a second."
+            )));
+        }
         // A body that came in one piece is kept as that piece; only a second one makes a copy.
         match (&first, rest.is_empty()) {
             (None, true) => first = Some(data),
@@ -84,14 +94,14 @@ async fn next_frame(
         Ok(Some(Err(error))) => Err(Refused::bad_request(format!(
             "The request's body could not be read: {error}."
         ))),
-        Err(_) => Err(Refused::new(
-            http::StatusCode::REQUEST_TIMEOUT,
-            "invalid_request_error",
-            "request_timeout",
-            format!(
-                "The request's body paused for more than {} ms.",
-                idle.as_millis()
-            ),
-        )),
+        Err(_) => Err(too_slow(format!(
+            "The request's body paused for more than {} ms.",
+            idle.as_millis()
+        ))),
     }
+}
+
+fn too_slow(message: String) -> Refused {
+    let status = http::StatusCode::REQUEST_TIMEOUT;
+    Refused::new(status, "invalid_request_error", "request_timeout", message)
 }

@@ -61,6 +61,14 @@ impl Tap {
         }
     }
 
+    /// Reads what is left unfinished at the end.
+    fn close(&mut self) {
+        match self {
+            Tap::Events(tap) => tap.close(),
+            Tap::Document(_) => {}
+        }
+    }
+
     /// How it ended, where the bytes themselves say so.
     fn verdict(&self, end: End) -> End {
         match self {
@@ -279,6 +287,7 @@ impl Flow {
             upstream,
             ..
         } = *self;
+        tap.close();
         let end = tap.verdict(end);
         let mut facts = tap.facts();
         facts.client_gone = client_gone;
@@ -329,10 +338,8 @@ impl Flow {
         let mut discarded = VecDeque::new();
         let mut read: u64 = 0;
         loop {
-            let patience = match self.tap.progress() {
-                Progress::EndedWithoutUsage => LATE_USAGE,
-                _ => self.job.idle,
-            };
+            let ended = self.tap.progress() == Progress::EndedWithoutUsage;
+            let patience = if ended { LATE_USAGE } else { self.job.idle };
             match tokio::time::timeout(patience, self.upstream.frame()).await {
                 Ok(Some(Ok(frame))) => {
                     let Ok(chunk) = frame.into_data() else {
@@ -349,7 +356,7 @@ impl Flow {
                     }
                 }
                 Ok(None) => return End::Complete,
-                Ok(Some(Err(_))) | Err(_) if patience == LATE_USAGE => return End::Complete,
+                Ok(Some(Err(_))) | Err(_) if ended => return End::Complete,
                 Ok(Some(Err(_))) | Err(_) => return End::UpstreamCut,
             }
         }

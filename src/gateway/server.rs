@@ -27,7 +27,7 @@ use super::request_body::{RequestBody, Unread};
 use super::{live, route};
 
 /// How long the holds of connections that were closed by force may take to end.
-const LAST_HOLDS: Duration = Duration::from_secs(5);
+const LAST_HOLDS: Duration = Duration::from_secs(30);
 /// A pause after `accept` failed, for instance for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 

@@ -25,6 +25,7 @@ use hmac::{Hmac, Mac};
 use parking_lot::{Mutex, MutexGuard};
 use rusqlite::Connection;
 use sha2::Sha256;
+use tokio::sync::Semaphore;
 
 use self::committer::{Committer, OnFatal};
 use self::open::Opened;
@@ -200,13 +201,23 @@ fn exit() -> OnFatal {
     Box::new(|| std::process::exit(EXIT_NOT_DURABLE))
 }
 
+/// How many reads wait on threads at once: those threads are shared with what ends requests.
+static READS: Semaphore = Semaphore::const_new(2);
+
 /// Runs blocking work beside the runtime's own threads.
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, LedgerError> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| {
-        LedgerError::Unavailable(format!("a read of the store ended early: {error}"))
-    })
+    let ended = |why: &dyn std::fmt::Display| {
+        LedgerError::Unavailable(format!("a read of the store ended early: {why}"))
+    };
+    let place = READS.acquire().await.map_err(|error| ended(&error))?;
+    let working = tokio::task::spawn_blocking(move || {
+        let result = work();
+        drop(place);
+        result
+    });
+    working.await.map_err(|error| ended(&error))
 }
 
 /// The desk while it is locked.

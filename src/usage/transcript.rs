@@ -139,9 +139,11 @@ impl<'a> Walk<'a> {
         let at = self.after_blanks(colon + 1);
         match self.json.get(at)? {
             b'"' => {
-                let end = string_end(self.json, at + 1)?;
-                self.text_member(name, &self.json[at + 1..end], transcript);
-                Some(end + 1)
+                // A value that the answer's end cut off was delivered as far as it goes.
+                let end = string_end(self.json, at + 1);
+                let value = &self.json[at + 1..end.unwrap_or(self.json.len())];
+                self.text_member(name, value, transcript);
+                Some(end? + 1)
             }
             &first => {
                 self.other_member(name, first);

@@ -39,8 +39,8 @@ caps: {{ request_body_bytes: 256 KiB, request_memory_bytes: 512 KiB }}
 """
 
 
-def pytest_report_header(config):
-    return f"openai {openai.__version__}"
+def pytest_terminal_summary(terminalreporter):
+    terminalreporter.write_line(f"openai {openai.__version__}")
 
 
 def pytest_pyfunc_call(pyfuncitem):

@@ -29,7 +29,13 @@ impl RawUpstream {
         RawUpstream::start(answer.into(), true)
     }
 
-    fn start(answer: Vec<u8>, stalls: bool) -> RawUpstream {
+    fn start(mut answer: Vec<u8>, stalls: bool) -> RawUpstream {
+        // It closes after its answer, and says so: a request on a connection that closes
+        // unannounced cannot be told from one that was begun.
+        let line_end = answer.windows(2).position(|pair| pair == b"\r\n");
+        if let Some(at) = line_end.filter(|_| !stalls) {
+            answer.splice(at..at, *b"\r\nconnection: close");
+        }
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("bound").to_string();
         let (seen, ended) = (

@@ -119,3 +119,39 @@ fn an_event_larger_than_any_buffer_passes_unchanged() {
     assert!(seen == body.replace(&format!("data: {USAGE}\n\n"), ""));
     assert_eq!(receipt["usage"], json!({ "input": 5, "output": 1 }));
 }
+
+#[test]
+fn a_comment_between_the_usage_chunk_and_the_marker_lets_neither_go_unpriced() {
+    let body = format!("data: {CHUNK}\n\ndata: {USAGE}\n\n: ping\n\ndata: [DONE]\n\n");
+    let (_upstream, _mock, proxy) = streaming(&body);
+    let (seen, _) = read(&proxy, &proxy.send(ALICE, stream(json!({}))));
+    assert_eq!(seen, format!("data: {CHUNK}\n\n: ping\n\ndata: [DONE]\n\n"));
+    let asked = stream(json!({ "stream_options": { "include_usage": true } }));
+    let (seen, receipt) = read(&proxy, &proxy.send(ALICE, asked));
+    let cost = receipt["cost"].as_str().expect("money");
+    let priced = USAGE.replace("1}}", &format!("1,\"cost\":\"{cost}\"}}}}"));
+    assert_eq!(seen, body.replace(USAGE, &priced));
+}
+
+#[test]
+fn a_marker_without_its_last_line_end_still_ends_a_stream_without_usage() {
+    let (_upstream, _mock, proxy) = streaming(&format!("data: {CHUNK}\n\ndata: [DONE]"));
+    let (seen, receipt) = read(&proxy, &proxy.send(ALICE, stream(json!({}))));
+    assert_eq!(seen, format!("data: {CHUNK}\n\ndata: [DONE]"));
+    assert_eq!(receipt["counted"], "estimated");
+    assert_eq!(receipt["flags"], json!(["usage_missing"]));
+}
+
+#[test]
+fn what_follows_an_event_that_was_cut_off_is_an_event_of_its_own() {
+    let text = "lorem ".repeat(100_000);
+    let body = format!(r#"data: {{"choices":[{{"index":0,"delta":{{"content":"{text}"#);
+    let (_upstream, _mock, proxy) = streaming(&body);
+    let answer = proxy.send(ALICE, stream(json!({})));
+    let text = answer.text();
+    let (before, end) = text
+        .split_once("\n\n: tollgate ")
+        .unwrap_or_else(|| panic!("a blank line first: {}", &text[text.len() - 700..]));
+    assert!(before.len() > 256 << 10, "the event had begun to flow");
+    assert!(end.contains("\n\ndata: {\"error\":"), "{end}");
+}

@@ -220,18 +220,6 @@ fn an_answer_in_a_coding_that_nobody_asked_for_is_none() {
 }
 
 #[test]
-fn a_redirect_is_not_followed_and_costs_nothing() {
-    let moved = RawUpstream::answering(
-        "HTTP/1.1 307 Moved\r\nlocation: http://127.0.0.1:1/v1/chat/completions\r\ncontent-length: 0\r\n\r\n",
-    );
-    let (mock, proxy) = two(&moved.base_url());
-    let answer = proxy.send(ALICE, chat(json!({})));
-    assert_eq!(answer.status, 307);
-    assert_eq!((moved.seen(), mock.arrived()), (1, 0));
-    untouched(&proxy);
-}
-
-#[test]
 fn an_answer_cut_before_its_first_byte_costs_nothing() {
     let (mock, proxy) = start();
     for call in [chat(json!({})), stream(json!({})), image(json!({}))] {
@@ -253,7 +241,7 @@ fn a_whole_answer_cut_in_the_middle_reaches_nobody_and_costs_nothing() {
 }
 
 #[test]
-fn a_flowing_answer_that_is_cut_breaks_off_for_the_client_too_and_costs_nothing() {
+fn a_flowing_answer_that_is_cut_breaks_off_for_the_client_too_and_costs_what_was_delivered() {
     let (_mock, proxy) = start_with(|setup| {
         setup
             .cap("answer_hold_bytes", 4096)
@@ -264,7 +252,14 @@ fn a_flowing_answer_that_is_cut_breaks_off_for_the_client_too_and_costs_nothing(
         .header("x-mock-fault", "cut-after=1");
     let answer = proxy.send(ALICE, call);
     assert!(answer.status == 200 && !answer.whole, "{}", answer.status);
-    untouched(&proxy);
+    proxy.idle_wallet("alice");
+    let receipts = proxy.receipts("alice");
+    assert_eq!(receipts.len(), 1, "{receipts:?}");
+    assert_eq!(receipts[0]["counted"], "partial");
+    let output = receipts[0]["usage"]["output"].as_u64().expect("a count");
+    // Half of the 200,000 bytes came; a token is a byte at least.
+    assert!((1_000..=100_000).contains(&output), "{output}");
+    proxy.audit();
 }
 
 /// The events before the receipt and the end, the receipt, and the last event.
@@ -384,5 +379,18 @@ fn an_upstream_that_never_reads_is_given_up_in_time() {
     });
     let answer = proxy.send(ALICE, chat(json!({})));
     refusal(&answer, 504, "upstream_unavailable", Retry::ByStatus);
+    untouched(&proxy);
+}
+
+#[test]
+fn a_redirect_does_not_take_a_client_past_the_meter() {
+    let redirects = RawUpstream::answering(
+        "HTTP/1.1 307 Temporary Redirect\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n",
+    );
+    let (_mock, proxy) =
+        start_with(|setup| setup.upstream("mock", json!({ "base_url": redirects.base_url() })));
+    let answer = proxy.send(ALICE, chat(json!({})));
+    refusal(&answer, 502, "upstream_unavailable", Retry::ByStatus);
+    assert!(!answer.headers.has("location"), "{answer:?}");
     untouched(&proxy);
 }

@@ -25,7 +25,12 @@ pub struct EventTap {
     ended: bool,
     /// The upstream told of an error of its own.
     failed: bool,
+    /// An event has begun to flow whose end has not come.
+    open: bool,
 }
+
+/// The most that is held back: a stream that goes on for longer after its end marker is left there.
+const HELD_BYTES_MAX: usize = 256 << 10;
 
 impl EventTap {
     /// A tap; `strip_usage` where the client did not ask for the usage chunk, but we did.
@@ -37,6 +42,7 @@ impl EventTap {
             strip_usage,
             ended: false,
             failed: false,
+            open: false,
         }
     }
 
@@ -51,6 +57,7 @@ impl EventTap {
             && let Some(unfinished) = self.scanner.overflow()
         {
             self.meter.fragment(&unfinished);
+            self.open = true;
             ready.add(unfinished);
         }
         out.extend(ready.into_bytes());
@@ -58,7 +65,10 @@ impl EventTap {
 
     fn take(&mut self, event: Event, ready: &mut Ready) {
         let kind = self.read(&event);
-        if self.ended || kind == Kind::UsageOnly {
+        self.open &= !event.is_tail;
+        // What only keeps the connection alive does not show that the answer goes on.
+        let idle = !self.held.is_empty() && event.is_comment_only();
+        if self.ended || idle || kind == Kind::UsageOnly {
             self.held.push((kind, event));
             return;
         }
@@ -82,15 +92,28 @@ impl EventTap {
     pub fn progress(&self) -> Progress {
         match (self.ended, self.meter.usage().is_some()) {
             (false, _) => Progress::Flowing,
-            (true, false) => Progress::EndedWithoutUsage,
-            (true, true) => Progress::Ended,
+            (true, false) if self.held_bytes() <= HELD_BYTES_MAX => Progress::EndedWithoutUsage,
+            (true, _) => Progress::Ended,
         }
     }
 
-    /// A stream that closed without its marker, without a finish and without usage was cut,
-    /// and so was one that says so itself.
+    fn held_bytes(&self) -> usize {
+        self.held.iter().map(|(_, event)| event.bytes.len()).sum()
+    }
+
+    /// Reads what the upstream left unfinished at its end.
+    pub fn close(&mut self) {
+        if let Some(rest) = self.scanner.finish() {
+            let kind = self.read(&rest);
+            self.held.push((kind, rest));
+        }
+    }
+
+    /// A stream that closed without its marker, without a finish and without its usage chunk was
+    /// cut, and so was one that says so itself.
     pub fn verdict(&self, end: End) -> End {
-        let whole = self.ended || self.meter.usage().is_some() || self.meter.finish_reason_seen();
+        let usage_chunk = self.held.iter().any(|(kind, _)| *kind == Kind::UsageOnly);
+        let whole = self.ended || usage_chunk || self.meter.finish_reason_seen();
         match end {
             End::Complete if self.failed || !whole => End::UpstreamCut,
             end => end,
@@ -104,10 +127,6 @@ impl EventTap {
 
     /// What the stream said.
     pub fn facts(&mut self) -> Facts {
-        if let Some(rest) = self.scanner.finish() {
-            let kind = self.read(&rest);
-            self.held.push((kind, rest));
-        }
         let facts = std::mem::take(&mut self.meter).finish();
         Facts {
             usage: facts.usage,
@@ -126,6 +145,10 @@ impl EventTap {
         cut: Option<&Refused>,
     ) -> VecDeque<Bytes> {
         let mut ready = Ready::default();
+        if self.open && cut.is_some() {
+            // What is added must not become a part of the event that the upstream left open.
+            ready.add(Bytes::from_static(b"\n\n"));
+        }
         let mut comment = settled.map(|settled| receipt::comment(settled, currency));
         for (kind, event) in self.held {
             if kind == Kind::UsageOnly {
