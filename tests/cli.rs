@@ -74,7 +74,7 @@ fn every_command_has_help_with_examples() {
 fn help_lists_the_exit_codes() {
     let help = run(&mut tollgate(&["--help"]));
     assert!(help.out.contains("Exit codes:"), "{}", help.out);
-    for code in ["  0 ", "  1 ", "  2 ", "  3 ", "  69 "] {
+    for code in ["  0 ", "  1 ", "  2 ", "  3 ", "  69 ", "  70 "] {
         assert!(help.out.contains(code), "{code}: {}", help.out);
     }
 }

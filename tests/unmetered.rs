@@ -169,6 +169,6 @@ fn an_error_that_never_ends_does_not_keep_the_hold() {
         setup.upstream("mock", json!({ "idle_timeout_ms": 200 }))
     });
     let exchange = proxy.open(ALICE, image(1));
-    assert_eq!(exchange.status, 403);
+    assert_eq!(exchange.status, 504);
     assert_eq!(proxy.idle_wallet("alice")["balance"], "10");
 }

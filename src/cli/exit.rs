@@ -32,7 +32,8 @@ pub const EXIT_CODES: &str = "Exit codes:
   1   refused or failed
   2   the command line is wrong
   3   it ran and found problems (check, prices lint, audit)
-  69  the server cannot be reached";
+  69  the server cannot be reached
+  70  the server could not write its ledger, and ended rather than go on";
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {

@@ -108,7 +108,7 @@ fn funds(need: Nano, available: Nano, held_by_others: bool, context: &Context<'_
             format!(
                 "This request reserves up to {need} {currency}; {available} {currency} is available \
                  and the rest of the balance is reserved by requests in flight. \
-                 Try again when they end, or lower `max_tokens`."
+                 Try again when they end, or lower `max_tokens` or `n`."
             ),
         )
         .retry(HELD_RETRY);
@@ -119,7 +119,7 @@ fn funds(need: Nano, available: Nano, held_by_others: bool, context: &Context<'_
         "insufficient_quota",
         format!(
             "This request can cost up to {need} {currency} beyond its free quota, but only \
-             {available} {currency} is available. Top up, or lower `max_tokens`."
+             {available} {currency} is available. Top up, or lower `max_tokens` or `n`."
         ),
     )
     .retry(Retry::Never)
@@ -167,7 +167,7 @@ fn limited(
             format!("{facts} The rest is reserved by requests in flight. Try again when they end."),
         )
         .retry(HELD_RETRY),
-        (measure, _) => spent(facts, measure, state),
+        (measure, _) => spent(facts, measure, need, state),
     };
     let mut map = http::HeaderMap::new();
     receipt::put_limits(
@@ -190,7 +190,7 @@ fn rate(facts: String, advice: &str, wait_ms: u64) -> Refused {
     .retry(Retry::AfterMs(wait_ms))
 }
 
-fn spent(facts: String, measure: Measure, state: CounterState) -> Refused {
+fn spent(facts: String, measure: Measure, need: u64, state: CounterState) -> Refused {
     let code = match measure {
         Measure::Spend => "spend_limit_exceeded",
         _ => "quota_limit_exceeded",
@@ -199,11 +199,16 @@ fn spent(facts: String, measure: Measure, state: CounterState) -> Refused {
         Some(at) => format!("It resets at {at}."),
         None => "It does not reset; ask the operator to raise it.".to_owned(),
     };
+    let never = if need > state.cap {
+        " The whole limit is less than this request needs: lower `max_tokens` or `n`."
+    } else {
+        ""
+    };
     Refused::new(
         StatusCode::TOO_MANY_REQUESTS,
         "insufficient_quota",
         code,
-        format!("{facts} {end}"),
+        format!("{facts} {end}{never}"),
     )
     .retry(Retry::Never)
 }

@@ -227,7 +227,7 @@ fn a_spent_grant_is_final() {
     assert_eq!(free.header("x-tollgate-free"), "images=1");
     let answer = proxy.send(ALICE, image(json!({})));
     let message = refusal(&answer, 402, "insufficient_quota", Retry::Never);
-    names(&message, &["0.35 CNY", "free quota"]);
+    names(&message, &["0.35 CNY", "free quota", "`n`"]);
 }
 
 #[test]
@@ -245,6 +245,7 @@ fn a_spend_limit_that_is_reached_is_final_until_it_resets() {
             "per day",
             "resets at 20",
             "00:00:00Z",
+            "whole limit is less",
         ],
     );
     let header = answer.header("x-tollgate-limit-spend-day");
