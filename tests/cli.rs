@@ -453,7 +453,14 @@ async fn the_demo_answers_its_own_example_and_shows_each_request_as_a_line() {
     let mut demo = Demo::start();
     assert_eq!(demo.intro["balance"], "10");
     assert_eq!(chat(&demo, "DeepSeek-R1").await, 200);
-    assert_eq!(chat(&demo, "no-such-model").await, 404);
+    for (model, status) in [
+        ("no-such-model", 404),
+        ("DeepSeek-R1#cut", 502),
+        ("DeepSeek-R1#status=500", 500),
+        ("no-such-model", 404),
+    ] {
+        assert_eq!(chat(&demo, model).await, status);
+    }
     let lines = demo.lines.as_mut().expect("read on");
     let mut line = || json(&lines.next().expect("a line").expect("text"));
     let charged = line();
@@ -463,6 +470,10 @@ async fn the_demo_answers_its_own_example_and_shows_each_request_as_a_line() {
         charged["cost"].is_string() && charged["balance"].is_string(),
         "{charged}"
     );
+    assert_eq!(line()["code"], "model_not_found");
+    // What an upstream cut off is refused: one line, not a second one for the upstream's own status.
+    assert_eq!(line()["code"], "upstream_unavailable");
+    assert_eq!(line()["upstream_status"], 500);
     assert_eq!(line()["code"], "model_not_found");
 }
 

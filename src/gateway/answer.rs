@@ -142,7 +142,7 @@ fn is_event_stream(response: &Response<UpstreamBody>) -> bool {
 /// An upstream's error, as it is. Nothing is charged.
 async fn pass_error(answer: Answer, job: Job) -> Response<ClientBody> {
     let request = job.reservation.request();
-    job.reservation.void().await;
+    job.reservation.void_answered().await;
     let (parts, rest) = answer.response.into_parts();
     let body = ClientBody::Passage(Passage::new(answer.head, Some(rest), job.idle));
     let mut response = Response::from_parts(parts, body);

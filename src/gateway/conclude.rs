@@ -43,7 +43,7 @@ pub async fn conclude(job: Job, facts: Facts, end: End) -> Result<Option<Settled
         Product::Text => text(&job, &facts, end).await,
     };
     let Some(mut consumed) = consumed else {
-        job.reservation.void().await;
+        job.reservation.void_answered().await;
         return Ok(None);
     };
     if end == End::UpstreamCut {

@@ -111,16 +111,18 @@ impl Reservation {
         settled
     }
 
-    /// Releases the hold; nothing is charged.
+    /// Releases the hold of a request that is refused; nothing is charged.
     pub async fn void(mut self) {
-        // Without an upstream's answer there is a refusal, which is told of elsewhere.
-        if self.detail.status != 0 {
-            let (model, status) = (&self.model.id, self.detail.status);
-            self.gateway
-                .observe_uncharged(self.request(), model, status);
-        }
         void(&self.gateway, self.hold.id.clone()).await;
         self.ended = true;
+    }
+
+    /// Releases the hold of a request whose answer costs nothing, and tells those who watch.
+    pub async fn void_answered(self) {
+        let (model, status) = (&self.model.id, self.detail.status);
+        self.gateway
+            .observe_uncharged(self.request(), model, status);
+        self.void().await;
     }
 
     fn charge(&mut self, consumed: Consumed) -> Charge {
