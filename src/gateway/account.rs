@@ -17,7 +17,7 @@ use crate::ledger::receipt::{ReceiptQuery, UsageRow};
 use crate::ledger::wallet::WalletView;
 use crate::money::Nano;
 
-/// How many days of usage are told where the client does not say.
+/// How many days before its end usage is told where the client does not say from when on.
 const USAGE_DAYS: i64 = 30;
 
 /// The wallet of a key.
@@ -204,14 +204,16 @@ async fn rows(
 ) -> Result<Vec<UsageRow>, Refused> {
     let now = gateway.ledger.now();
     let local = now.timestamp().to_zoned(gateway.zone.clone());
-    let today = local.date();
-    let to_day = query.date(to)?.unwrap_or(today);
+    let to_day = query.date(to)?.unwrap_or(local.date());
     let from_day = match query.date(from)? {
         Some(day) => day,
-        None => today
+        None => to_day
             .checked_sub(jiff::Span::new().days(USAGE_DAYS))
-            .unwrap_or(today),
+            .unwrap_or(to_day),
     };
+    if to_day < from_day {
+        return Err(Refused::bad_request(format!("`{to}` is before `{from}`.")).param(to));
+    }
     let midnight = |day: Date| {
         let start = day.to_zoned(gateway.zone.clone()).ok()?;
         Some(UnixMs(start.timestamp().as_millisecond()))

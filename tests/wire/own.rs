@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 
 use crate::cost;
 use crate::support::setup::{ALICE, BOB};
-use crate::support::{Mock, Proxy, chat, decimal, image, start, start_with, stream, until};
+use crate::support::{
+    Call, Mock, Proxy, Retry, chat, decimal, image, refusal, start, start_with, stream, until,
+};
 
 fn with_grant() -> (Mock, Proxy) {
     start_with(|setup| {
@@ -137,6 +139,11 @@ fn usage_sums_what_the_receipts_say() {
         (&day["requests"], &day["cost"]),
         (&json!(5), &json!(decimal(total)))
     );
+    let turned = "/v1/usage?from=2020-01-31&to=2020-01-01";
+    let turned = proxy.send(ALICE, Call::get(turned));
+    refusal(&turned, 400, "invalid_request_error", Retry::ByStatus);
+    let past = proxy.view(ALICE, "/v1/usage?to=2020-01-31");
+    assert_eq!(past["data"], json!([]));
     let past = proxy.view(ALICE, "/v1/usage?from=2020-01-01&to=2020-01-31");
     assert_eq!(past["data"], json!([]));
 }
