@@ -207,7 +207,7 @@ class Tollgate:
             raise Failed(f"{self.name}: not every answer of the mock was complete: {seen}")
         rows = call(f"{self.admin}/admin/usage", token=self.token)["data"]
         meters = lambda *names: sum(row["usage"].get(name, 0) for row in rows for name in names)
-        charged = sum(nano(row["charged"]) for row in rows)
+        charged = sum(nano(row["cost"]) for row in rows)
         cost = (
             seen["prompt_tokens"] * NANO_PER_INPUT
             + seen["completion_tokens"] * NANO_PER_OUTPUT

@@ -540,11 +540,11 @@ async fn what_was_charged_is_found_by_wallet_key_time_and_id() {
         );
     }
     let (_, receipt) = server.get(&format!("/admin/receipts/{request}")).await;
-    assert_eq!(receipt["charged"], "0.0004");
+    assert_eq!(receipt["cost"], "0.0004");
     let (_, usage) = server.get("/admin/usage?wallet=alice").await;
     let row = &usage["data"][0];
     assert_eq!(
-        (&row["day"], &row["charged"]),
+        (&row["day"], &row["cost"]),
         (&json!("2026-11-23"), &json!("0.0004"))
     );
     let (_, wallet) = server.get("/admin/wallets/alice").await;

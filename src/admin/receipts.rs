@@ -1,15 +1,15 @@
 //! `/admin/receipts` and `/admin/usage`: what was charged, and for what.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::Admin;
 use super::error::ApiError;
 use super::extract::{Id, Params, instant};
 use super::view::List;
+use crate::gateway::receipt;
 use crate::ledger::id::{KeyId, RequestId, WalletId};
 use crate::ledger::receipt::{Receipt, ReceiptQuery, UsageRow};
 
@@ -31,7 +31,7 @@ pub(super) struct Filter {
 pub(super) async fn list(
     State(admin): State<Admin>,
     Params(filter): Params<Filter>,
-) -> Result<Json<List<Arc<Receipt>>>, ApiError> {
+) -> Result<Json<List<Value>>, ApiError> {
     let limit = filter.limit.unwrap_or(RECEIPTS_DEFAULT);
     if !(1..=RECEIPTS_MAX).contains(&limit) {
         return Err(ApiError::invalid(
@@ -43,16 +43,19 @@ pub(super) async fn list(
         limit: Some(limit),
         ..query(&admin, filter)?
     };
-    Ok(Json(List::of(admin.ledger.receipts(query).await?)))
+    let receipts = admin.ledger.receipts(query).await?;
+    let objects = receipts.iter().map(|receipt| admin.receipt(receipt));
+    Ok(Json(List::of(objects.collect())))
 }
 
 /// `GET /admin/receipts/{id}`
 pub(super) async fn show(
     State(admin): State<Admin>,
     Id(id): Id<RequestId>,
-) -> Result<Json<Arc<Receipt>>, ApiError> {
+) -> Result<Json<Value>, ApiError> {
     let receipt = admin.ledger.receipt(id).await?;
-    receipt.map(Json).ok_or_else(|| {
+    let object = receipt.map(|receipt| Json(admin.receipt(&receipt)));
+    object.ok_or_else(|| {
         ApiError::not_found(format!(
             "no receipt `{id}`: the request is unknown, unfinished, or was not charged"
         ))
@@ -72,6 +75,13 @@ pub(super) async fn usage(
     }
     let query = query(&admin, filter)?;
     Ok(Json(List::of(admin.ledger.usage(query).await?)))
+}
+
+impl Admin {
+    /// A receipt as its customer sees it: the same fields, under the same names.
+    fn receipt(&self, receipt: &Receipt) -> Value {
+        receipt::object(receipt, &self.config.currency)
+    }
 }
 
 fn query(admin: &Admin, filter: Filter) -> Result<ReceiptQuery, ApiError> {

@@ -36,6 +36,12 @@ impl App {
         token: Option<AdminToken>,
         observer: Option<Box<dyn Observer>>,
     ) -> Result<App, Failure> {
+        // First of all: a server that cannot listen leaves the ledger as it was.
+        let listener = bind(config.server.listen, "server.listen").await?;
+        let admin_listener = match &token {
+            Some(_) => Some(bind(config.server.admin_listen, "server.admin_listen").await?),
+            None => None,
+        };
         let ledger = Arc::new(ledger);
         let shared: Arc<dyn Ledger> = Arc::clone(&ledger) as Arc<dyn Ledger>;
         let prices = Arc::new(PriceBook::new(&config)?);
@@ -57,13 +63,10 @@ impl App {
             observer,
         )
         .map_err(|reason| Failure::new(Exit::Failed, reason))?;
-        let listener = bind(config.server.listen, "server.listen").await?;
         let drain = Duration::from_secs(config.server.drain_seconds);
-        let admin_address = config.server.admin_listen;
-        let admin = match token {
+        let admin = match token.zip(admin_listener) {
             None => None,
-            Some(token) => {
-                let listener = bind(admin_address, "server.admin_listen").await?;
+            Some((token, listener)) => {
                 let admin = Admin::new(shared, prices, Arc::new(config), token)?;
                 Some((admin, listener))
             }

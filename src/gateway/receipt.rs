@@ -217,6 +217,7 @@ pub fn object(receipt: &Receipt, currency: &str) -> Value {
     let mut fields = summary(receipt, currency);
     let more = json!({
         "object": "receipt",
+        "wallet": receipt.wallet,
         "key": receipt.key,
         "hold": receipt.held,
         "priced": receipt.priced,

@@ -110,6 +110,7 @@ pub struct UsageRow {
     /// Units of grants burned.
     pub free: FreeUnits,
     /// Money charged.
+    #[serde(rename = "cost")]
     pub charged: Nano,
     /// What the operator bore.
     pub shortfall: Nano,

@@ -32,7 +32,7 @@ async def test_an_answer_is_as_the_upstream_gave_it_and_costs_price_times_usage(
     assert completion.choices[0].finish_reason in ("stop", "length")
     assert meters(completion.usage) == USAGE
     receipt = customer.receipts()[0]
-    assert (receipt["charged"], receipt["counted"]) == (plain(COST), "exact")
+    assert (receipt["cost"], receipt["counted"]) == (plain(COST), "exact")
     assert receipt["usage"] == USAGE
     assert customer.wallet()["balance"] == plain(Decimal(10) - COST)
     assert len(mock.requests(call_id)) == 1
@@ -103,7 +103,7 @@ async def test_a_stream_has_no_usage_chunk_unless_asked_and_is_charged_all_the_s
     assert content(chunks)
     # The end was seen, so the charge is there: no waiting.
     receipt = customer.receipts()[0]
-    assert (receipt["charged"], receipt["usage"]) == (plain(COST), USAGE)
+    assert (receipt["cost"], receipt["usage"]) == (plain(COST), USAGE)
     assert customer.wallet()["holds"] == 0
     record = mock.requests(call_id)[0]
     assert record["stream_options"] == {"include_usage": True}
@@ -134,7 +134,7 @@ async def test_a_usage_chunk_that_was_asked_for_carries_the_cost(sdk, proxy, cal
     assert last.choices == []
     assert meters(last.usage) == USAGE
     assert last.usage.cost == plain(COST)
-    assert customer.receipts()[0]["charged"] == plain(COST)
+    assert customer.receipts()[0]["cost"] == plain(COST)
 
 
 async def test_a_stream_that_declines_usage_gets_none(sdk, proxy, call_id):
@@ -150,7 +150,7 @@ async def test_a_stream_that_declines_usage_gets_none(sdk, proxy, call_id):
         )
     )
     assert all(chunk.usage is None and chunk.choices for chunk in chunks)
-    assert customer.receipts()[0]["charged"] == plain(COST)
+    assert customer.receipts()[0]["cost"] == plain(COST)
 
 
 async def test_a_streams_headers_carry_what_is_known_before_its_end(sdk, proxy, call_id):
@@ -196,7 +196,7 @@ async def test_several_choices_are_all_answered_and_charged_as_reported(sdk, pro
         )
     )
     usage = meters(completion.usage)
-    assert customer.receipts()[0]["charged"] == plain(cost(usage, PRICES["mock/chat"]))
+    assert customer.receipts()[0]["cost"] == plain(cost(usage, PRICES["mock/chat"]))
 
 
 async def test_tools_reach_the_upstream_and_are_answered(sdk, proxy, mock, call_id):
@@ -236,7 +236,7 @@ async def test_tools_reach_the_upstream_and_are_answered(sdk, proxy, mock, call_
     _, body = mock.last()
     assert (body["tools"], body["messages"], body["tool_choice"]) == (tools, conversation, "auto")
     assert meters(completion.usage) == USAGE
-    assert customer.receipts()[0]["charged"] == plain(COST)
+    assert customer.receipts()[0]["cost"] == plain(COST)
 
 
 async def test_usage_that_nobody_reports_is_counted_here_and_says_so(sdk, proxy, call_id):
@@ -298,7 +298,7 @@ async def test_a_cut_stream_raises_after_what_was_delivered_which_is_charged(sdk
     assert tap.requests == 1 and len(mock.requests(call_id)) == 1
     receipt = customer.receipts()[0]
     assert receipt["counted"] == "partial" and 0 < receipt["usage"]["output"] < 40
-    assert receipt["charged"] == plain(cost(receipt["usage"], PRICES["mock/chat"]))
+    assert receipt["cost"] == plain(cost(receipt["usage"], PRICES["mock/chat"]))
 
 
 async def test_an_upstreams_own_error_event_is_raised_as_it_is(sdk, proxy, call_id):

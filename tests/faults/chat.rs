@@ -100,15 +100,12 @@ fn one_round(proxy: &Proxy, name: &str, round: u64, dice: &mut Dice, tally: &mut
     assert!(rest >= 0, "{name}: below the floor: {wallet}");
     assert_eq!(money(&wallet, "held"), 0, "{name}: {wallet}");
     let receipts = proxy.receipts(name);
-    let sum: i64 = receipts
-        .iter()
-        .map(|receipt| money(receipt, "charged"))
-        .sum();
+    let sum: i64 = receipts.iter().map(|receipt| money(receipt, "cost")).sum();
     assert_eq!(sum, charged, "{name}: the receipts come to something else");
     for receipt in &receipts {
         let (priced, held) = (money(receipt, "priced"), money(receipt, "held"));
         assert_eq!(
-            money(receipt, "charged"),
+            money(receipt, "cost"),
             priced.min(held),
             "{name}: {receipt}"
         );

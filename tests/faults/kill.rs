@@ -104,7 +104,7 @@ fn check(proxy: &Proxy, seen: &[Seen], round: &str) -> usize {
             let (status, receipt) = proxy.admin("GET", &format!("/admin/receipts/{id}"), None);
             assert_eq!(status, 200, "{round}: lost: {seen:?}: {receipt}");
             assert_eq!(
-                money(&receipt, "charged"),
+                money(&receipt, "cost"),
                 cost,
                 "{round}: {seen:?}: {receipt}"
             );
@@ -163,14 +163,11 @@ fn at_last(proxy: &Proxy, all: &[Seen], seed: u64) {
     for seen in all {
         if let Some((id, cost)) = sworn(seen, "at last") {
             let receipt = booked.get(&id);
-            let charged = receipt.map(|receipt| money(receipt, "charged"));
+            let charged = receipt.map(|receipt| money(receipt, "cost"));
             assert_eq!(charged, Some(cost), "seed {seed}: {seen:?}");
         }
     }
-    let sum: i64 = booked
-        .values()
-        .map(|receipt| money(receipt, "charged"))
-        .sum();
+    let sum: i64 = booked.values().map(|receipt| money(receipt, "cost")).sum();
     let wallet = proxy.wallet(WALLET);
     assert_eq!(
         money(&wallet, "balance"),

@@ -56,10 +56,7 @@ fn the_upstreams_account_of_a_mixture_equals_the_ledgers() {
     let sent = by_id(mock.requests(), seed);
     let mut booked = all_receipts(&proxy, WALLET);
     compare_totals(&totals, &sent, &booked, seed);
-    let sum: i64 = booked
-        .values()
-        .map(|receipt| money(receipt, "charged"))
-        .sum();
+    let sum: i64 = booked.values().map(|receipt| money(receipt, "cost")).sum();
     let kinds = compare_each(&seen, &sent, &mut booked, seed);
     let expected: i64 = sent
         .values()
@@ -188,7 +185,7 @@ fn item(receipt: &Value) -> Item {
         input: meter("input"),
         output: meter("output"),
         images: meter("images"),
-        charged: money(receipt, "charged"),
+        charged: money(receipt, "cost"),
     }
 }
 

@@ -147,6 +147,6 @@ fn charged_once_each(proxy: &Proxy, wallet: &str, served: &[&Answer]) {
         assert_eq!(answer.header("x-tollgate-cost"), decimal(IMAGE), "{wallet}");
     }
     for receipt in &receipts {
-        assert_eq!(money(receipt, "charged"), IMAGE, "{wallet}: {receipt}");
+        assert_eq!(money(receipt, "cost"), IMAGE, "{wallet}: {receipt}");
     }
 }
