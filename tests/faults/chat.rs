@@ -103,7 +103,7 @@ fn one_round(proxy: &Proxy, name: &str, round: u64, dice: &mut Dice, tally: &mut
     let sum: i64 = receipts.iter().map(|receipt| money(receipt, "cost")).sum();
     assert_eq!(sum, charged, "{name}: the receipts come to something else");
     for receipt in &receipts {
-        let (priced, held) = (money(receipt, "priced"), money(receipt, "held"));
+        let (priced, held) = (money(receipt, "priced"), money(receipt, "hold"));
         assert_eq!(
             money(receipt, "cost"),
             priced.min(held),

@@ -102,14 +102,11 @@ pub fn all_receipts(proxy: &Proxy, wallet: &str) -> HashMap<String, Value> {
         };
         assert!(found.len() > before, "a page of one millisecond");
         // The end is not included, and others of the same millisecond may follow.
-        let oldest = oldest["settled_at"].as_i64().expect("milliseconds");
-        to = format!("&to={}", instant(oldest + 1));
+        let oldest = oldest["settled_at"].as_str().expect("a time");
+        let oldest: jiff::Timestamp = oldest.parse().expect("RFC 3339");
+        let after = oldest + jiff::SignedDuration::from_millis(1);
+        to = format!("&to={after}");
     }
-}
-
-fn instant(unix_ms: i64) -> String {
-    let time = jiff::Timestamp::from_millisecond(unix_ms);
-    time.expect("a time").to_string()
 }
 
 fn by_id(records: Vec<Value>, seed: u64) -> BTreeMap<String, Value> {
