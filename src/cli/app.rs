@@ -11,11 +11,11 @@ use super::exit::{Exit, Failure};
 use crate::admin::token::AdminToken;
 use crate::admin::{Admin, declare};
 use crate::config::Config;
+use crate::gateway::catalog::{Catalog, Current};
 use crate::gateway::{Gateway, Observer, server};
 use crate::ledger::Ledger;
 use crate::ledger::embedded::Embedded;
-use crate::price::{PriceBook, lint};
-use crate::upstream::Upstreams;
+use crate::price::lint;
 
 /// A server that listens but does not answer yet.
 pub struct App {
@@ -42,32 +42,18 @@ impl App {
             Some(_) => Some(bind(config.server.admin_listen, "server.admin_listen").await?),
             None => None,
         };
+        let drain = Duration::from_secs(config.server.drain_seconds);
         let ledger = Arc::new(ledger);
         let shared: Arc<dyn Ledger> = Arc::clone(&ledger) as Arc<dyn Ledger>;
-        let prices = Arc::new(PriceBook::new(&config)?);
-        for finding in lint::lint(&prices) {
-            tracing::warn!(model = %finding.model, field = %finding.field, "price list: {}", finding.message);
-        }
-        shared
-            .keep_prices(prices.version().to_string(), prices.content().to_owned())
-            .await?;
-        for warning in declare(&*shared, &config).await? {
-            tracing::warn!("{warning}");
-        }
-        let upstreams = Upstreams::new(&config)?;
-        let gateway = Gateway::new(
-            &config,
-            Arc::clone(&shared),
-            Arc::clone(&prices),
-            upstreams,
-            observer,
-        )
-        .map_err(|reason| Failure::new(Exit::Failed, reason))?;
-        let drain = Duration::from_secs(config.server.drain_seconds);
+        let catalog = Catalog::new(config)?;
+        publish(&*shared, &catalog).await?;
+        let current = Arc::new(Current::new(catalog));
+        let gateway = Gateway::new(Arc::clone(&shared), Arc::clone(&current), observer)
+            .map_err(|reason| Failure::new(Exit::Failed, reason))?;
         let admin = match token.zip(admin_listener) {
             None => None,
             Some((token, listener)) => {
-                let admin = Admin::new(shared, prices, Arc::new(config), token)?;
+                let admin = Admin::new(shared, current, token)?;
                 Some((admin, listener))
             }
         };
@@ -113,6 +99,21 @@ impl App {
         self.ledger.close().await?;
         Ok(())
     }
+}
+
+/// Makes the ledger hold what a catalog needs before its first use: the prices, and the declared keys.
+async fn publish(ledger: &dyn Ledger, catalog: &Catalog) -> Result<(), Failure> {
+    let prices = &catalog.prices;
+    for finding in lint::lint(prices) {
+        tracing::warn!(model = %finding.model, field = %finding.field, "price list: {}", finding.message);
+    }
+    ledger
+        .keep_prices(prices.version().to_string(), prices.content().to_owned())
+        .await?;
+    for warning in declare(ledger, &catalog.config).await? {
+        tracing::warn!("{warning}");
+    }
+    Ok(())
 }
 
 async fn bind(address: SocketAddr, field: &str) -> Result<TcpListener, Failure> {
