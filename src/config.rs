@@ -12,6 +12,7 @@ mod error;
 mod keys;
 mod limits;
 mod models;
+mod origins;
 mod price_list;
 mod prices;
 mod process;
@@ -30,7 +31,8 @@ pub use accounts::{GrantRow, GrantUnit, KeyRow, LimitRow, Measure, OnDisconnect,
 pub use error::{ConfigError, Problem};
 pub use price_list::{Bounds, Category, ModelRow, Per, PriceRow, Route, Tokenizer};
 pub use process::{
-    AskUsage, Caps, Durability, LedgerConfig, LedgerKind, Server, Upstream, UpstreamKind,
+    AskUsage, Caps, CorsOrigins, Durability, LedgerConfig, LedgerKind, Server, Upstream,
+    UpstreamKind,
 };
 pub use words::Words;
 
