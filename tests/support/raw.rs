@@ -7,6 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
+use parking_lot::Mutex;
+use serde_json::Value;
+
 use super::DEADLINE;
 
 /// A running upstream, ended on drop.
@@ -14,6 +17,7 @@ pub struct RawUpstream {
     /// `host:port`
     pub address: String,
     seen: Arc<AtomicU64>,
+    last: Arc<Mutex<Vec<u8>>>,
     ended: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -43,6 +47,8 @@ impl RawUpstream {
             Arc::new(AtomicBool::new(false)),
         );
         let (counter, end) = (Arc::clone(&seen), Arc::clone(&ended));
+        let last = Arc::new(Mutex::new(Vec::new()));
+        let memory = Arc::clone(&last);
         let thread = std::thread::spawn(move || {
             let mut open = Vec::new();
             for stream in listener.incoming() {
@@ -50,13 +56,14 @@ impl RawUpstream {
                     return;
                 }
                 let stream = stream.expect("a connection");
-                let kept = serve(stream, &answer, &counter).filter(|_| stalls);
+                let kept = serve(stream, &answer, &counter, &memory).filter(|_| stalls);
                 open.extend(kept);
             }
         });
         RawUpstream {
             address,
             seen,
+            last,
             ended,
             thread: Some(thread),
         }
@@ -70,6 +77,19 @@ impl RawUpstream {
         ))
     }
 
+    /// Answers with a stream of events of this data, and `[DONE]`.
+    pub fn events(data: &[&str]) -> RawUpstream {
+        let mut body: String = data
+            .iter()
+            .map(|data| format!("data: {data}\n\n"))
+            .collect();
+        body.push_str("data: [DONE]\n\n");
+        let length = body.len();
+        RawUpstream::answering(format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {length}\r\n\r\n{body}"
+        ))
+    }
+
     /// What a config calls `base_url`.
     pub fn base_url(&self) -> String {
         format!("http://{}/v1", self.address)
@@ -80,6 +100,14 @@ impl RawUpstream {
         self.seen.load(Ordering::SeqCst)
     }
 
+    /// The JSON body of the last request.
+    pub fn last_body(&self) -> Value {
+        let request = self.last.lock();
+        let body = request.windows(4).position(|end| end == b"\r\n\r\n");
+        let body = &request[body.expect("a whole request") + 4..];
+        serde_json::from_slice(body).expect("JSON")
+    }
+
     /// A base URL where nobody listens. Not a port that was just free: another test may get it.
     pub fn nowhere() -> String {
         "http://127.0.0.1:1/v1".to_owned()
@@ -87,7 +115,12 @@ impl RawUpstream {
 }
 
 /// Reads one request and answers it; the connection, still open.
-fn serve(mut stream: TcpStream, answer: &[u8], seen: &AtomicU64) -> Option<TcpStream> {
+fn serve(
+    mut stream: TcpStream,
+    answer: &[u8],
+    seen: &AtomicU64,
+    last: &Mutex<Vec<u8>>,
+) -> Option<TcpStream> {
     stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
     let (mut read, mut chunk) = (Vec::new(), [0; 16_384]);
     while !is_whole(&read) {
@@ -96,6 +129,7 @@ fn serve(mut stream: TcpStream, answer: &[u8], seen: &AtomicU64) -> Option<TcpSt
             _ => return None,
         }
     }
+    *last.lock() = read;
     seen.fetch_add(1, Ordering::SeqCst);
     // An error means that the proxy left, which is its right.
     stream.write_all(answer).unwrap_or_default();
