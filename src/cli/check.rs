@@ -9,6 +9,7 @@ use super::prices::{lines, sentence};
 use crate::config::Config;
 use crate::price::PriceBook;
 use crate::price::lint::lint;
+use crate::upstream::Upstreams;
 
 const EXAMPLES: &str = "Examples:
   tollgate check
@@ -35,6 +36,7 @@ struct Report {
 pub(super) fn run(globals: &Globals, _: &CheckArgs) -> Result<Exit, Failure> {
     let config = globals.load()?;
     let book = PriceBook::new(&config)?;
+    Upstreams::new(&config)?;
     let report = Report {
         models: config.models.len(),
         upstreams: config.upstreams.len(),

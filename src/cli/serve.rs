@@ -5,7 +5,7 @@ use clap::Args;
 use super::app::{App, asked_to_end};
 use super::exit::{EXIT_CODES, Exit, Failure};
 use super::{Globals, say};
-use crate::admin::token::{AdminToken, TOKEN_ENV, TokenError};
+use crate::admin::token::{self, AdminToken, TOKEN_ENV, TokenError};
 use crate::config;
 use crate::ledger::embedded::{Durability, Embedded, OpenOptions};
 use crate::telemetry;
@@ -30,7 +30,7 @@ pub fn run(globals: &Globals, _args: &ServeArgs) -> Result<Exit, Failure> {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    let token = match AdminToken::new(&std::env::var(TOKEN_ENV).unwrap_or_default()) {
+    let token = match AdminToken::new(token::of_environment()?.expose()) {
         Ok(token) => Some(token),
         Err(TokenError::Missing) => None,
         Err(error) => return Err(error.into()),

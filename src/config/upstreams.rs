@@ -1,10 +1,20 @@
 //! The `upstreams` section.
 
+mod headers;
+mod proxy;
+
 use std::collections::BTreeMap;
+use std::path::Path;
+
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 
 use super::read::Field;
+use super::section::Section;
 use super::text::is_name;
-use super::{Owner, Upstream, UpstreamKind};
+use super::{CaFile, Owner, Upstream, UpstreamKind};
+use crate::secret::Secret;
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -22,21 +32,31 @@ pub(super) fn upstreams(field: &Field<'_>) -> BTreeMap<String, Upstream> {
 fn upstream(name: &str, field: &Field<'_>) -> Upstream {
     let section = field.section();
     let kind = section.word("kind", UpstreamKind::Openai);
+    if kind == UpstreamKind::Simulator {
+        has_no_address(&section);
+    }
     let base_url = match kind {
         UpstreamKind::Openai => section.need("base_url", "https://api.example.com/v1"),
-        UpstreamKind::Simulator => section.get("base_url"),
+        UpstreamKind::Simulator => None,
     };
-    if let (UpstreamKind::Simulator, Some(url)) = (kind, &base_url) {
-        url.problem::<()>("the simulator is built in and has no address; remove the field");
-    }
     let api_key = section.get("api_key");
-    let owner = Owner::Upstream(name.to_owned());
+    let auth_header = headers::auth_header(&section, api_key.is_some());
+    let owner = || Owner::Upstream(name.to_owned());
     let default = Upstream::simulator();
     let ms = |name, default| section.integer(name, default, 1, DAY_MS);
     let upstream = Upstream {
         kind,
-        base_url: base_url.as_ref().and_then(|field| field.read(address)),
-        api_key: api_key.as_ref().and_then(|field| field.secret(owner)),
+        base_url: base_url.as_ref().and_then(shown_safely),
+        api_key: api_key
+            .as_ref()
+            .and_then(|field| field.header_secret(owner())),
+        headers: headers::headers(&section, &owner, api_key.as_ref().map(|_| &auth_header)),
+        auth_header,
+        query: query(&section, &owner),
+        proxy: section
+            .get("proxy")
+            .and_then(|field| proxy::proxy(&field, owner())),
+        ca_file: section.get("ca_file").and_then(|field| ca_file(&field)),
         connect_timeout_ms: ms("connect_timeout_ms", default.connect_timeout_ms),
         response_timeout_ms: ms("response_timeout_ms", default.response_timeout_ms),
         idle_timeout_ms: ms("idle_timeout_ms", default.idle_timeout_ms),
@@ -51,6 +71,70 @@ fn upstream(name: &str, field: &Field<'_>) -> Upstream {
     upstream
 }
 
+/// Notes the fields of a simulator that only make sense for what is reached over a network.
+fn has_no_address(section: &Section<'_>) {
+    for name in [
+        "base_url",
+        "auth_header",
+        "headers",
+        "query",
+        "proxy",
+        "ca_file",
+    ] {
+        if let Some(field) = section.get(name) {
+            field.problem::<()>("the simulator is built in and has no address; remove the field");
+        }
+    }
+}
+
+/// What is added to every address.
+fn query(section: &Section<'_>, owner: &dyn Fn() -> Owner) -> Vec<(String, Secret)> {
+    let entries = section.get("query").map(|field| field.entries());
+    entries
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|(name, field)| Some((name.to_owned(), field.secret(owner())?)))
+        .collect()
+}
+
+/// Certificate authorities in a PEM file.
+fn ca_file(field: &Field<'_>) -> Option<CaFile> {
+    let path = field.path()?;
+    match authorities(&path) {
+        Ok(certificates) => Some(CaFile { path, certificates }),
+        Err(wrong) => field.problem(format!("the file {} {wrong}", path.display())),
+    }
+}
+
+fn authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let text = std::fs::read(path).map_err(|error| format!("cannot be read: {error}"))?;
+    let certificates = CertificateDer::pem_slice_iter(&text)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| format!("is not sound PEM: {error}"))?;
+    if certificates.is_empty() {
+        return Err("has no certificate; one begins with -----BEGIN CERTIFICATE-----".to_owned());
+    }
+    let mut roots = RootCertStore::empty();
+    for (index, certificate) in certificates.iter().enumerate() {
+        let number = index + 1;
+        roots.add(certificate.clone()).map_err(|error| {
+            format!("has a certificate (number {number}) that is none: {error}")
+        })?;
+    }
+    Ok(certificates)
+}
+
+/// An address; where it is wrong in a way that may hold a credential, it is not shown.
+fn shown_safely(field: &Field<'_>) -> Option<String> {
+    if !field.raw()?.contains(['@', '?']) {
+        return field.read(address);
+    }
+    match address(&field.text()?) {
+        Ok(address) => Some(address),
+        Err(wrong) => field.problem(wrong),
+    }
+}
+
 /// An address to which paths are appended, without its last slash.
 fn address(text: &str) -> Result<String, String> {
     let wrong = "is not an address such as https://api.example.com/v1";
@@ -61,7 +145,7 @@ fn address(text: &str) -> Result<String, String> {
             Err("has a user in it; put the key into api_key".to_owned())
         }
         (Some("http" | "https"), Some(_)) if uri.query().is_some() => {
-            Err("has a query; an address ends with its path".to_owned())
+            Err("has a query; write it as `query: { name: value }`".to_owned())
         }
         (Some("http" | "https"), Some(_)) if uri.path().ends_with("/chat/completions") => {
             Err("names one endpoint; leave /chat/completions out".to_owned())
