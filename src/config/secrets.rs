@@ -2,8 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use http::HeaderValue;
-
 use super::read::{Field, is_missing};
 use super::text::{self, Filled};
 use super::{Missing, Owner};
@@ -40,9 +38,9 @@ impl Field<'_> {
     /// A secret that goes into a header.
     pub fn header_secret(&self, owner: Owner) -> Option<Secret> {
         let secret = self.secret(owner)?;
-        match HeaderValue::from_str(secret.expose()) {
-            Ok(_) => Some(secret),
-            Err(_) => self.problem("holds characters that no header can carry; ASCII can be"),
+        match secret.expose().is_ascii() {
+            true => Some(secret),
+            false => self.problem("has a character that is not ASCII, which no header can carry"),
         }
     }
 

@@ -11,7 +11,6 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::read::Field;
-use super::section::Section;
 use super::text::is_name;
 use super::{CaFile, Owner, Upstream, UpstreamKind};
 use crate::secret::Secret;
@@ -32,15 +31,22 @@ pub(super) fn upstreams(field: &Field<'_>) -> BTreeMap<String, Upstream> {
 fn upstream(name: &str, field: &Field<'_>) -> Upstream {
     let section = field.section();
     let kind = section.word("kind", UpstreamKind::Openai);
-    if kind == UpstreamKind::Simulator {
-        has_no_address(&section);
-    }
-    let base_url = match kind {
-        UpstreamKind::Openai => section.need("base_url", "https://api.example.com/v1"),
-        UpstreamKind::Simulator => None,
+    // What makes sense only for what is reached over a network.
+    let remote = |name| {
+        let field = section.get(name)?;
+        match kind {
+            UpstreamKind::Openai => Some(field),
+            UpstreamKind::Simulator => {
+                field.problem("the simulator is built in and has no address; remove the field")
+            }
+        }
     };
+    let base_url = remote("base_url");
+    if base_url.is_none() && kind == UpstreamKind::Openai {
+        section.need("base_url", "https://api.example.com/v1");
+    }
     let api_key = section.get("api_key");
-    let auth_header = headers::auth_header(&section, api_key.is_some());
+    let auth_header = headers::auth_header(remote("auth_header"), api_key.is_some());
     let owner = || Owner::Upstream(name.to_owned());
     let default = Upstream::simulator();
     let ms = |name, default| section.integer(name, default, 1, DAY_MS);
@@ -50,13 +56,15 @@ fn upstream(name: &str, field: &Field<'_>) -> Upstream {
         api_key: api_key
             .as_ref()
             .and_then(|field| field.header_secret(owner())),
-        headers: headers::headers(&section, &owner, api_key.as_ref().map(|_| &auth_header)),
+        headers: headers::headers(
+            remote("headers"),
+            &owner,
+            api_key.as_ref().map(|_| &auth_header),
+        ),
         auth_header,
-        query: query(&section, &owner),
-        proxy: section
-            .get("proxy")
-            .and_then(|field| proxy::proxy(&field, owner())),
-        ca_file: section.get("ca_file").and_then(|field| ca_file(&field)),
+        query: query(remote("query"), &owner),
+        proxy: remote("proxy").and_then(|field| proxy::proxy(&field, owner())),
+        ca_file: remote("ca_file").and_then(|field| ca_file(&field)),
         connect_timeout_ms: ms("connect_timeout_ms", default.connect_timeout_ms),
         response_timeout_ms: ms("response_timeout_ms", default.response_timeout_ms),
         idle_timeout_ms: ms("idle_timeout_ms", default.idle_timeout_ms),
@@ -71,25 +79,9 @@ fn upstream(name: &str, field: &Field<'_>) -> Upstream {
     upstream
 }
 
-/// Notes the fields of a simulator that only make sense for what is reached over a network.
-fn has_no_address(section: &Section<'_>) {
-    for name in [
-        "base_url",
-        "auth_header",
-        "headers",
-        "query",
-        "proxy",
-        "ca_file",
-    ] {
-        if let Some(field) = section.get(name) {
-            field.problem::<()>("the simulator is built in and has no address; remove the field");
-        }
-    }
-}
-
 /// What is added to every address.
-fn query(section: &Section<'_>, owner: &dyn Fn() -> Owner) -> Vec<(String, Secret)> {
-    let entries = section.get("query").map(|field| field.entries());
+fn query(field: Option<Field<'_>>, owner: &dyn Fn() -> Owner) -> Vec<(String, Secret)> {
+    let entries = field.map(|field| field.entries());
     entries
         .unwrap_or_default()
         .into_iter()

@@ -5,15 +5,14 @@ use std::collections::HashSet;
 use http::HeaderName;
 use http::header::AUTHORIZATION;
 
+use super::super::Owner;
 use super::super::read::Field;
-use super::super::section::Section;
-use super::super::{Owner, Upstream};
 use crate::secret::Secret;
 
 /// The header that carries the upstream's key.
-pub(super) fn auth_header(section: &Section<'_>, has_key: bool) -> HeaderName {
-    let Some(field) = section.get("auth_header") else {
-        return Upstream::simulator().auth_header;
+pub(super) fn auth_header(field: Option<Field<'_>>, has_key: bool) -> HeaderName {
+    let Some(field) = field else {
+        return AUTHORIZATION;
     };
     if !has_key {
         field.problem::<()>(
@@ -25,11 +24,11 @@ pub(super) fn auth_header(section: &Section<'_>, has_key: bool) -> HeaderName {
 
 /// What is sent on every request.
 pub(super) fn headers(
-    section: &Section<'_>,
+    field: Option<Field<'_>>,
     owner: &dyn Fn() -> Owner,
     auth_header: Option<&HeaderName>,
 ) -> Vec<(HeaderName, Secret)> {
-    let entries = section.get("headers").map(|field| field.entries());
+    let entries = field.map(|field| field.entries());
     let mut taken: HashSet<HeaderName> = HashSet::new();
     let mut header = |(text, field): (&str, Field<'_>)| {
         let name = match name(text) {
