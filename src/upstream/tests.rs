@@ -1,5 +1,6 @@
 //! What one attempt puts on the wire, and what it makes of what comes back, against a small scripted server.
 
+mod options;
 mod origin;
 
 use std::sync::Arc;
@@ -348,96 +349,4 @@ fn an_endpoint_names_the_model_as_its_upstream_does_and_a_simulator_as_the_clien
     let endpoint = one(simulator).route("m").remove(0);
     assert_eq!(endpoint.model(), None);
     assert!(endpoint.ask_usage() && endpoint.is_simulator());
-}
-
-#[tokio::test]
-async fn what_the_operator_adds_is_sent_in_place_of_what_the_client_says() {
-    let origin = Origin::start(&[Reply::Keep(OK)]).await;
-    let secret = |text: &str| Secret::new(text.to_owned());
-    let upstreams = one(config::Upstream {
-        auth_header: http::HeaderName::from_static("api-key"),
-        headers: vec![(http::HeaderName::from_static("x-title"), secret("shop"))],
-        query: vec![("api-version".to_owned(), secret("2024-10-21"))],
-        ..row(&format!("http://{}/openai", origin.address))
-    });
-    let mut call = call();
-    for (name, value) in [
-        ("authorization", "Bearer client-key"),
-        ("api-key", "client-key"),
-        ("x-title", "client"),
-    ] {
-        call.headers.append(name, HeaderValue::from_static(value));
-        call.headers.append(name, HeaderValue::from_static("twice"));
-    }
-    let route = upstreams.route("m");
-    upstreams.send(&route[0], call).await.expect("an answer");
-    let (_, request) = origin.requests().remove(0);
-    let (head, _) = request.split_once("\r\n\r\n").expect("a head");
-    let mut lines: Vec<&str> = head.lines().collect();
-    assert_eq!(
-        lines.remove(0),
-        "POST /openai/chat/completions?api-version=2024-10-21 HTTP/1.1"
-    );
-    lines.sort_unstable();
-    let host = format!("host: {}", origin.address);
-    assert_eq!(
-        lines,
-        [
-            "accept-encoding: identity",
-            "api-key: sk-canary",
-            "content-length: 13",
-            host.as_str(),
-            "x-title: shop",
-        ]
-    );
-}
-
-#[tokio::test]
-async fn an_upstream_that_is_as_it_was_keeps_its_connections() {
-    let kept = Origin::start(&[Reply::Keep(OK)]).await;
-    let changed = Origin::start(&[Reply::Keep(OK)]).await;
-    let rows = |key: &str| {
-        let at = |origin: &Origin| row(&format!("http://{}", origin.address));
-        let changed = config::Upstream {
-            api_key: Some(Secret::new(key.to_owned())),
-            ..at(&changed)
-        };
-        [("kept", at(&kept)), ("changed", changed)]
-    };
-    let routes = [route("kept", 0, 1), route("changed", 1, 1)];
-    let ask = async |upstreams: &Upstreams, held: Option<&Arc<Endpoint>>| {
-        let route = upstreams.route("m");
-        for endpoint in route.iter().chain(held) {
-            let answer = upstreams.send(endpoint, call()).await;
-            assert_eq!(text(answer.expect("an answer")).await, "ok");
-        }
-        route[1].clone()
-    };
-    let before = build(rows("sk-old"), &routes).expect("upstreams");
-    let held = ask(&before, None).await;
-    let after = before.rebuilt(&config(rows("sk-new"), &routes));
-    let after = after.expect("upstreams");
-    drop(before);
-    // A request under way keeps the endpoint that it began with.
-    ask(&after, Some(&held)).await;
-    drop(held);
-    let connections = |origin: &Origin| -> Vec<usize> {
-        origin
-            .requests()
-            .iter()
-            .map(|(number, _)| *number)
-            .collect()
-    };
-    assert_eq!(connections(&kept), [0, 0]);
-    assert_eq!(connections(&changed), [0, 1, 0]);
-    let keys: Vec<bool> = changed
-        .requests()
-        .iter()
-        .map(|(_, request)| request.contains("Bearer sk-new"))
-        .collect();
-    assert_eq!(keys, [false, true, false]);
-    let gone = after
-        .rebuilt(&config([], &routes))
-        .expect_err("no upstream");
-    assert!(gone.to_string().contains("`kept`"), "{gone}");
 }

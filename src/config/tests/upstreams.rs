@@ -211,7 +211,7 @@ fn a_secret_may_stand_in_a_file_beside_the_config_or_anywhere() {
             exposed(&config.upstreams["real"].api_key),
             Some("sk-canary")
         );
-        assert_eq!(config.files, [key.clone()]);
+        assert_eq!(config.files, std::slice::from_ref(&key));
         assert!(config.missing.is_empty() && !format!("{config:?}").contains("canary"));
     }
 }
@@ -270,7 +270,7 @@ fn authorities_are_read_from_pem_or_refused_with_the_reason() {
     let config = folder.parse("ca_file: ca.pem").expect("two certificates");
     let ca_file = config.upstreams["real"].ca_file.as_ref().expect("a file");
     assert_eq!((&ca_file.path, ca_file.certificates.len()), (&path, 2));
-    assert_eq!(config.files, [path.clone()]);
+    assert_eq!(config.files, std::slice::from_ref(&path));
     let key = own.signing_key.serialize_pem();
     for (content, why) in [
         (key.as_str(), "has no certificate"),
