@@ -16,6 +16,7 @@ mod price_list;
 mod prices;
 mod process;
 mod read;
+mod running;
 mod section;
 mod sections;
 mod text;

@@ -7,6 +7,7 @@
 )]
 
 pub mod http;
+pub mod load;
 pub mod mock;
 pub mod proxy;
 pub mod raw;
@@ -15,6 +16,7 @@ pub mod setup;
 pub mod temp;
 
 pub use http::{Answer, Call, Connection, Exchange};
+pub use load::{Load, Seen};
 pub use mock::Mock;
 pub use proxy::Proxy;
 pub use raw::RawUpstream;
