@@ -144,6 +144,25 @@ fn check_names_every_error_with_its_place_and_exits_with_1() {
 }
 
 #[test]
+fn check_tells_scripts_its_errors_as_json() {
+    let (path, _) = config(
+        "check-json",
+        &SOUND.replace("currency: CNY", "currency: yuan\nx: 1"),
+    );
+    let ran = with_config(&path, &["--json", "check"]);
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    let errors = json(&ran.out)["errors"].as_array().expect("a list").clone();
+    assert_eq!(errors.len(), 2, "{errors:?}");
+    assert!(
+        errors[0]
+            .as_str()
+            .expect("text")
+            .contains("config.yaml:4: currency:"),
+        "{errors:?}"
+    );
+}
+
+#[test]
 fn check_exits_with_3_where_something_looks_wrong() {
     let (config, _) = config("check-odd", &SOUND.replace("output: 16", "output: 1"));
     let ran = with_config(&config, &["check"]);
