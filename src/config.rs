@@ -20,6 +20,7 @@ mod price_list;
 mod prices;
 mod process;
 mod read;
+mod running;
 mod secrets;
 mod section;
 mod sections;
@@ -65,8 +66,8 @@ pub struct Config {
     pub missing: Vec<Missing>,
     /// What is allowed but looks unwise, a sentence each, as `file:line: field: text`.
     pub warnings: Vec<Problem>,
-    /// Every other file that it was read from (secrets, certificates), or would have been had it been there.
-    /// A change of one is a change of the config.
+    /// Every file that it was read from (itself, secrets, certificates), or would have been had it been
+    /// there. A change of one is a change of the config.
     pub files: Vec<PathBuf>,
 }
 
@@ -101,7 +102,9 @@ impl Config {
             let what = format!("cannot be read: {error}; --config names another file");
             ConfigError::of_file(&file, what)
         })?;
-        Config::parse(&text, &file, &|name| std::env::var(name).ok())
+        let mut config = Config::parse(&text, &file, &|name| std::env::var(name).ok())?;
+        config.files.insert(0, path.to_owned());
+        Ok(config)
     }
 
     /// Reads the text of a config; `file` is its name in messages, `env` looks a variable up.

@@ -7,6 +7,7 @@
 )]
 
 pub mod http;
+pub mod load;
 pub mod mock;
 pub mod proxy;
 pub mod raw;
@@ -17,6 +18,7 @@ pub mod tls;
 pub mod tunnel;
 
 pub use http::{Answer, Call, Connection, Exchange};
+pub use load::{Load, Seen};
 pub use mock::Mock;
 pub use proxy::Proxy;
 pub use raw::RawUpstream;
