@@ -1,6 +1,7 @@
 //! A server put together: ledger, prices, upstreams, gateway, admin API; started, run, and ended in order.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,14 +9,14 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::exit::{Exit, Failure};
+use super::reload::{Changes, Reload, publish};
+use crate::admin::Admin;
 use crate::admin::token::AdminToken;
-use crate::admin::{Admin, declare};
 use crate::config::Config;
 use crate::gateway::catalog::{Catalog, Current};
 use crate::gateway::{Gateway, Observer, server};
 use crate::ledger::Ledger;
 use crate::ledger::embedded::Embedded;
-use crate::price::lint;
 
 /// A server that listens but does not answer yet.
 pub struct App {
@@ -24,6 +25,7 @@ pub struct App {
     listener: TcpListener,
     admin: Option<(Admin, TcpListener)>,
     drain: Duration,
+    reload: Option<Reload>,
 }
 
 impl App {
@@ -46,7 +48,7 @@ impl App {
         let ledger = Arc::new(ledger);
         let shared: Arc<dyn Ledger> = Arc::clone(&ledger) as Arc<dyn Ledger>;
         let catalog = Catalog::new(config)?;
-        publish(&*shared, &catalog).await?;
+        publish(&*shared, &catalog, None).await?;
         let current = Arc::new(Current::new(catalog));
         let gateway = Gateway::new(Arc::clone(&shared), Arc::clone(&current), observer)
             .map_err(|reason| Failure::new(Exit::Failed, reason))?;
@@ -63,7 +65,20 @@ impl App {
             listener,
             admin,
             drain,
+            reload: None,
         })
+    }
+
+    /// The same server, reading its config again when there is a reason to.
+    #[must_use]
+    pub fn reloading(mut self, path: PathBuf, changes: Changes) -> App {
+        self.reload = Some(Reload {
+            path,
+            ledger: Arc::clone(&self.ledger) as Arc<dyn Ledger>,
+            current: Arc::clone(&self.gateway.current),
+            changes,
+        });
+        self
     }
 
     /// Where customers connect.
@@ -91,7 +106,11 @@ impl App {
                 ended.changed().await.unwrap_or_default();
             }))
         });
+        let reloading = self.reload.map(|reload| tokio::spawn(reload.run()));
         server::serve(self.gateway, self.listener, self.drain, shutdown).await;
+        if let Some(reloading) = reloading {
+            reloading.abort();
+        }
         end.send_replace(());
         if let Some(admin) = admin {
             admin.await?;
@@ -99,21 +118,6 @@ impl App {
         self.ledger.close().await?;
         Ok(())
     }
-}
-
-/// Makes the ledger hold what a catalog needs before its first use: the prices, and the declared keys.
-async fn publish(ledger: &dyn Ledger, catalog: &Catalog) -> Result<(), Failure> {
-    let prices = &catalog.prices;
-    for finding in lint::lint(prices) {
-        tracing::warn!(model = %finding.model, field = %finding.field, "price list: {}", finding.message);
-    }
-    ledger
-        .keep_prices(prices.version().to_string(), prices.content().to_owned())
-        .await?;
-    for warning in declare(ledger, &catalog.config).await? {
-        tracing::warn!("{warning}");
-    }
-    Ok(())
 }
 
 async fn bind(address: SocketAddr, field: &str) -> Result<TcpListener, Failure> {

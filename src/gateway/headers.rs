@@ -20,7 +20,7 @@ const HOP_BY_HOP: [HeaderName; 8] = [
 ];
 
 /// What a client says to the proxy, or must not say to the operator's account upstream.
-const CLIENT_ONLY: [HeaderName; 13] = [
+const CLIENT_ONLY: [HeaderName; 15] = [
     header::HOST,
     header::AUTHORIZATION,
     header::CONTENT_LENGTH,
@@ -28,8 +28,11 @@ const CLIENT_ONLY: [HeaderName; 13] = [
     header::COOKIE,
     header::EXPECT,
     header::FORWARDED,
+    // Which pages may call is settled here; some servers turn all but their own away.
+    header::ORIGIN,
     identify::X_API_KEY,
     identify::API_KEY,
+    HeaderName::from_static("x-goog-api-key"),
     // Tenants share the upstream's account, where their idempotency keys would collide.
     HeaderName::from_static("idempotency-key"),
     HeaderName::from_static("openai-organization"),
@@ -196,6 +199,7 @@ mod tests {
             ("x-forwarded-for", "10.0.0.1"),
             ("accept-encoding", "gzip"),
             ("openai-organization", "org"),
+            ("origin", "https://a.example"),
             ("content-type", "application/json"),
             ("user-agent", "a client"),
         ]);

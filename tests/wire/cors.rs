@@ -76,6 +76,7 @@ fn a_listed_page_may_ask_and_call_and_read_the_receipt() {
         assert_eq!(answer.header("access-control-expose-headers"), "*");
         assert!(vary(&answer).contains(&"origin".to_owned()), "{answer:?}");
     }
+    assert_eq!(mock.headers().get("origin"), None);
     let unknown = chat(json!({})).header("origin", PAGE).send(&proxy.address);
     assert_eq!(unknown.status, 401);
     assert_eq!(unknown.header("access-control-allow-origin"), PAGE);

@@ -1,9 +1,10 @@
 //! The simulator's `/embeddings`: vectors of length 1 that depend on the words alone.
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
-use super::png::base64;
 use super::prompts::{Prompt, Prompts};
 use super::said::{Usage, range};
 use super::{Answer, Fault, Plan, Refused, json, parse, text};
@@ -62,7 +63,7 @@ pub(super) fn answer(body: &[u8], plan: &Plan) -> Result<Answer, Refused> {
         None | Some("float") => Vector::Numbers,
         Some("base64") => |numbers: Vec<f32>| {
             let bytes: Vec<u8> = numbers.into_iter().flat_map(f32::to_le_bytes).collect();
-            Vector::Base64(base64(&bytes))
+            Vector::Base64(BASE64_STANDARD.encode(bytes))
         },
         Some(_) => {
             let message = "encoding_format must be float or base64".to_owned();
