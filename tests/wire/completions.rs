@@ -28,7 +28,10 @@ fn before(upstream: &RawUpstream) -> (Mock, Proxy) {
     start_with(|setup| {
         setup
             .upstream("raw", json!({ "base_url": upstream.base_url() }))
-            .model(json!({ "id": "vendor/chat", "upstream": "raw" }))
+            // The field of a chat is not one of completions.
+            .model(json!({
+                "id": "vendor/chat", "upstream": "raw", "max_tokens_field": "max_completion_tokens",
+            }))
             .key(json!({ "name": "alice", "on_short": "clamp" }))
     })
 }
