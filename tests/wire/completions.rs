@@ -166,6 +166,23 @@ fn what_is_not_reported_is_counted_here_without_the_frame_of_a_chat() {
 }
 
 #[test]
+fn a_stream_that_breaks_off_is_charged_as_far_as_it_came() {
+    let body = format!("data: {}\n\n", CHUNKS[0]);
+    let upstream = RawUpstream::answering(format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    ));
+    let (_mock, proxy) = before(&upstream);
+    let answer = proxy.send(ALICE, completion(json!({ "stream": true })));
+    assert!(answer.text().starts_with(&body), "{answer:?}");
+    let receipt = receipt_of(&proxy, &answer);
+    assert_eq!(receipt["usage"], json!({ "input": 4, "output": 1 }));
+    assert_eq!(receipt["counted"], "partial");
+    assert_eq!(receipt["flags"], json!(["usage_missing", "upstream_cut"]));
+    assert_eq!(receipt["cost"], cost(4, 1));
+}
+
+#[test]
 fn whoever_is_short_gets_a_lower_maximum() {
     let upstream = RawUpstream::json(200, WHOLE);
     let (_mock, proxy) = before(&upstream);
