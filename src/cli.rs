@@ -2,6 +2,7 @@
 
 mod app;
 mod audit;
+mod backup;
 mod check;
 mod client;
 mod demo;
@@ -9,6 +10,7 @@ mod exit;
 mod key;
 mod limit;
 mod prices;
+mod restore;
 mod serve;
 mod table;
 mod wallet;
@@ -31,7 +33,8 @@ const EXAMPLES: &str = "Examples:
   tollgate prices list                              what does what cost?
   tollgate key create --name alice --balance 10     a key with money
   tollgate wallet topup alice 12.50                 more money
-  tollgate audit                                    does everything add up?";
+  tollgate audit                                    does everything add up?
+  tollgate backup --out copy.db                     a copy of the ledger, while it runs";
 
 /// An OpenAI-compatible metering reverse proxy: exact prices, strict limits, receipts for every request
 #[derive(Debug, Parser)]
@@ -46,7 +49,7 @@ struct Cli {
 /// What every command takes.
 #[derive(Debug, Args)]
 struct Globals {
-    /// The config file of serve, check and prices
+    /// The config file of serve, check, prices, backup and restore
     #[arg(
         long,
         global = true,
@@ -79,6 +82,10 @@ enum Command {
     Prices(prices::PricesCommand),
     /// Check that all money, grants and receipts add up
     Audit(audit::AuditArgs),
+    /// Copy the ledger to a file, while it is in use
+    Backup(backup::BackupArgs),
+    /// Put a backup in the place of the ledger (of a stopped server)
+    Restore(restore::RestoreArgs),
 }
 
 /// Runs the command that this process was called with.
@@ -105,6 +112,8 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Wallet(command) => wallet::run(&globals, command),
         Command::Prices(command) => prices::run(&globals, &command),
         Command::Audit(args) => audit::run(&globals, &args),
+        Command::Backup(args) => backup::run(&globals, &args),
+        Command::Restore(args) => restore::run(&globals, &args),
     }
 }
 

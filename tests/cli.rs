@@ -44,12 +44,14 @@ fn json(text: &str) -> Value {
 
 #[test]
 fn every_command_has_help_with_examples() {
-    let commands: [&[&str]; 11] = [
+    let commands: [&[&str]; 13] = [
         &[],
         &["serve"],
         &["demo"],
         &["check"],
         &["audit"],
+        &["backup"],
+        &["restore"],
         &["key", "create"],
         &["key", "list"],
         &["key", "revoke"],

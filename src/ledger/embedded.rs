@@ -5,11 +5,16 @@
 //! group, so a crash loses nothing that anyone was told, and requests that come together share an fsync.
 
 mod audit;
+mod backup;
 mod committer;
 mod contract;
+mod draft;
+mod holdings;
 mod lock;
+mod migrate;
 mod open;
 mod reads;
+mod replace;
 mod restore;
 mod rows;
 mod schema;
@@ -34,7 +39,11 @@ use super::book::{Book, Change};
 use crate::clock::{Clock, UnixMs};
 
 pub use self::audit::audit_file;
+pub use self::backup::{Backup, BackupError, backup};
+pub use self::holdings::{Holdings, Sum};
 pub use self::open::{Durability, OpenError, OpenOptions};
+pub use self::replace::{Lost, Present, Replacement, RestoreError};
+pub use self::schema::StoreId;
 
 /// The exit status of a process whose ledger could not be made durable (`EX_SOFTWARE`).
 const EXIT_NOT_DURABLE: i32 = 70;
