@@ -11,6 +11,7 @@ mod key;
 mod limit;
 mod prices;
 mod restore;
+mod retention;
 mod serve;
 mod table;
 mod wallet;

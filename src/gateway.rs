@@ -43,6 +43,7 @@ use crate::config::{Config, UpstreamKind};
 use crate::ledger::Ledger;
 use crate::ledger::hold::Settled;
 use crate::ledger::id::RequestId;
+use crate::ledger::retention::Retention;
 use crate::price::{Model, PriceBook};
 use crate::upstream::Upstreams;
 use budget::Budget;
@@ -72,6 +73,8 @@ pub struct Gateway {
     pub currency: Arc<str>,
     /// Where days begin.
     pub zone: TimeZone,
+    /// How long receipts are told; `None`: for ever.
+    pub retention: Option<Retention>,
     /// Bounds on sizes and times.
     pub caps: Caps,
     /// How long a hold lives without renewal, in milliseconds.
@@ -142,6 +145,10 @@ impl Gateway {
             prices,
             upstreams,
             currency: config.currency.as_str().into(),
+            retention: config.ledger.keep_receipts_days.map(|days| Retention {
+                days,
+                zone: zone.clone(),
+            }),
             zone,
             lease_ms: config.ledger.lease_ms,
             no_funds,

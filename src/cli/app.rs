@@ -8,12 +8,14 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::exit::{Exit, Failure};
+use super::retention;
 use crate::admin::token::AdminToken;
 use crate::admin::{Admin, declare};
 use crate::config::Config;
 use crate::gateway::{Gateway, Observer, server};
 use crate::ledger::Ledger;
 use crate::ledger::embedded::Embedded;
+use crate::ledger::retention::Retention;
 use crate::price::{PriceBook, lint};
 use crate::upstream::Upstreams;
 
@@ -23,6 +25,7 @@ pub struct App {
     ledger: Arc<Embedded>,
     listener: TcpListener,
     admin: Option<(Admin, TcpListener)>,
+    retention: Option<Retention>,
     drain: Duration,
 }
 
@@ -72,6 +75,7 @@ impl App {
             }
         };
         Ok(App {
+            retention: gateway.retention.clone(),
             gateway: Arc::new(gateway),
             ledger,
             listener,
@@ -105,10 +109,17 @@ impl App {
                 ended.changed().await.unwrap_or_default();
             }))
         });
+        let folding = self.retention.map(|retention| {
+            let ledger = Arc::clone(&self.ledger) as Arc<dyn Ledger>;
+            tokio::spawn(retention::run(ledger, retention, ended))
+        });
         server::serve(self.gateway, self.listener, self.drain, shutdown).await;
         end.send_replace(());
         if let Some(admin) = admin {
             admin.await?;
+        }
+        if let Some(folding) = folding {
+            folding.await?;
         }
         self.ledger.close().await?;
         Ok(())

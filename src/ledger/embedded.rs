@@ -25,6 +25,7 @@ mod writer;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hmac::{Hmac, Mac};
 use parking_lot::{Mutex, MutexGuard};
@@ -58,6 +59,8 @@ const SWEEP_SPAN_MS: u64 = 5_000;
 const COUNTERS_PER_SWEEP_MAX: u32 = 1_000;
 /// How many receipts are trimmed in one transaction; charges wait for no more than that.
 const RECEIPTS_PER_TRIM_MAX: u32 = 500;
+/// How long the next of these transactions waits.
+const TRIM_PAUSE: Duration = Duration::from_millis(20);
 
 /// The default [`Ledger`](super::Ledger): one process, one file.
 ///

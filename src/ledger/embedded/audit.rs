@@ -32,8 +32,10 @@ pub fn audit_file(path: &Path) -> Result<AuditReport, OpenError> {
         .canonicalize()
         .map_err(OpenError::io("find the ledger", path))?;
     let _lock = StoreLock::take(&path)?;
-    let (report, _) = examine(&open::connect_plainly(&path)?)?;
-    Ok(report)
+    let connection = open::connect_plainly(&path)?;
+    let tx = connection.unchecked_transaction()?;
+    migrate::preview(&tx)?;
+    Ok(report(&tx))
 }
 
 /// Audits a store that nobody writes to, and says what it holds. One of an older version is read as
@@ -41,13 +43,16 @@ pub fn audit_file(path: &Path) -> Result<AuditReport, OpenError> {
 pub(super) fn examine(connection: &Connection) -> Result<(AuditReport, Holdings), OpenError> {
     let tx = connection.unchecked_transaction()?;
     let schema_version = migrate::preview(&tx)?;
-    let book = match open::book(&tx, None) {
+    let report = report(&tx);
+    Ok((report, Holdings::read(&tx, schema_version)?))
+}
+
+fn report(connection: &Connection) -> AuditReport {
+    let book = match open::book(connection, None) {
         Ok((book, clock)) => BookState::of(&book, clock.now()),
         Err(error) => BookState::unreadable(&error),
     };
-    let stored = Stored::read(&tx);
-    let holdings = Holdings::read(&tx, schema_version)?;
-    Ok((compare(stored, book), holdings))
+    compare(Stored::read(connection), book)
 }
 
 /// What can be found wrong with a file that cannot be copied.

@@ -110,26 +110,16 @@ impl Replacement {
         let lock = StoreLock::take(&path)?;
         let source = open::connect_reader(&real).map_err(|error| unusable(error.into()))?;
         let draft = Draft::create(&path)?;
-        let copied = schema::version(&source, newest(&STEPS))
-            .map_err(unusable)
-            .and_then(|_| Ok(draft.copy(&source)?));
-        if let Err(error) = copied {
-            return Err(if is_corrupt(&error) {
-                damaged(file, audit::findings_of(&source))
-            } else {
-                error
-            });
-        }
+        let (report, backup) = match copy_and_audit(&source, &draft) {
+            Ok((report, backup)) if report.findings.is_empty() => (report, backup),
+            Ok((report, _)) => return Err(damaged(file, report.findings)),
+            Err(error) if is_corrupt(&error) => {
+                return Err(damaged(file, audit::findings_of(&source)));
+            }
+            Err(error @ OpenError::Copy { .. }) => return Err(error.into()),
+            Err(error) => return Err(unusable(error)),
+        };
         drop(source);
-        let copy = draft
-            .connect()
-            .map_err(|error| unusable(OpenError::from(error)))?;
-        let (report, backup) = audit::examine(&copy).map_err(unusable)?;
-        if !report.findings.is_empty() {
-            return Err(damaged(file, report.findings));
-        }
-        schema::forget_taken_at(&copy).map_err(OpenError::from)?;
-        drop(copy);
         let present = Present::of(&path, draft.path(), &backup);
         Ok(Replacement {
             backup,
@@ -275,11 +265,21 @@ fn place(store: &Path) -> Result<PathBuf, OpenError> {
     Ok(folder.join(name))
 }
 
-fn is_corrupt(error: &RestoreError) -> bool {
-    let (RestoreError::Backup { source, .. } | RestoreError::Store(source)) = error else {
-        return false;
-    };
-    let (OpenError::Sqlite(error) | OpenError::Copy { source: error, .. }) = source else {
+/// Fills the draft, and makes it a store like any other.
+fn copy_and_audit(
+    source: &Connection,
+    draft: &Draft,
+) -> Result<(AuditReport, Holdings), OpenError> {
+    schema::version(source, newest(&STEPS))?;
+    draft.copy(source)?;
+    let copy = draft.connect()?;
+    let found = audit::examine(&copy)?;
+    schema::forget_taken_at(&copy)?;
+    Ok(found)
+}
+
+fn is_corrupt(error: &OpenError) -> bool {
+    let (OpenError::Sqlite(error) | OpenError::Copy { source: error, .. }) = error else {
         return false;
     };
     error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt)
