@@ -70,10 +70,10 @@ impl Wallet {
         self.report(&id.wallet, &outcome, changes);
         let answer = self.answer(now, &outcome);
         let activity = self.activity.get_or_insert_default();
-        if let Some(claim) = &record.idempotency {
-            if activity.claims.charge(now, claim, &receipt) {
-                memory.claim_ended(now, &id.wallet, &record.key, claim);
-            }
+        if let Some(claim) = &record.idempotency
+            && activity.claims.charge(now, claim, &receipt)
+        {
+            memory.claim_ended(now, &id.wallet, &record.key, claim);
         }
         let request = planted!(Request::Settled(Box::new(outcome)), DoubleSettle => Request::Lapsed(now, record));
         activity.requests.insert(id.request, request);

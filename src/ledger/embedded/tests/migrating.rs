@@ -8,7 +8,9 @@ use super::support::{START, TempDir, new_wallet, open, options, wallet_id};
 use crate::clock::Clock;
 use crate::ledger::Ledger;
 use crate::ledger::embedded::migrate::{STEPS, Step, upgrade};
-use crate::ledger::embedded::{Embedded, OpenError, OpenOptions, audit_file, schema};
+use crate::ledger::embedded::{
+    Embedded, OpenError, OpenOptions, Present, Replacement, audit_file, backup, schema,
+};
 use crate::ledger::receipt::ReceiptQuery;
 
 /// A store that version 1 of the schema's program wrote: wallets, keys (one revoked), credits, grants,
@@ -149,6 +151,32 @@ fn every_copy_of_a_store_gets_the_same_name() {
             .store_id
     };
     assert_eq!(id(&one), id(&other));
+}
+
+#[tokio::test]
+async fn an_older_backup_is_of_the_same_ledger_and_is_brought_up_to_date_when_opened() {
+    let dir = TempDir::new();
+    let path = old_store(&dir);
+    let clock = Clock::manual(START);
+    let copy = dir.store().with_file_name("copy.db");
+    let taken = backup(&path, &copy, false).unwrap();
+    assert_eq!((taken.holdings.schema_version, version(&copy)), (1, 1));
+    let store = open(&path, &clock);
+    store.revoke_key("bob".parse().unwrap()).await.unwrap();
+    store.close().await.unwrap();
+    let replacement = Replacement::prepare(&copy, &path).unwrap();
+    let Present::Store { holdings, lost } = &replacement.present else {
+        panic!("{:?}", replacement.present);
+    };
+    assert_eq!(holdings.store_id, replacement.backup.store_id);
+    assert_eq!((lost.receipts, lost.credits, lost.keys), (0, 0, 1));
+    replacement.put().unwrap();
+    assert_eq!(version(&path), 1);
+    let store = open(&path, &clock);
+    let report = store.audit().await.unwrap();
+    assert_eq!((report.findings, report.receipts), (Vec::new(), 16));
+    store.close().await.unwrap();
+    assert_eq!(version(&path), 2);
 }
 
 #[test]
