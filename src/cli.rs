@@ -10,6 +10,7 @@ mod exit;
 mod key;
 mod limit;
 mod prices;
+mod reload;
 mod restore;
 mod retention;
 mod serve;

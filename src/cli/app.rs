@@ -1,6 +1,7 @@
 //! A server put together: ledger, prices, upstreams, gateway, admin API; started, run, and ended in order.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,16 +9,16 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::exit::{Exit, Failure};
+use super::reload::{Changes, Reload, publish};
 use super::retention;
+use crate::admin::Admin;
 use crate::admin::token::AdminToken;
-use crate::admin::{Admin, declare};
 use crate::config::Config;
+use crate::gateway::catalog::{Catalog, Current};
 use crate::gateway::{Gateway, Observer, server};
 use crate::ledger::Ledger;
 use crate::ledger::embedded::Embedded;
 use crate::ledger::retention::Retention;
-use crate::price::{PriceBook, lint};
-use crate::upstream::Upstreams;
 
 /// A server that listens but does not answer yet.
 pub struct App {
@@ -27,6 +28,7 @@ pub struct App {
     admin: Option<(Admin, TcpListener)>,
     retention: Option<Retention>,
     drain: Duration,
+    reload: Option<Reload>,
 }
 
 impl App {
@@ -45,32 +47,18 @@ impl App {
             Some(_) => Some(bind(config.server.admin_listen, "server.admin_listen").await?),
             None => None,
         };
+        let drain = Duration::from_secs(config.server.drain_seconds);
         let ledger = Arc::new(ledger);
         let shared: Arc<dyn Ledger> = Arc::clone(&ledger) as Arc<dyn Ledger>;
-        let prices = Arc::new(PriceBook::new(&config)?);
-        for finding in lint::lint(&prices) {
-            tracing::warn!(model = %finding.model, field = %finding.field, "price list: {}", finding.message);
-        }
-        shared
-            .keep_prices(prices.version().to_string(), prices.content().to_owned())
-            .await?;
-        for warning in declare(&*shared, &config).await? {
-            tracing::warn!("{warning}");
-        }
-        let upstreams = Upstreams::new(&config)?;
-        let gateway = Gateway::new(
-            &config,
-            Arc::clone(&shared),
-            Arc::clone(&prices),
-            upstreams,
-            observer,
-        )
-        .map_err(|reason| Failure::new(Exit::Failed, reason))?;
-        let drain = Duration::from_secs(config.server.drain_seconds);
+        let catalog = Catalog::new(config)?;
+        publish(&*shared, &catalog, None).await?;
+        let current = Arc::new(Current::new(catalog));
+        let gateway = Gateway::new(Arc::clone(&shared), Arc::clone(&current), observer)
+            .map_err(|reason| Failure::new(Exit::Failed, reason))?;
         let admin = match token.zip(admin_listener) {
             None => None,
             Some((token, listener)) => {
-                let admin = Admin::new(shared, prices, Arc::new(config), token)?;
+                let admin = Admin::new(shared, current, token)?;
                 Some((admin, listener))
             }
         };
@@ -81,7 +69,20 @@ impl App {
             listener,
             admin,
             drain,
+            reload: None,
         })
+    }
+
+    /// The same server, reading its config again when there is a reason to.
+    #[must_use]
+    pub fn reloading(mut self, path: PathBuf, changes: Changes) -> App {
+        self.reload = Some(Reload {
+            path,
+            ledger: Arc::clone(&self.ledger) as Arc<dyn Ledger>,
+            current: Arc::clone(&self.gateway.current),
+            changes,
+        });
+        self
     }
 
     /// Where customers connect.
@@ -109,11 +110,15 @@ impl App {
                 ended.changed().await.unwrap_or_default();
             }))
         });
+        let reloading = self.reload.map(|reload| tokio::spawn(reload.run()));
         let folding = self.retention.map(|retention| {
             let ledger = Arc::clone(&self.ledger) as Arc<dyn Ledger>;
             tokio::spawn(retention::run(ledger, retention, ended))
         });
         server::serve(self.gateway, self.listener, self.drain, shutdown).await;
+        if let Some(reloading) = reloading {
+            reloading.abort();
+        }
         end.send_replace(());
         if let Some(admin) = admin {
             admin.await?;

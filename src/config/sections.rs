@@ -34,11 +34,13 @@ pub(super) fn config(
         problems: RefCell::default(),
         warnings: RefCell::default(),
         missing: RefCell::default(),
+        files: RefCell::default(),
     };
     let mut config = sections(&notes, &Field::root(&notes, &tree).section());
     ConfigError::unless_empty(notes.problems.take())?;
     config.missing = notes.missing.take();
     config.warnings = notes.warnings.take();
+    config.files = notes.files.take().into_iter().collect();
     Ok(config)
 }
 
@@ -83,6 +85,7 @@ fn sections(notes: &Notes<'_>, root: &Section<'_>) -> Config {
         caps,
         missing: Vec::new(),
         warnings: Vec::new(),
+        files: Vec::new(),
     }
 }
 
