@@ -290,7 +290,13 @@ async fn a_store_that_cannot_be_read_is_kept_with_its_log() {
     let replacement = Replacement::prepare(&copy_in(&dir), &dir.store()).unwrap();
     assert!(matches!(replacement.present, Present::Unreadable(_)));
     let kept = replacement.put().unwrap().unwrap();
-    assert_eq!(audit_file(&dir.store()).unwrap().wallets, 2);
+    let report = audit_file(&dir.store()).unwrap();
+    assert_eq!(report.findings, Vec::<String>::new());
+    assert_eq!(
+        (report.wallets, report.receipts),
+        (2, 0),
+        "the old log was taken for the new file's"
+    );
     let names = files(&dir);
     let kept = kept.file_name().unwrap().to_str().unwrap().to_owned();
     assert!(
