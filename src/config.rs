@@ -16,6 +16,7 @@ mod error;
 mod keys;
 mod limits;
 mod models;
+mod origins;
 mod price_list;
 mod prices;
 mod process;
@@ -36,8 +37,8 @@ pub use accounts::{GrantRow, GrantUnit, KeyRow, LimitRow, Measure, OnDisconnect,
 pub use error::{ConfigError, Problem};
 pub use price_list::{Bounds, Category, ModelRow, Per, PriceRow, Route, Tokenizer};
 pub use process::{
-    AskUsage, CaFile, Caps, Durability, LedgerConfig, LedgerKind, Proxy, Server, Upstream,
-    UpstreamKind,
+    AskUsage, CaFile, Caps, CorsOrigins, Durability, LedgerConfig, LedgerKind, Proxy, Server,
+    Upstream, UpstreamKind,
 };
 pub use words::Words;
 

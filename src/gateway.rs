@@ -11,6 +11,7 @@ pub mod budget;
 pub mod catalog;
 pub mod client_body;
 pub mod conclude;
+pub mod cors;
 pub mod detach;
 pub mod forward;
 pub mod headers;
@@ -30,6 +31,7 @@ pub mod request_body;
 pub mod reservation;
 pub mod route;
 pub mod server;
+pub mod service;
 pub mod signal;
 pub mod splice;
 pub mod window;
@@ -46,6 +48,7 @@ use crate::ledger::id::RequestId;
 use crate::ledger::retention::Retention;
 use budget::Budget;
 use catalog::{Catalog, Current};
+use cors::Cors;
 use live::LiveHolds;
 use refusal::Refused;
 use signal::Signal;
@@ -76,6 +79,8 @@ pub struct Gateway {
     pub caps: Caps,
     /// How long a hold lives without renewal, in milliseconds.
     pub lease_ms: u64,
+    /// The web pages that may call.
+    pub cors: Cors,
     /// The status of a spent balance.
     pub no_funds: StatusCode,
     /// The memory for requests.
@@ -146,6 +151,7 @@ impl Gateway {
             }),
             zone,
             lease_ms: config.ledger.lease_ms,
+            cors: Cors::new(config.server.cors_origins.clone()),
             no_funds,
             request_memory: Budget::new(caps.request_memory_bytes),
             answer_memory: Budget::new(caps.answer_memory_bytes),

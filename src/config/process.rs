@@ -22,6 +22,20 @@ pub struct Server {
     pub drain_seconds: u64,
     /// The HTTP status of "balance and grants are spent": 402, 403 or 429.
     pub refusal_status_no_funds: u16,
+    /// The web pages whose scripts may call the proxy.
+    pub cors_origins: CorsOrigins,
+}
+
+/// Web pages, by their origin.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum CorsOrigins {
+    /// None: nothing is said to browsers.
+    #[default]
+    None,
+    /// All.
+    Any,
+    /// Those of these origins, as browsers write them: `https://chat.example.com`.
+    Listed(Vec<String>),
 }
 
 /// Where money is kept.

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use jiff::tz::TimeZone;
 
 use super::error::ConfigError;
+use super::origins::origins;
 use super::read::{Field, Notes};
 use super::section::Section;
 use super::text::{did_you_mean, nearest};
@@ -139,6 +140,10 @@ fn server(section: &Section<'_>) -> Server {
             .get("refusal_status_no_funds")
             .and_then(status)
             .unwrap_or(402),
+        cors_origins: section
+            .get("cors_origins")
+            .map(|field| origins(&field))
+            .unwrap_or_default(),
     };
     section.finish();
     server

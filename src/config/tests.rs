@@ -308,3 +308,24 @@ fn receipts_are_kept_for_ever_or_for_two_days_at_least() {
         assert!(kept(days).is_err(), "{days}");
     }
 }
+
+#[test]
+fn web_pages_are_allowed_by_origin_or_all_or_none() {
+    let origins = |value: &str| {
+        let server = format!("server: {{ cors_origins: {value} }}\ncurrency: CNY");
+        let config = parse(&SMALL.replacen("currency: CNY", &server, 1)).expect(value);
+        config.server.cors_origins
+    };
+    let listed = |all: &[&str]| CorsOrigins::Listed(all.iter().map(ToString::to_string).collect());
+    assert_eq!(origins("\"*\""), CorsOrigins::Any);
+    let all = [
+        "https://chat.example.com",
+        "http://localhost:3000",
+        "http://[::1]:5173",
+        "chrome-extension://abcdefghijklmnop",
+        "tauri://localhost",
+    ];
+    assert_eq!(origins(&format!("{all:?}")), listed(&all));
+    let none = parse(SMALL).expect("valid").server.cors_origins;
+    assert_eq!(none, CorsOrigins::None);
+}

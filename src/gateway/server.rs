@@ -141,11 +141,18 @@ async fn answer(
     request: Request<RequestBody>,
     unread: Unread,
 ) -> Result<Response<ClientBody>, Infallible> {
-    let routed = AssertUnwindSafe(route::route(gateway, peer.ip(), request));
-    let mut response = routed.catch_unwind().await.unwrap_or_else(|_| {
-        tracing::error!(%peer, "a handler panicked; its hold has been ended");
-        Refused::internal().into_response().map(ClientBody::Full)
-    });
+    let visit = gateway.cors.visit(&request);
+    let mut response = match visit.preflight() {
+        Some(response) => response,
+        None => {
+            let routed = AssertUnwindSafe(route::route(gateway, peer.ip(), request));
+            routed.catch_unwind().await.unwrap_or_else(|_| {
+                tracing::error!(%peer, "a handler panicked; its hold has been ended");
+                Refused::internal().into_response().map(ClientBody::Full)
+            })
+        }
+    };
+    visit.mark(response.headers_mut());
     if unread.is_set() {
         // Another request on this connection would be lost behind the rest of this one.
         let headers = response.headers_mut();
