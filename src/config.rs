@@ -30,7 +30,7 @@ pub use accounts::{GrantRow, GrantUnit, KeyRow, LimitRow, Measure, OnDisconnect,
 pub use error::{ConfigError, Problem};
 pub use price_list::{Bounds, Category, ModelRow, Per, PriceRow, Route, Tokenizer};
 pub use process::{
-    AskUsage, Caps, Durability, LedgerConfig, LedgerKind, Server, Upstream, UpstreamKind,
+    AskUsage, Caps, Durability, LedgerConfig, LedgerKind, Server, TlsFiles, Upstream, UpstreamKind,
 };
 pub use words::Words;
 

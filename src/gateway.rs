@@ -8,6 +8,7 @@ pub mod answer;
 pub mod asked;
 pub mod body;
 pub mod budget;
+pub mod client_address;
 pub mod client_body;
 pub mod conclude;
 pub mod detach;
@@ -37,6 +38,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
+use ipnet::IpNet;
 use jiff::tz::TimeZone;
 
 use crate::config::{Config, UpstreamKind};
@@ -74,6 +76,8 @@ pub struct Gateway {
     pub zone: TimeZone,
     /// Bounds on sizes and times.
     pub caps: Caps,
+    /// The proxies in front, whose word on a client's address is believed.
+    pub trusted_proxies: Vec<IpNet>,
     /// How long a hold lives without renewal, in milliseconds.
     pub lease_ms: u64,
     /// The status of a spent balance.
@@ -117,6 +121,8 @@ pub struct Caps {
     pub header_bytes: usize,
     /// The most connections at once.
     pub connections: usize,
+    /// The most requests at once on one HTTP/2 connection.
+    pub h2_streams: u32,
     /// The most endpoints that are tried for a request.
     pub attempts_max: u32,
 }
@@ -148,6 +154,7 @@ impl Gateway {
             request_memory: Budget::new(caps.request_memory_bytes),
             answer_memory: Budget::new(caps.answer_memory_bytes),
             caps: Caps::from(caps),
+            trusted_proxies: config.server.trusted_proxies.clone(),
             live: Arc::default(),
             stop: Signal::default(),
             simulates: config
@@ -209,6 +216,7 @@ impl From<&crate::config::Caps> for Caps {
             header_count: size(caps.header_count),
             header_bytes: size(caps.header_bytes),
             connections: size(caps.connections),
+            h2_streams: u32::try_from(caps.h2_streams).unwrap_or(u32::MAX),
             attempts_max: u32::try_from(caps.attempts).unwrap_or(u32::MAX),
         }
     }

@@ -11,6 +11,7 @@ use super::exit::{Exit, Failure};
 use crate::admin::token::AdminToken;
 use crate::admin::{Admin, declare};
 use crate::config::Config;
+use crate::gateway::server::tls::Certificates;
 use crate::gateway::{Gateway, Observer, server};
 use crate::ledger::Ledger;
 use crate::ledger::embedded::Embedded;
@@ -22,6 +23,7 @@ pub struct App {
     gateway: Arc<Gateway>,
     ledger: Arc<Embedded>,
     listener: TcpListener,
+    certificates: Option<Arc<Certificates>>,
     admin: Option<(Admin, TcpListener)>,
     drain: Duration,
 }
@@ -37,6 +39,10 @@ impl App {
         observer: Option<Box<dyn Observer>>,
     ) -> Result<App, Failure> {
         // First of all: a server that cannot listen leaves the ledger as it was.
+        let certificates = match &config.server.tls {
+            Some(files) => Some(Arc::new(Certificates::load(files)?)),
+            None => None,
+        };
         let listener = bind(config.server.listen, "server.listen").await?;
         let admin_listener = match &token {
             Some(_) => Some(bind(config.server.admin_listen, "server.admin_listen").await?),
@@ -75,6 +81,7 @@ impl App {
             gateway: Arc::new(gateway),
             ledger,
             listener,
+            certificates,
             admin,
             drain,
         })
@@ -83,6 +90,14 @@ impl App {
     /// Where customers connect.
     pub fn address(&self) -> Result<SocketAddr, Failure> {
         Ok(self.listener.local_addr()?)
+    }
+
+    /// How customers connect: `http` or `https`.
+    pub fn scheme(&self) -> &'static str {
+        match self.certificates {
+            Some(_) => "https",
+            None => "http",
+        }
     }
 
     /// Where the operator connects, if that is on.
@@ -105,7 +120,8 @@ impl App {
                 ended.changed().await.unwrap_or_default();
             }))
         });
-        server::serve(self.gateway, self.listener, self.drain, shutdown).await;
+        let (listener, certificates) = (self.listener, self.certificates);
+        server::serve(self.gateway, listener, certificates, self.drain, shutdown).await;
         end.send_replace(());
         if let Some(admin) = admin {
             admin.await?;

@@ -7,6 +7,7 @@ use super::Globals;
 use super::exit::{Exit, Failure};
 use super::prices::{lines, sentence};
 use crate::config::Config;
+use crate::gateway::server::tls::Certificates;
 use crate::price::PriceBook;
 use crate::price::lint::lint;
 
@@ -35,6 +36,9 @@ struct Report {
 pub(super) fn run(globals: &Globals, _: &CheckArgs) -> Result<Exit, Failure> {
     let config = globals.load()?;
     let book = PriceBook::new(&config)?;
+    if let Some(files) = &config.server.tls {
+        Certificates::load(files)?;
+    }
     let report = Report {
         models: config.models.len(),
         upstreams: config.upstreams.len(),

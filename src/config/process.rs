@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use ipnet::IpNet;
+
 use crate::secret::Secret;
 
 /// The listeners, and how the process ends.
@@ -18,6 +20,19 @@ pub struct Server {
     pub drain_seconds: u64,
     /// The HTTP status of "balance and grants are spent": 402, 403 or 429.
     pub refusal_status_no_funds: u16,
+    /// What customers connect to by TLS; `None` for plain TCP.
+    pub tls: Option<TlsFiles>,
+    /// The proxies in front, whose word on a client's address is believed; none by default.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+/// A certificate and its key, as PEM files. They may be exchanged while the process runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The chain, the server's own certificate first.
+    pub certificate: PathBuf,
+    /// The private key: PKCS#8, SEC1 or PKCS#1, not encrypted.
+    pub key: PathBuf,
 }
 
 /// Where money is kept.
@@ -119,6 +134,8 @@ pub struct Caps {
     pub drain_client_bytes: u64,
     /// Client connections at once.
     pub connections: u64,
+    /// Requests at once on one HTTP/2 connection.
+    pub h2_streams: u64,
     /// Endpoints that are tried for one request, the first included.
     pub attempts: u64,
 }

@@ -14,7 +14,8 @@ use super::read::{Field, Notes};
 use super::section::Section;
 use super::text::{did_you_mean, nearest};
 use super::{
-    Caps, Config, Durability, LedgerConfig, LedgerKind, Server, keys, models, tree, upstreams,
+    Caps, Config, Durability, LedgerConfig, LedgerKind, Server, TlsFiles, keys, models, tree,
+    upstreams,
 };
 
 const DAY_MS: u64 = 86_400_000;
@@ -136,9 +137,29 @@ fn server(section: &Section<'_>) -> Server {
             .get("refusal_status_no_funds")
             .and_then(status)
             .unwrap_or(402),
+        tls: section.get("tls").and_then(|field| tls(&field.section())),
+        trusted_proxies: section
+            .get("trusted_proxies")
+            .map(|field| keys::ranges(&field, "trusts no proxy; remove the field to trust none"))
+            .unwrap_or_default(),
     };
     section.finish();
     server
+}
+
+/// Whether the files are fit is seen where they are read: `gateway::server::tls`.
+fn tls(section: &Section<'_>) -> Option<TlsFiles> {
+    let file = |name, example| {
+        let text = section.need(name, example).and_then(|field| field.text())?;
+        Some(PathBuf::from(text))
+    };
+    let certificate = file("certificate", "/etc/tollgate/fullchain.pem");
+    let key = file("key", "/etc/tollgate/privkey.pem");
+    section.finish();
+    Some(TlsFiles {
+        certificate: certificate?,
+        key: key?,
+    })
 }
 
 fn timezone(text: &str) -> Result<(String, TimeZone), String> {
@@ -216,6 +237,7 @@ fn caps(section: &Section<'_>) -> Caps {
         drain_client_ms: ms("drain_client_ms", 300_000),
         drain_client_bytes: section.size("drain_client_bytes", 32 * MIB),
         connections: count("connections", 10_000),
+        h2_streams: section.integer("h2_streams", 100, 1, 10_000),
         attempts: section.integer("attempts", 3, 1, 16),
     };
     for (one, all, names) in [

@@ -281,3 +281,24 @@ fn the_shipped_config_is_valid_without_any_environment() {
         "the caps that it shows are the defaults"
     );
 }
+
+#[test]
+fn tls_and_trusted_proxies_are_off_until_they_are_written() {
+    let config = parse(SMALL).expect("valid");
+    assert_eq!(config.server.tls, None);
+    assert!(config.server.trusted_proxies.is_empty());
+    let more = "currency: CNY\nserver:\n  tls: { certificate: a.pem, key: b.pem }\n  trusted_proxies: [10.0.0.0/8, \"::1\"]";
+    let config = parse(&SMALL.replacen("currency: CNY", more, 1)).expect("valid");
+    let files = config.server.tls.expect("files");
+    assert_eq!(
+        (files.certificate, files.key),
+        (PathBuf::from("a.pem"), PathBuf::from("b.pem"))
+    );
+    let proxies: Vec<String> = config
+        .server
+        .trusted_proxies
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(proxies, ["10.0.0.0/8", "::1/128"]);
+}

@@ -1,4 +1,4 @@
-//! A client's body on its way in, and whether all of it was read.
+//! A client's body on its way in, and whether all of it was read: over HTTP/1 the next request stands behind it.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-/// Whether the body of a connection's last request was left unread, as an early refusal does.
+/// Whether the body of an HTTP/1 connection's last request was left unread, as an early refusal does.
 #[derive(Clone, Debug, Default)]
 pub struct Unread(Arc<AtomicBool>);
 
@@ -23,20 +23,32 @@ impl Unread {
 /// A request's body as it comes in.
 pub struct RequestBody {
     inner: Incoming,
-    unread: Unread,
+    unread: Option<Unread>,
 }
 
 impl RequestBody {
-    /// The body `inner`, which tells `unread` when its end is reached.
-    pub fn new(inner: Incoming, unread: Unread) -> Self {
-        let body = RequestBody { inner, unread };
-        body.note();
+    /// A body with other requests behind it: it tells `unread` when its end is reached.
+    pub fn in_line(inner: Incoming, unread: Unread) -> Self {
+        let body = RequestBody {
+            inner,
+            unread: Some(unread),
+        };
+        body.note(!body.inner.is_end_stream());
         body
     }
 
-    fn note(&self) {
-        let unread = !self.inner.is_end_stream();
-        self.unread.0.store(unread, Ordering::Relaxed);
+    /// A body that nothing stands behind: a stream of HTTP/2.
+    pub fn alone(inner: Incoming) -> Self {
+        RequestBody {
+            inner,
+            unread: None,
+        }
+    }
+
+    fn note(&self, left: bool) {
+        if let Some(unread) = &self.unread {
+            unread.0.store(left, Ordering::Relaxed);
+        }
     }
 }
 
@@ -49,10 +61,7 @@ impl Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
-        match frame {
-            None => self.unread.0.store(false, Ordering::Relaxed),
-            Some(_) => self.note(),
-        }
+        self.note(frame.is_some() && !self.inner.is_end_stream());
         Poll::Ready(frame)
     }
 
