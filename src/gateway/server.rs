@@ -6,6 +6,7 @@ mod stall;
 pub mod tls;
 
 use std::future::Future;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
@@ -28,8 +29,6 @@ use super::refusal::Refused;
 use super::request_body::{RequestBody, Unread};
 use super::{live, route};
 use tls::Certificates;
-
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// How long the holds of connections that were closed by force may take to end.
 const LAST_HOLDS: Duration = Duration::from_secs(30);
@@ -124,8 +123,8 @@ async fn converse(
     tls: Option<TlsAcceptor>,
     stream: TcpStream,
     peer: IpAddr,
-    closing: watch::Receiver<()>,
-) -> Result<(), BoxError> {
+    mut closing: watch::Receiver<()>,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     // Nagle's algorithm and delayed acknowledgements would hold small chunks back for 40 ms.
     stream.set_nodelay(true)?;
     let patience = gateway.caps.header_timeout;
@@ -138,12 +137,13 @@ async fn converse(
         ))
     };
     match tls {
-        None if timeout(patience, http2::is_spoken(&stream)).await?? => {
+        None if first(patience, &mut closing, http2::is_spoken(&stream)).await? => {
             http2::serve(gateway, peer, socket(stream), closing).await?;
         }
         None => http1::serve(gateway, peer, socket(stream), &unread, closing).await?,
         Some(tls) => {
-            let stream = timeout(patience, tls.accept(socket(stream))).await??;
+            let handshake = tls.accept(socket(stream));
+            let stream = first(patience, &mut closing, handshake).await?;
             if stream.get_ref().1.alpn_protocol() == Some(tls::H2) {
                 http2::serve(gateway, peer, stream, closing).await?;
             } else {
@@ -152,6 +152,20 @@ async fn converse(
         }
     }
     Ok(())
+}
+
+/// What comes before the first request. The client may take as long as for a head, and is left
+/// where the process ends meanwhile.
+async fn first<T>(
+    patience: Duration,
+    closing: &mut watch::Receiver<()>,
+    work: impl Future<Output = io::Result<T>>,
+) -> io::Result<T> {
+    tokio::select! {
+        biased;
+        done = timeout(patience, work) => done?,
+        _ = closing.changed() => Err(io::Error::other("the process ends")),
+    }
 }
 
 /// Answers one request, whatever becomes of it.

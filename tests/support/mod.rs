@@ -6,7 +6,10 @@
     reason = "each test binary uses its own part of this"
 )]
 
+pub mod certificate;
+pub mod curl;
 pub mod http;
+pub mod http2;
 pub mod mock;
 pub mod proxy;
 pub mod raw;
@@ -14,7 +17,10 @@ pub mod refusal;
 pub mod setup;
 pub mod temp;
 
+pub use certificate::Authority;
+pub use curl::curl;
 pub use http::{Answer, Call, Connection, Exchange};
+pub use http2::Http2;
 pub use mock::Mock;
 pub use proxy::Proxy;
 pub use raw::RawUpstream;
