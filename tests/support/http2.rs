@@ -67,9 +67,9 @@ impl Http2 {
         self.request(call).await.finish().await
     }
 
-    /// Waits for the connection's end.
+    /// Waits for the other side to end the connection; more could be sent all the time.
     pub async fn ended(self) -> Result<(), h2::Error> {
-        drop(self.send);
+        let _send = self.send;
         in_time(self.connection).await.expect("no panic")
     }
 }
