@@ -9,6 +9,7 @@ mod exit;
 mod key;
 mod limit;
 mod prices;
+mod reload;
 mod serve;
 mod table;
 mod wallet;

@@ -8,6 +8,7 @@ pub mod answer;
 pub mod asked;
 pub mod body;
 pub mod budget;
+pub mod catalog;
 pub mod client_address;
 pub mod client_body;
 pub mod conclude;
@@ -41,13 +42,11 @@ use http::StatusCode;
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
 
-use crate::config::{Config, UpstreamKind};
 use crate::ledger::Ledger;
 use crate::ledger::hold::Settled;
 use crate::ledger::id::RequestId;
-use crate::price::{Model, PriceBook};
-use crate::upstream::Upstreams;
 use budget::Budget;
+use catalog::{Catalog, Current};
 use live::LiveHolds;
 use refusal::Refused;
 use signal::Signal;
@@ -66,10 +65,8 @@ pub trait Observer: Send + Sync {
 pub struct Gateway {
     /// Who owns what.
     pub ledger: Arc<dyn Ledger>,
-    /// What things cost.
-    pub prices: Arc<PriceBook>,
-    /// Where requests go.
-    pub upstreams: Upstreams,
+    /// What is offered: models, prices, endpoints.
+    pub current: Arc<Current>,
     /// The ledger's currency.
     pub currency: Arc<str>,
     /// Where days begin.
@@ -90,7 +87,6 @@ pub struct Gateway {
     pub live: Arc<LiveHolds>,
     /// Raised when the process ends: nobody is waited for any longer.
     pub stop: Signal,
-    simulates: bool,
     observer: Option<Box<dyn Observer>>,
 }
 
@@ -133,20 +129,19 @@ impl Gateway {
     /// # Errors
     /// A time zone or a status that the config should not have let pass.
     pub fn new(
-        config: &Config,
         ledger: Arc<dyn Ledger>,
-        prices: Arc<PriceBook>,
-        upstreams: Upstreams,
+        current: Arc<Current>,
         observer: Option<Box<dyn Observer>>,
     ) -> Result<Self, String> {
+        let catalog = current.get();
+        let config = &catalog.config;
         let zone = TimeZone::get(&config.server.timezone).map_err(|error| error.to_string())?;
         let no_funds = StatusCode::from_u16(config.server.refusal_status_no_funds)
             .map_err(|error| error.to_string())?;
         let caps = &config.caps;
         Ok(Gateway {
             ledger,
-            prices,
-            upstreams,
+            current,
             currency: config.currency.as_str().into(),
             zone,
             lease_ms: config.ledger.lease_ms,
@@ -157,25 +152,13 @@ impl Gateway {
             trusted_proxies: config.server.trusted_proxies.clone(),
             live: Arc::default(),
             stop: Signal::default(),
-            simulates: config
-                .upstreams
-                .values()
-                .any(|upstream| upstream.kind == UpstreamKind::Simulator),
             observer,
         })
     }
 
-    /// The model with this id or alias. A simulated one answers with a fault where its name
-    /// ends in `#` and the fault's name.
-    pub fn find_model(&self, name: &str) -> Option<Arc<Model>> {
-        if let Some(model) = self.prices.find(name) {
-            return Some(Arc::clone(model));
-        }
-        let (plain, _fault) = name.split_once('#').filter(|_| self.simulates)?;
-        let model = self.prices.find(plain)?;
-        let route = self.upstreams.route(&model.id);
-        (!route.is_empty() && route.iter().all(|endpoint| endpoint.is_simulator()))
-            .then(|| Arc::clone(model))
+    /// What is offered now; a request takes it once.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.current.get()
     }
 
     fn observe_settled(&self, settled: &Settled) {

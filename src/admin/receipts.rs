@@ -80,7 +80,7 @@ pub(super) async fn usage(
 impl Admin {
     /// A receipt as its customer sees it: the same fields, under the same names.
     fn receipt(&self, receipt: &Receipt) -> Value {
-        receipt::object(receipt, &self.config.currency)
+        receipt::object(receipt, &self.currency)
     }
 }
 

@@ -1,6 +1,7 @@
 //! A server put together: ledger, prices, upstreams, gateway, admin API; started, run, and ended in order.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,15 +9,15 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::exit::{Exit, Failure};
+use super::reload::{Changes, Reload, publish};
+use crate::admin::Admin;
 use crate::admin::token::AdminToken;
-use crate::admin::{Admin, declare};
 use crate::config::Config;
+use crate::gateway::catalog::{Catalog, Current};
 use crate::gateway::server::tls::Certificates;
 use crate::gateway::{Gateway, Observer, server};
 use crate::ledger::Ledger;
 use crate::ledger::embedded::Embedded;
-use crate::price::{PriceBook, lint};
-use crate::upstream::Upstreams;
 
 /// A server that listens but does not answer yet.
 pub struct App {
@@ -26,6 +27,7 @@ pub struct App {
     certificates: Option<Arc<Certificates>>,
     admin: Option<(Admin, TcpListener)>,
     drain: Duration,
+    reload: Option<Reload>,
 }
 
 impl App {
@@ -48,32 +50,18 @@ impl App {
             Some(_) => Some(bind(config.server.admin_listen, "server.admin_listen").await?),
             None => None,
         };
+        let drain = Duration::from_secs(config.server.drain_seconds);
         let ledger = Arc::new(ledger);
         let shared: Arc<dyn Ledger> = Arc::clone(&ledger) as Arc<dyn Ledger>;
-        let prices = Arc::new(PriceBook::new(&config)?);
-        for finding in lint::lint(&prices) {
-            tracing::warn!(model = %finding.model, field = %finding.field, "price list: {}", finding.message);
-        }
-        shared
-            .keep_prices(prices.version().to_string(), prices.content().to_owned())
-            .await?;
-        for warning in declare(&*shared, &config).await? {
-            tracing::warn!("{warning}");
-        }
-        let upstreams = Upstreams::new(&config)?;
-        let gateway = Gateway::new(
-            &config,
-            Arc::clone(&shared),
-            Arc::clone(&prices),
-            upstreams,
-            observer,
-        )
-        .map_err(|reason| Failure::new(Exit::Failed, reason))?;
-        let drain = Duration::from_secs(config.server.drain_seconds);
+        let catalog = Catalog::new(config)?;
+        publish(&*shared, &catalog, None).await?;
+        let current = Arc::new(Current::new(catalog));
+        let gateway = Gateway::new(Arc::clone(&shared), Arc::clone(&current), observer)
+            .map_err(|reason| Failure::new(Exit::Failed, reason))?;
         let admin = match token.zip(admin_listener) {
             None => None,
             Some((token, listener)) => {
-                let admin = Admin::new(shared, prices, Arc::new(config), token)?;
+                let admin = Admin::new(shared, current, token)?;
                 Some((admin, listener))
             }
         };
@@ -84,7 +72,21 @@ impl App {
             certificates,
             admin,
             drain,
+            reload: None,
         })
+    }
+
+    /// The same server, reading its config again when there is a reason to.
+    #[must_use]
+    pub fn reloading(mut self, path: PathBuf, changes: Changes) -> App {
+        self.reload = Some(Reload {
+            path,
+            ledger: Arc::clone(&self.ledger) as Arc<dyn Ledger>,
+            current: Arc::clone(&self.gateway.current),
+            certificates: self.certificates.clone(),
+            changes,
+        });
+        self
     }
 
     /// Where customers connect.
@@ -120,8 +122,12 @@ impl App {
                 ended.changed().await.unwrap_or_default();
             }))
         });
+        let reloading = self.reload.map(|reload| tokio::spawn(reload.run()));
         let (listener, certificates) = (self.listener, self.certificates);
         server::serve(self.gateway, listener, certificates, self.drain, shutdown).await;
+        if let Some(reloading) = reloading {
+            reloading.abort();
+        }
         end.send_replace(());
         if let Some(admin) = admin {
             admin.await?;

@@ -35,11 +35,13 @@ pub(super) fn config(
         problems: RefCell::default(),
         warnings: RefCell::default(),
         missing: RefCell::default(),
+        files: RefCell::default(),
     };
     let mut config = sections(&notes, &Field::root(&notes, &tree).section());
     ConfigError::unless_empty(notes.problems.take())?;
     config.missing = notes.missing.take();
     config.warnings = notes.warnings.take();
+    config.files = notes.files.take().into_iter().collect();
     Ok(config)
 }
 
@@ -84,6 +86,7 @@ fn sections(notes: &Notes<'_>, root: &Section<'_>) -> Config {
         caps,
         missing: Vec::new(),
         warnings: Vec::new(),
+        files: Vec::new(),
     }
 }
 
@@ -149,10 +152,7 @@ fn server(section: &Section<'_>) -> Server {
 
 /// Whether the files are fit is seen where they are read: `gateway::server::tls`.
 fn tls(section: &Section<'_>) -> Option<TlsFiles> {
-    let file = |name, example| {
-        let text = section.need(name, example).and_then(|field| field.text())?;
-        Some(PathBuf::from(text))
-    };
+    let file = |name, example| section.need(name, example).and_then(|field| field.path());
     let certificate = file("certificate", "/etc/tollgate/fullchain.pem");
     let key = file("key", "/etc/tollgate/privkey.pem");
     section.finish();

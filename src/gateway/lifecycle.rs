@@ -14,6 +14,7 @@ use super::answer::{deliver, stopped};
 use super::asked::{Asked, Service};
 use super::body;
 use super::budget::Reserved;
+use super::catalog::{Catalog, Pinned};
 use super::client_body::ClientBody;
 use super::conclude::abandon;
 use super::forward::{Request, forward};
@@ -29,7 +30,7 @@ use super::window::{Demand, counters};
 use crate::ledger::hold::{IdempotencyClaim, Quote, Refusal};
 use crate::ledger::id::RequestId;
 use crate::ledger::key::Key;
-use crate::price::{Model, PriceVersion, Segment};
+use crate::price::{Model, Segment};
 use crate::upstream::Endpoint;
 use crate::usage::Unit;
 
@@ -73,18 +74,19 @@ pub async fn serve(
     // A second handle on the same bytes: what was read of them borrows from it.
     let body = read.body.clone();
     let asked = Asked::read(service, &body, gateway.caps.json_depth)?;
-    let model = find_model(&gateway, &asked)?;
+    let catalog = gateway.catalog();
+    let model = find_model(&catalog, &asked)?;
     if gone.is_raised() {
         return Err(Refused::client_gone());
     }
-    let reservation = hold(&gateway, &read, &asked, &model).await?;
+    let reservation = hold(&gateway, &read, &asked, catalog, model).await?;
     exchange(&gateway, read, &asked, reservation, &gone).await
 }
 
 /// The row of the model that was asked for; what has no row has no price, and is refused.
-fn find_model(gateway: &Gateway, asked: &Asked<'_>) -> Result<Arc<Model>, Refused> {
+fn find_model(catalog: &Catalog, asked: &Asked<'_>) -> Result<Arc<Model>, Refused> {
     let name = asked.model();
-    let model = gateway
+    let model = catalog
         .find_model(name)
         .ok_or_else(|| Refused::unknown_model(name))?;
     asked.fits(&model)?;
@@ -96,7 +98,8 @@ async fn hold(
     gateway: &Arc<Gateway>,
     read: &Read,
     asked: &Asked<'_>,
-    model: &Arc<Model>,
+    catalog: Arc<Catalog>,
+    model: Arc<Model>,
 ) -> Result<Reservation, Refused> {
     let idempotency = idempotency(&read.headers, &read.body)?;
     let mut key = Arc::clone(&read.key);
@@ -105,7 +108,7 @@ async fn hold(
         let price = model
             .at(now)
             .ok_or_else(|| Refused::unknown_model(asked.model()))?;
-        let segments = asked.quote(model, price, key.on_short)?;
+        let segments = asked.quote(&model, price, key.on_short)?;
         let (limits, counters) = counters(&key, &model.id, demand(&segments), now, &gateway.zone);
         let quote = Quote {
             request: read.request,
@@ -113,7 +116,7 @@ async fn hold(
             key: key.id.clone(),
             key_revision: key.revision,
             model: Arc::clone(&model.id),
-            price_version: Arc::clone(gateway.prices.version()),
+            price_version: Arc::clone(catalog.prices.version()),
             segments: segments.clone(),
             counters,
             lease_ms: gateway.lease_ms,
@@ -125,14 +128,17 @@ async fn hold(
         })?;
         match answer {
             Ok(hold) => {
-                let price: PriceVersion = price.clone();
+                let pinned = Pinned {
+                    price: price.clone(),
+                    catalog,
+                    model,
+                };
                 return Ok(Reservation::new(
                     Arc::clone(gateway),
                     hold,
                     segments,
                     limits,
-                    Arc::clone(model),
-                    price,
+                    pinned,
                     asked.service().path(),
                 ));
             }
@@ -193,7 +199,8 @@ async fn exchange(
     reservation: Reservation,
     gone: &Signal,
 ) -> Result<Response<ClientBody>, Refused> {
-    let route = gateway.upstreams.route(&reservation.model.id);
+    let catalog = Arc::clone(&reservation.catalog);
+    let route = catalog.upstreams.route(&reservation.model.id);
     let clamp = asked.clamp(&reservation);
     let strip = |endpoint: &Endpoint| asked.asks_usage_unasked() && endpoint.ask_usage();
     let trailers = headers::has_token(&read.headers, header::TE, "trailers");
@@ -218,7 +225,7 @@ async fn exchange(
     };
     let policy = read.key.on_disconnect;
     let forwarded = tokio::select! {
-        answer = forward(&gateway.upstreams, route, request) => Some(answer),
+        answer = forward(&catalog.upstreams, route, request) => Some(answer),
         () = stopped(gateway, gone, policy) => None,
     };
     let idle = match &forwarded {

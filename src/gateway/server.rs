@@ -38,7 +38,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Serves clients until `shutdown` resolves; then lets what is under way finish within
 /// `drain`, ends the rest, and returns when every hold has ended.
 ///
-/// With `certificates`, the port speaks TLS only, and their files are watched.
+/// With `certificates`, the port speaks TLS only.
 pub async fn serve(
     gateway: Arc<Gateway>,
     listener: TcpListener,
@@ -53,7 +53,6 @@ pub async fn serve(
         gateway.lease_ms,
     ));
     let tls = certificates.as_ref().map(tls::acceptor);
-    let watching = certificates.map(|certificates| tokio::spawn(tls::watch(certificates)));
     let (close, closing) = watch::channel(());
     let places = Arc::new(Semaphore::new(gateway.caps.connections));
     let mut connections = JoinSet::new();
@@ -83,9 +82,6 @@ pub async fn serve(
         }
     }
     drop(listener);
-    if let Some(watching) = watching {
-        watching.abort();
-    }
     close.send_replace(());
     let finished = async { while connections.join_next().await.is_some() {} };
     if timeout(drain, finished).await.is_err() {

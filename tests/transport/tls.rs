@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::support::certificate::Issued;
 use crate::support::curl::{Fetched, curl};
 use crate::support::setup::ALICE;
+use crate::support::tls::Issued;
 use crate::support::{
     Authority, Call, Connection, DEADLINE, Mock, Proxy, Setup, TempDir, chat, stream, until,
 };
@@ -27,7 +27,7 @@ struct Secure {
 impl Secure {
     fn start(change: impl FnOnce(Setup) -> Setup) -> Secure {
         let folder = TempDir::new();
-        let authority = Authority::new(folder.path(), "authority");
+        let authority = Authority::new();
         let issued = authority.issue(folder.path());
         let mock = Mock::start();
         let setup = change(Setup::new(&mock)).set("server", "tls", issued.config());
@@ -52,7 +52,9 @@ impl Secure {
         arguments: &[&str],
         call: &Call,
     ) -> Result<Fetched, i32> {
-        let file = authority.file.to_str().expect("UTF-8");
+        let file = self.folder.path().join("authority.pem");
+        fs::write(&file, authority.pem()).expect("a file");
+        let file = file.to_str().expect("UTF-8");
         let arguments = [&["--cacert", file], arguments].concat();
         curl(&arguments, &format!("https://{}", self.proxy.address), call)
     }
@@ -122,7 +124,7 @@ fn a_new_certificate_is_shown_without_a_restart_and_open_streams_go_on() {
         .header("x-mock-completion", 200)
         .header("x-mock-chunk-ms", 20)
         .key(ALICE);
-    let other = Authority::new(secure.folder.path(), "other");
+    let other = Authority::new();
     let trusting = |authority| secure.curl_trusting(authority, &["--http2"], &call);
     assert_eq!(trusting(&other).err(), Some(NOT_TRUSTED));
     std::thread::scope(|scope| {
@@ -179,7 +181,7 @@ fn a_bad_certificate_is_told_of_and_the_old_one_stays() {
 #[test]
 fn check_and_serve_name_the_field_and_the_file() {
     let folder = TempDir::new();
-    let authority = Authority::new(folder.path(), "authority");
+    let authority = Authority::new();
     let issued = authority.issue(folder.path());
     let mock = Mock::start();
     let config = |tls: Value| {
@@ -199,13 +201,13 @@ fn check_and_serve_name_the_field_and_the_file() {
         let said = String::from_utf8_lossy(&said).into_owned();
         (output.status.code(), said)
     };
-    let wrong = json!({ "certificate": issued.certificate, "key": authority.file });
+    let wrong = json!({ "certificate": issued.certificate, "key": issued.certificate });
     for command in ["check", "serve"] {
         let (code, said) = run(wrong.clone(), command);
         assert_eq!(code, Some(1), "{said}");
         let problem = format!(
             "server.tls.key: {} holds no private key",
-            authority.file.display()
+            issued.certificate.display()
         );
         assert!(said.contains(&problem), "{said}");
     }

@@ -3,28 +3,23 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::{InconsistentKeys, ServerConfig};
 use sha2::{Digest, Sha256};
-use tokio::time::MissedTickBehavior;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
-use tokio_rustls::rustls::pki_types::pem::{self, PemObject};
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert};
-use tokio_rustls::rustls::sign::CertifiedKey;
-use tokio_rustls::rustls::{self, InconsistentKeys, ServerConfig};
 
 use crate::config::TlsFiles;
 
 /// What ALPN calls HTTP/2 (RFC 9113, section 3.1).
 pub(super) const H2: &[u8] = b"h2";
 const HTTP1: &[u8] = b"http/1.1";
-
-/// How often the files are looked at.
-const LOOK_INTERVAL: Duration = Duration::from_secs(2);
 
 /// A file of `server.tls` that cannot be used. Says which, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +42,7 @@ impl fmt::Display for TlsError {
 
 impl std::error::Error for TlsError {}
 
-/// The certificate that clients are shown, exchanged when its files change.
+/// The certificate that clients are shown, which can be exchanged for what its files hold by now.
 #[derive(Debug)]
 pub struct Certificates {
     files: TlsFiles,
@@ -102,28 +97,6 @@ pub(super) fn acceptor(certificates: &Arc<Certificates>) -> TlsAcceptor {
         .with_cert_resolver(Arc::clone(certificates) as Arc<dyn ResolvesServerCert>);
     config.alpn_protocols = vec![H2.to_vec(), HTTP1.to_vec()];
     TlsAcceptor::from(Arc::new(config))
-}
-
-/// Looks at the files every few seconds, for ever. A file that cannot be used is told of once. Cancel it by dropping it.
-pub(super) async fn watch(certificates: Arc<Certificates>) {
-    let mut tick = tokio::time::interval(LOOK_INTERVAL);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut told = None;
-    loop {
-        tick.tick().await;
-        let certificates = Arc::clone(&certificates);
-        let looked = tokio::task::spawn_blocking(move || certificates.reload()).await;
-        // A look that panicked, or that the runtime's end cut off, is as good as none.
-        let Ok(looked) = looked else { continue };
-        match &looked {
-            Ok(true) => tracing::info!("the TLS certificate was exchanged"),
-            Err(error) if told.as_ref() != Some(error) => {
-                tracing::error!(%error, "the TLS certificate in use stays");
-            }
-            _ => {}
-        }
-        told = looked.err();
-    }
 }
 
 fn provider() -> CryptoProvider {
