@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use ipnet::IpNet;
 use jiff::tz::TimeZone;
 
 use super::error::ConfigError;
@@ -143,7 +144,7 @@ fn server(section: &Section<'_>) -> Server {
         tls: section.get("tls").and_then(|field| tls(&field.section())),
         trusted_proxies: section
             .get("trusted_proxies")
-            .map(|field| keys::ranges(&field, "trusts no proxy; remove the field to trust none"))
+            .map(|field| proxies(&field))
             .unwrap_or_default(),
     };
     section.finish();
@@ -160,6 +161,14 @@ fn tls(section: &Section<'_>) -> Option<TlsFiles> {
         certificate: certificate?,
         key: key?,
     })
+}
+
+fn proxies(field: &Field<'_>) -> Vec<IpNet> {
+    let proxies = keys::ranges(field, "trusts no proxy; remove the field to trust none");
+    if proxies.iter().any(|net| net.prefix_len() == 0) {
+        field.warn("trusts every address: any client can then make up its own; name your proxies");
+    }
+    proxies
 }
 
 fn timezone(text: &str) -> Result<(String, TimeZone), String> {

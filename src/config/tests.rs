@@ -302,4 +302,12 @@ fn tls_and_trusted_proxies_are_off_until_they_are_written() {
         .map(ToString::to_string)
         .collect();
     assert_eq!(proxies, ["10.0.0.0/8", "::1/128"]);
+    let all = "currency: CNY\nserver: { trusted_proxies: [0.0.0.0/0] }";
+    let warnings = parse(&SMALL.replacen("currency: CNY", all, 1))
+        .expect("allowed")
+        .warnings;
+    assert_eq!(
+        warnings[0].to_string(),
+        "config.yaml:3: server.trusted_proxies: trusts every address: any client can then make up its own; name your proxies"
+    );
 }

@@ -132,6 +132,8 @@ fn a_new_certificate_is_shown_without_a_restart_and_open_streams_go_on() {
         until("the stream to begin", || {
             (secure.proxy.wallet("alice")["holds"] == 1).then_some(())
         });
+        // Also where the config could not be read again.
+        fs::write(secure.proxy.config_path(), "currency: [").expect("a file");
         other.issue(secure.folder.path());
         until("the new certificate", || trusting(&other).ok());
         assert_eq!(trusting(&secure.authority).err(), Some(NOT_TRUSTED));
