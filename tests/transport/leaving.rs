@@ -158,14 +158,14 @@ async fn a_slow_reader_that_opens_its_window_again_and_again_gets_all_of_it() {
     let mut windows = Builder::new();
     windows.initial_window_size(20_000);
     let client = Http2::with(&proxy.address, &windows).await;
-    let call = chat(json!({})).header("x-mock-bytes", 300_000).key(ALICE);
+    let call = chat(json!({})).header("x-mock-bytes", 80_000).key(ALICE);
     let mut reader = client.request(&call).await;
     let mut came = 0;
     while let Some(piece) = reader.piece().await {
         came += piece.expect("a piece").len();
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
-    assert!(came >= 300_000, "{came}");
+    assert!(came >= 80_000, "{came}");
     assert_eq!(proxy.receipts("alice")[0]["flags"], json!([]));
 }
 
@@ -174,12 +174,12 @@ async fn an_answer_that_is_not_taken_gives_its_memory_back() {
     const MIB: u64 = 1 << 20;
     let mock = Mock::start();
     let setup = crate::support::Setup::new(&mock)
-        .cap("answer_hold_bytes", 32 * MIB)
-        .cap("answer_memory_bytes", 32 * MIB)
+        .cap("answer_hold_bytes", 4 * MIB)
+        .cap("answer_memory_bytes", 4 * MIB)
         .cap("client_stall_ms", 400);
     let proxy = Proxy::start(&setup);
     let client = Http2::open(&proxy.address).await;
-    let large = chat(json!({})).header("x-mock-bytes", 24 * MIB).key(ALICE);
+    let large = chat(json!({})).header("x-mock-bytes", 3 * MIB).key(ALICE);
     // Charged, and its head received; its body waits for a window that does not open.
     let shut = client.request(&large).await;
     assert!(shut.headers.has("x-tollgate-cost"));
