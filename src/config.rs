@@ -38,7 +38,7 @@ pub use error::{ConfigError, Problem};
 pub use price_list::{Bounds, Category, ModelRow, Per, PriceRow, Route, Tokenizer};
 pub use process::{
     AskUsage, CaFile, Caps, CorsOrigins, Durability, LedgerConfig, LedgerKind, Proxy, Server,
-    Upstream, UpstreamKind,
+    TlsFiles, Upstream, UpstreamKind,
 };
 pub use words::Words;
 

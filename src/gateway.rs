@@ -9,6 +9,7 @@ pub mod asked;
 pub mod body;
 pub mod budget;
 pub mod catalog;
+pub mod client_address;
 pub mod client_body;
 pub mod conclude;
 pub mod cors;
@@ -40,6 +41,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
+use ipnet::IpNet;
 use jiff::tz::TimeZone;
 
 use crate::ledger::Ledger;
@@ -77,6 +79,8 @@ pub struct Gateway {
     pub retention: Option<Retention>,
     /// Bounds on sizes and times.
     pub caps: Caps,
+    /// The proxies in front, whose word on a client's address is believed.
+    pub trusted_proxies: Vec<IpNet>,
     /// How long a hold lives without renewal, in milliseconds.
     pub lease_ms: u64,
     /// The web pages that may call.
@@ -121,6 +125,8 @@ pub struct Caps {
     pub header_bytes: usize,
     /// The most connections at once.
     pub connections: usize,
+    /// The most requests at once on one HTTP/2 connection.
+    pub h2_streams: u32,
     /// The most endpoints that are tried for a request.
     pub attempts_max: u32,
 }
@@ -156,6 +162,7 @@ impl Gateway {
             request_memory: Budget::new(caps.request_memory_bytes),
             answer_memory: Budget::new(caps.answer_memory_bytes),
             caps: Caps::from(caps),
+            trusted_proxies: config.server.trusted_proxies.clone(),
             live: Arc::default(),
             stop: Signal::default(),
             observer,
@@ -205,6 +212,7 @@ impl From<&crate::config::Caps> for Caps {
             header_count: size(caps.header_count),
             header_bytes: size(caps.header_bytes),
             connections: size(caps.connections),
+            h2_streams: u32::try_from(caps.h2_streams).unwrap_or(u32::MAX),
             attempts_max: u32::try_from(caps.attempts).unwrap_or(u32::MAX),
         }
     }

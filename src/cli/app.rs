@@ -15,6 +15,7 @@ use crate::admin::Admin;
 use crate::admin::token::AdminToken;
 use crate::config::Config;
 use crate::gateway::catalog::{Catalog, Current};
+use crate::gateway::server::tls::Certificates;
 use crate::gateway::{Gateway, Observer, server};
 use crate::ledger::Ledger;
 use crate::ledger::embedded::Embedded;
@@ -25,6 +26,7 @@ pub struct App {
     gateway: Arc<Gateway>,
     ledger: Arc<Embedded>,
     listener: TcpListener,
+    certificates: Option<Arc<Certificates>>,
     admin: Option<(Admin, TcpListener)>,
     retention: Option<Retention>,
     drain: Duration,
@@ -42,6 +44,10 @@ impl App {
         observer: Option<Box<dyn Observer>>,
     ) -> Result<App, Failure> {
         // First of all: a server that cannot listen leaves the ledger as it was.
+        let certificates = match &config.server.tls {
+            Some(files) => Some(Arc::new(Certificates::load(files)?)),
+            None => None,
+        };
         let listener = bind(config.server.listen, "server.listen").await?;
         let admin_listener = match &token {
             Some(_) => Some(bind(config.server.admin_listen, "server.admin_listen").await?),
@@ -67,6 +73,7 @@ impl App {
             gateway: Arc::new(gateway),
             ledger,
             listener,
+            certificates,
             admin,
             drain,
             reload: None,
@@ -80,6 +87,7 @@ impl App {
             path,
             ledger: Arc::clone(&self.ledger) as Arc<dyn Ledger>,
             current: Arc::clone(&self.gateway.current),
+            certificates: self.certificates.clone(),
             changes,
         });
         self
@@ -88,6 +96,14 @@ impl App {
     /// Where customers connect.
     pub fn address(&self) -> Result<SocketAddr, Failure> {
         Ok(self.listener.local_addr()?)
+    }
+
+    /// How customers connect: `http` or `https`.
+    pub fn scheme(&self) -> &'static str {
+        match self.certificates {
+            Some(_) => "https",
+            None => "http",
+        }
     }
 
     /// Where the operator connects, if that is on.
@@ -115,7 +131,8 @@ impl App {
             let ledger = Arc::clone(&self.ledger) as Arc<dyn Ledger>;
             tokio::spawn(retention::run(ledger, retention, ended))
         });
-        server::serve(self.gateway, self.listener, self.drain, shutdown).await;
+        let (listener, certificates) = (self.listener, self.certificates);
+        server::serve(self.gateway, listener, certificates, self.drain, shutdown).await;
         if let Some(reloading) = reloading {
             reloading.abort();
         }

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use ipnet::IpNet;
 use jiff::tz::TimeZone;
 
 use super::error::ConfigError;
@@ -15,7 +16,8 @@ use super::read::{Field, Notes};
 use super::section::Section;
 use super::text::{did_you_mean, nearest};
 use super::{
-    Caps, Config, Durability, LedgerConfig, LedgerKind, Server, keys, models, tree, upstreams,
+    Caps, Config, Durability, LedgerConfig, LedgerKind, Server, TlsFiles, keys, models, tree,
+    upstreams,
 };
 
 const DAY_MS: u64 = 86_400_000;
@@ -144,9 +146,34 @@ fn server(section: &Section<'_>) -> Server {
             .get("cors_origins")
             .map(|field| origins(&field))
             .unwrap_or_default(),
+        tls: section.get("tls").and_then(|field| tls(&field.section())),
+        trusted_proxies: section
+            .get("trusted_proxies")
+            .map(|field| proxies(&field))
+            .unwrap_or_default(),
     };
     section.finish();
     server
+}
+
+/// Whether the files are fit is seen where they are read: `gateway::server::tls`.
+fn tls(section: &Section<'_>) -> Option<TlsFiles> {
+    let file = |name, example| section.need(name, example).and_then(|field| field.path());
+    let certificate = file("certificate", "/etc/tollgate/fullchain.pem");
+    let key = file("key", "/etc/tollgate/privkey.pem");
+    section.finish();
+    Some(TlsFiles {
+        certificate: certificate?,
+        key: key?,
+    })
+}
+
+fn proxies(field: &Field<'_>) -> Vec<IpNet> {
+    let proxies = keys::ranges(field, "trusts no proxy; remove the field to trust none");
+    if proxies.iter().any(|net| net.prefix_len() == 0) {
+        field.warn("trusts every address: any client can then make up its own; name your proxies");
+    }
+    proxies
 }
 
 fn timezone(text: &str) -> Result<(String, TimeZone), String> {
@@ -238,6 +265,7 @@ fn caps(section: &Section<'_>) -> Caps {
         drain_client_ms: ms("drain_client_ms", 300_000),
         drain_client_bytes: section.size("drain_client_bytes", 32 * MIB),
         connections: count("connections", 10_000),
+        h2_streams: section.integer("h2_streams", 100, 1, 10_000),
         attempts: section.integer("attempts", 3, 1, 16),
     };
     for (one, all, names) in [

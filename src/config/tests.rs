@@ -329,3 +329,32 @@ fn web_pages_are_allowed_by_origin_or_all_or_none() {
     let none = parse(SMALL).expect("valid").server.cors_origins;
     assert_eq!(none, CorsOrigins::None);
 }
+
+#[test]
+fn tls_and_trusted_proxies_are_off_until_they_are_written() {
+    let config = parse(SMALL).expect("valid");
+    assert_eq!(config.server.tls, None);
+    assert!(config.server.trusted_proxies.is_empty());
+    let more = "currency: CNY\nserver:\n  tls: { certificate: a.pem, key: b.pem }\n  trusted_proxies: [10.0.0.0/8, \"::1\"]";
+    let config = parse(&SMALL.replacen("currency: CNY", more, 1)).expect("valid");
+    let files = config.server.tls.expect("files");
+    assert_eq!(
+        (files.certificate, files.key),
+        (PathBuf::from("a.pem"), PathBuf::from("b.pem"))
+    );
+    let proxies: Vec<String> = config
+        .server
+        .trusted_proxies
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(proxies, ["10.0.0.0/8", "::1/128"]);
+    let all = "currency: CNY\nserver: { trusted_proxies: [0.0.0.0/0] }";
+    let warnings = parse(&SMALL.replacen("currency: CNY", all, 1))
+        .expect("allowed")
+        .warnings;
+    assert_eq!(
+        warnings[0].to_string(),
+        "config.yaml:3: server.trusted_proxies: trusts every address: any client can then make up its own; name your proxies"
+    );
+}
