@@ -44,11 +44,12 @@ fn json(text: &str) -> Value {
 
 #[test]
 fn every_command_has_help_with_examples() {
-    let commands: [&[&str]; 11] = [
+    let commands: [&[&str]; 12] = [
         &[],
         &["serve"],
         &["demo"],
         &["check"],
+        &["health"],
         &["audit"],
         &["key", "create"],
         &["key", "list"],
