@@ -97,9 +97,16 @@ impl Admin {
         Router::new()
             .route("/admin/healthz", get(health))
             .route("/admin/keys", get(keys::list).post(keys::create))
-            .route("/admin/keys/{id}", get(keys::show).delete(keys::revoke))
+            .route(
+                "/admin/keys/{id}",
+                get(keys::show).patch(keys::edit::edit).delete(keys::revoke),
+            )
             .route("/admin/wallets", get(wallets::list))
-            .route("/admin/wallets/{id}", get(wallets::show))
+            .route(
+                "/admin/wallets/{id}",
+                get(wallets::show).patch(wallets::change::edit),
+            )
+            .route("/admin/wallets/{id}/grants", post(wallets::change::grant))
             .route("/admin/wallets/{id}/credits", post(wallets::credit))
             .route("/admin/receipts", get(receipts::list))
             .route("/admin/receipts/{id}", get(receipts::show))

@@ -44,21 +44,26 @@ fn json(text: &str) -> Value {
 
 #[test]
 fn every_command_has_help_with_examples() {
-    let commands: [&[&str]; 12] = [
+    let commands: [&[&str]; 14] = [
         &[],
         &["serve"],
         &["demo"],
         &["check"],
-        &["health"],
         &["audit"],
         &["key", "create"],
+        &["key", "set"],
         &["key", "list"],
         &["key", "revoke"],
         &["wallet", "show"],
         &["wallet", "topup"],
+        &["wallet", "set"],
+        &["wallet", "grant"],
         &["prices", "list"],
     ];
-    for command in commands.into_iter().chain([&["prices", "lint"][..]]) {
+    for command in commands
+        .into_iter()
+        .chain([&["prices", "lint"][..], &["health"]])
+    {
         let help = run(tollgate(command).arg("--help"));
         assert_eq!(help.code, 0, "{command:?}");
         assert!(
@@ -138,6 +143,25 @@ fn check_names_every_error_with_its_place_and_exits_with_1() {
         lines[1].contains("config.yaml:12: models[0].prices[0].output"),
         "{}",
         ran.err
+    );
+}
+
+#[test]
+fn check_tells_scripts_its_errors_as_json() {
+    let (path, _) = config(
+        "check-json",
+        &SOUND.replace("currency: CNY", "currency: yuan\nx: 1"),
+    );
+    let ran = with_config(&path, &["--json", "check"]);
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    let errors = json(&ran.out)["errors"].as_array().expect("a list").clone();
+    assert_eq!(errors.len(), 2, "{errors:?}");
+    assert!(
+        errors[0]
+            .as_str()
+            .expect("text")
+            .contains("config.yaml:4: currency:"),
+        "{errors:?}"
     );
 }
 
@@ -287,6 +311,54 @@ fn serve_tells_scripts_where_it_listens() {
     let address = said["listening"].as_str().expect("an address");
     assert!(address.starts_with("http://127.0.0.1:"), "{said}");
     assert_eq!(said["admin"], Value::Null, "without a token");
+}
+
+#[test]
+fn keys_and_wallets_of_a_running_server_are_changed() {
+    let (config, _) = config("changes", SOUND);
+    let server = Serving::start(&config);
+    server.ask(&["key", "create", "--name", "alice", "--balance", "10"]);
+
+    let set = [
+        "key",
+        "set",
+        "alice",
+        "--limit",
+        "spend=5/day",
+        "--models",
+        "Chat",
+    ];
+    let said = server.ask(&set);
+    assert_eq!(said.code, 0, "{}", said.err);
+    assert!(said.out.contains("limits   spend=5/day"), "{}", said.out);
+    assert!(said.out.contains("models   vendor/chat"), "{}", said.out);
+    let back = server.ask(&["key", "set", "alice", "--no-limits", "--all-models"]);
+    assert!(
+        back.out.contains("limits   none\nmodels   all"),
+        "{}",
+        back.out
+    );
+    assert_eq!(
+        server.ask(&["key", "set", "alice"]).code,
+        2,
+        "nothing to change"
+    );
+    assert_eq!(server.ask(&["key", "set", "nobody", "--no-limits"]).code, 1);
+
+    let line = server.ask(&["wallet", "set", "alice", "--credit-line", "50"]);
+    assert_eq!(
+        line.out,
+        "alice: credit line 50, balance 10, available 60\n"
+    );
+    let grant = [
+        "wallet", "grant", "alice", "--name", "promo", "--unit", "tokens",
+    ];
+    let given = server.ask(&[&grant[..], &["--amount", "700"]].concat());
+    assert_eq!(given.out, "promo: 700 left of 700\n", "{}", given.err);
+    let other = server.ask(&[&grant[..], &["--amount", "800"]].concat());
+    assert_eq!(other.code, 1, "{}", other.out);
+    let wrong = server.ask(&[&grant[..], &["--amount", "7.5"]].concat());
+    assert_eq!(wrong.code, 2, "{}", wrong.err);
 }
 
 #[test]

@@ -177,6 +177,15 @@ fn models_keys_limits_and_upstreams_come_and_go() {
 }
 
 #[test]
+fn a_declared_key_is_changed_in_the_config_and_nowhere_else() {
+    let (_mock, proxy) = start();
+    let (status, refusal) =
+        proxy.admin("PATCH", "/admin/keys/alice", Some(&json!({ "limits": [] })));
+    assert_eq!(status, 409, "{refusal}");
+    assert!(refusal.to_string().contains("change it there"), "{refusal}");
+}
+
+#[test]
 fn what_needs_a_restart_is_named_and_stays() {
     let (mock, proxy) = start();
     let setup = Setup::new(&mock)

@@ -74,7 +74,8 @@ pub async fn declare(ledger: &dyn Ledger, config: &Config) -> Result<Vec<Problem
 /// Ids of generated keys begin with this; a declared key's id is its name.
 pub(super) const GENERATED: &str = "key_";
 
-fn is_declared(key: &Key) -> bool {
+/// Whether a key came from the config.
+pub(super) fn is_declared(key: &Key) -> bool {
     !key.id.as_str().starts_with(GENERATED)
 }
 
@@ -227,7 +228,8 @@ impl Ready<'_> {
             warnings.push(self.declared.problem(
                 "credit_line",
                 format!(
-                    "wallet `{id}` was opened with a credit line of {}; this edit does nothing",
+                    "wallet `{id}` has a credit line of {}; this edit does nothing: \
+                     use `tollgate wallet set {id} --credit-line {credit_line}`",
                     view.credit_line
                 ),
             ));

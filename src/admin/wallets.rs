@@ -1,5 +1,7 @@
 //! `/admin/wallets`: showing wallets and booking credits.
 
+pub mod change;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;

@@ -32,9 +32,26 @@ struct Report {
     warnings: Vec<String>,
 }
 
+/// What keeps a config from being used.
+#[derive(Debug, Serialize)]
+struct Errors {
+    errors: Vec<String>,
+}
+
 pub(super) fn run(globals: &Globals, _: &CheckArgs) -> Result<Exit, Failure> {
-    let config = globals.load()?;
-    let book = PriceBook::new(&config)?;
+    let read = Config::load(&globals.config).and_then(|config| {
+        let book = PriceBook::new(&config)?;
+        Ok((config, book))
+    });
+    let (config, book) = match read {
+        Ok(read) => read,
+        Err(error) if globals.json => {
+            let errors = error.problems().iter().map(ToString::to_string).collect();
+            globals.print(&Errors { errors }, |_| String::new())?;
+            return Ok(Exit::Failed);
+        }
+        Err(error) => return Err(error.into()),
+    };
     let report = Report {
         models: config.models.len(),
         upstreams: config.upstreams.len(),

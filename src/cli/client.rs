@@ -91,6 +91,15 @@ impl Admin {
         self.send(Method::POST, path, Some(body)).await
     }
 
+    /// `PATCH path` with a JSON body.
+    pub async fn patch<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Failure> {
+        self.send(Method::PATCH, path, Some(body)).await
+    }
+
     async fn send<T: DeserializeOwned>(
         &self,
         method: Method,

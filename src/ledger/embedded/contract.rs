@@ -16,6 +16,7 @@ use crate::ledger::key::Key;
 use crate::ledger::receipt::{Receipt, ReceiptQuery, UsageRow};
 use crate::ledger::wallet::{NewWallet, WalletView};
 use crate::ledger::{Answer, AuditReport, Ledger, LedgerError};
+use crate::money::Nano;
 
 impl Ledger for Embedded {
     fn now(&self) -> UnixMs {
@@ -94,8 +95,18 @@ impl Ledger for Embedded {
             .boxed()
     }
 
+    fn set_credit_line(&self, wallet: WalletId, line: Nano) -> Answer<'_, ()> {
+        self.change(move |book, now, changes| book.set_credit_line(now, &wallet, line, changes))
+            .boxed()
+    }
+
     fn put_key(&self, key: Key, digest: KeyDigest) -> Answer<'_, Arc<Key>> {
         self.change(move |book, _, changes| book.put_key(key, digest, changes))
+            .boxed()
+    }
+
+    fn edit_key(&self, key: Key) -> Answer<'_, Arc<Key>> {
+        self.change(move |book, _, changes| book.edit_key(key, changes))
             .boxed()
     }
 
