@@ -3,9 +3,13 @@
 //! Environment variables stand in string values only, as `${NAME}` or `${NAME:-default}` (`$${` is
 //! a literal `${`), and are put in after the YAML was read, so that a value can never become
 //! structure. An empty variable counts as missing. A missing variable is an error at once, except
-//! in the two places that hold secrets (an upstream's `api_key`, a key's `secret`): those are left
-//! `None` and listed in [`Config::missing`], so that `check` and `demo` work without any
+//! in places that hold secrets (an upstream's `api_key`, `headers`, `query` and `proxy`, a key's
+//! `secret`): those are left out and listed in [`Config::missing`], so that `check` works without any
 //! environment, and [`Config::require_secrets`] turns what is really needed into an error for `serve`.
+//!
+//! A secret may stand in a file of its own, which the field names as `file:/run/secrets/openai`. It is read
+//! with the config, so reading the config anew reads it anew. A file that cannot be read counts as a
+//! missing variable does. Relative paths begin at the config's own folder.
 
 mod accounts;
 mod error;
@@ -17,6 +21,7 @@ mod prices;
 mod process;
 mod read;
 mod running;
+mod secrets;
 mod section;
 mod sections;
 mod text;
@@ -25,13 +30,14 @@ mod upstreams;
 mod words;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use accounts::{GrantRow, GrantUnit, KeyRow, LimitRow, Measure, OnDisconnect, OnShort, Period};
 pub use error::{ConfigError, Problem};
 pub use price_list::{Bounds, Category, ModelRow, Per, PriceRow, Route, Tokenizer};
 pub use process::{
-    AskUsage, Caps, Durability, LedgerConfig, LedgerKind, Server, Upstream, UpstreamKind,
+    AskUsage, CaFile, Caps, Durability, LedgerConfig, LedgerKind, Proxy, Server, Upstream,
+    UpstreamKind,
 };
 pub use words::Words;
 
@@ -56,17 +62,20 @@ pub struct Config {
     pub keys: Vec<KeyRow>,
     /// Bounds on sizes and times, all with defaults.
     pub caps: Caps,
-    /// Secrets whose environment variable is not set.
+    /// Secrets whose environment variable is not set, or whose file cannot be read.
     pub missing: Vec<Missing>,
     /// What is allowed but looks unwise, a sentence each, as `file:line: field: text`.
     pub warnings: Vec<Problem>,
+    /// Every file that it was read from (itself, secrets, certificates), or would have been had it been
+    /// there. A change of one is a change of the config.
+    pub files: Vec<PathBuf>,
 }
 
-/// A secret whose environment variable is not set.
+/// A secret whose environment variable is not set, or whose file cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
-    /// The variable.
-    pub variable: String,
+    /// The variable, or the file.
+    pub what: String,
     /// The upstream or key that needs it.
     pub owner: Owner,
     /// Where it is named.
@@ -89,7 +98,9 @@ impl Config {
     /// If the file cannot be read, and as [`Config::parse`].
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
         let (file, text) = read_file(path)?;
-        Config::parse(&text, &file, &|name| std::env::var(name).ok())
+        let mut config = Config::parse(&text, &file, &|name| std::env::var(name).ok())?;
+        config.files.insert(0, path.to_owned());
+        Ok(config)
     }
 
     /// Reads only where the server of the file at `path` listens. A file that is being edited, and
@@ -118,7 +129,7 @@ impl Config {
     /// upstream that a model is routed to. Other upstreams may lack theirs.
     ///
     /// # Errors
-    /// All of them, each with its variable, line and field.
+    /// All of them, each with its variable or file, line and field.
     pub fn require_secrets(&self) -> Result<(), ConfigError> {
         let used = |name: &str| {
             let mut routes = self.models.iter().flat_map(|model| &model.routes);

@@ -295,6 +295,71 @@ fn a_weak_admin_token_keeps_the_server_from_starting() {
 }
 
 #[test]
+fn the_admin_token_may_stand_in_a_file() {
+    let (config, store) = config("token-file", SOUND);
+    let file = std::path::Path::new(&store).with_file_name("token");
+    std::fs::write(&file, format!("{TOKEN}\n")).expect("a file");
+    let named = format!("file:{}", file.display());
+    let serving = Serving::start_with(&config, &named);
+    assert_eq!(serving.ask(&["key", "list"]).code, 0);
+    let list = ["key", "list", "--admin", &serving.admin];
+    let ran = run(tollgate(&list).env("TOLLGATE_ADMIN_TOKEN", &named));
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    std::fs::remove_file(&file).expect("it was there");
+    for command in [&list[..], &["--config", &config, "serve"]] {
+        let ran = run(tollgate(command).env("TOLLGATE_ADMIN_TOKEN", &named));
+        assert_eq!(ran.code, 1);
+        let why = format!(
+            "the file {}, which TOLLGATE_ADMIN_TOKEN names, cannot be read: No such file",
+            file.display()
+        );
+        assert!(ran.err.contains(&why), "{}", ran.err);
+    }
+    assert_eq!(serving.stop(), 0);
+}
+
+/// The sound config with a second upstream, and the model there.
+fn remote(fields: &str) -> String {
+    let upstream = format!(
+        "demo: {{ kind: simulator }}, real: {{ base_url: \"https://127.0.0.1:1\", {fields} }}"
+    );
+    SOUND
+        .replace("demo: { kind: simulator }", &upstream)
+        .replace("upstream: demo", "upstream: real")
+}
+
+#[test]
+fn check_works_without_the_files_of_secrets_and_serve_does_not() {
+    let (config, _) = config("secret-file", &remote("api_key: \"file:key\""));
+    let place = "config.yaml:5: upstreams.real.api_key: the file ";
+    let ran = with_config(&config, &["check"]);
+    assert_eq!(ran.code, 3, "{}", ran.err);
+    assert!(
+        ran.out.contains(place) && ran.out.contains("/secret-file/key cannot be read"),
+        "{}",
+        ran.out
+    );
+    let ran = with_config(&config, &["serve"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains(place), "{}", ran.err);
+    std::fs::write(std::path::Path::new(&config).with_file_name("key"), "sk").expect("a file");
+    assert_eq!(with_config(&config, &["check"]).code, 0);
+}
+
+#[test]
+fn check_names_the_file_whose_authorities_cannot_be_trusted() {
+    let (config, _) = config("no-authority", &remote("ca_file: config.yaml"));
+    let ran = with_config(&config, &["check"]);
+    assert_eq!(ran.code, 1);
+    let said = "config.yaml:5: upstreams.real.ca_file: the file ";
+    assert!(
+        ran.err.contains(said) && ran.err.contains("has no certificate"),
+        "{}",
+        ran.err
+    );
+}
+
+#[test]
 fn serve_tells_scripts_where_it_listens() {
     let (config, _) = config("serve-json", SOUND);
     let mut child = tollgate(&["--json", "--config", &config, "serve"])

@@ -21,6 +21,8 @@ mod refusals;
 mod repeats;
 #[path = "wire/streams.rs"]
 mod streams;
+#[path = "wire/upstream_options.rs"]
+mod upstream_options;
 #[path = "wire/upstreams.rs"]
 mod upstreams;
 #[path = "wire/usage.rs"]

@@ -7,6 +7,7 @@ use super::Globals;
 use super::exit::{Exit, Failure};
 use super::prices::{lines, sentence};
 use crate::config::Config;
+use crate::gateway::catalog::Catalog;
 use crate::price::PriceBook;
 use crate::price::lint::lint;
 
@@ -39,26 +40,24 @@ struct Errors {
 }
 
 pub(super) fn run(globals: &Globals, _: &CheckArgs) -> Result<Exit, Failure> {
-    let read = Config::load(&globals.config).and_then(|config| {
-        let book = PriceBook::new(&config)?;
-        Ok((config, book))
-    });
-    let (config, book) = match read {
-        Ok(read) => read,
-        Err(error) if globals.json => {
-            let errors = error.problems().iter().map(ToString::to_string).collect();
+    let catalog = globals.load().and_then(|config| Ok(Catalog::new(config)?));
+    let catalog = match catalog {
+        Ok(catalog) => catalog,
+        Err(failure) if globals.json => {
+            let errors = failure.to_string().lines().map(str::to_owned).collect();
             globals.print(&Errors { errors }, |_| String::new())?;
             return Ok(Exit::Failed);
         }
-        Err(error) => return Err(error.into()),
+        Err(failure) => return Err(failure),
     };
+    let (config, book) = (&catalog.config, &catalog.prices);
     let report = Report {
         models: config.models.len(),
         upstreams: config.upstreams.len(),
         grants: config.grants.len(),
         keys: config.keys.len(),
         price_version: book.version().to_string(),
-        warnings: warnings(&config, &book),
+        warnings: warnings(config, book),
     };
     globals.print(&report, |report| {
         let sound = format!(

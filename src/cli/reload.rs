@@ -60,6 +60,7 @@ impl Reload {
     async fn once(&mut self) -> Result<Arc<Catalog>, Failure> {
         let path = self.path.clone();
         let config = tokio::task::spawn_blocking(move || Config::load(&path)).await??;
+        self.changes.follow(config.files.clone());
         config.require_secrets()?;
         let before = self.current.get();
         if config.currency != before.config.currency {
@@ -76,7 +77,7 @@ impl Reload {
         for field in fixed {
             tracing::warn!("{field} changed: restart needed; until then it stays as it was");
         }
-        let catalog = Catalog::new(config)?;
+        let catalog = before.changed(config)?;
         publish(&*self.ledger, &catalog, Some(&before)).await?;
         self.current.replace(catalog);
         Ok(self.current.get())

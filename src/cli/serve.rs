@@ -6,7 +6,7 @@ use super::app::{App, asked_to_end};
 use super::exit::{EXIT_CODES, Exit, Failure};
 use super::reload::Changes;
 use super::{Globals, say};
-use crate::admin::token::{AdminToken, TOKEN_ENV, TokenError};
+use crate::admin::token::{self, AdminToken, TOKEN_ENV, TokenError};
 use crate::config;
 use crate::ledger::embedded::{Durability, Embedded, OpenOptions};
 use crate::telemetry;
@@ -30,13 +30,14 @@ pub fn run(globals: &Globals, _args: &ServeArgs) -> Result<Exit, Failure> {
     telemetry::start("info");
     let runtime = tokio::runtime::Runtime::new()?;
     // Before the file is read: what changes from then on is noticed.
-    let changes = runtime.block_on(async { Changes::of(&globals.config) })?;
+    let mut changes = runtime.block_on(async { Changes::of(&globals.config) })?;
     let config = globals.load()?;
+    changes.follow(config.files.clone());
     config.require_secrets()?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    let token = match AdminToken::new(&std::env::var(TOKEN_ENV).unwrap_or_default()) {
+    let token = match AdminToken::new(token::of_environment()?.expose()) {
         Ok(token) => Some(token),
         Err(TokenError::Missing) => None,
         Err(error) => return Err(error.into()),

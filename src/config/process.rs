@@ -3,6 +3,10 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use http::HeaderName;
+use http::header::AUTHORIZATION;
+use rustls::pki_types::CertificateDer;
+
 use crate::secret::Secret;
 
 /// The listeners, and how the process ends.
@@ -49,15 +53,25 @@ pub enum Durability {
     Process,
 }
 
-/// A model endpoint.
-#[derive(Clone, Debug)]
+/// A model endpoint. Two that are equal behave the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upstream {
     /// What it speaks.
     pub kind: UpstreamKind,
     /// The address that `/chat/completions` is appended to; always there for `openai`. No slash at the end.
     pub base_url: Option<String>,
-    /// Its bearer key; `None` where it needs none, or where its variable is in [`Config::missing`](super::Config::missing).
+    /// Its key; `None` where it needs none, or where its variable or file is in [`Config::missing`](super::Config::missing).
     pub api_key: Option<Secret>,
+    /// The header that carries the key: `authorization` as a bearer token, any other the key alone.
+    pub auth_header: HeaderName,
+    /// Sent on every request, in place of the client's headers of the same names.
+    pub headers: Vec<(HeaderName, Secret)>,
+    /// Names and values that are added to the address of every request, not encoded yet.
+    pub query: Vec<(String, Secret)>,
+    /// What its connections go through.
+    pub proxy: Option<Proxy>,
+    /// What its certificate is checked against, instead of the public web's roots.
+    pub ca_file: Option<CaFile>,
     /// To connect, in milliseconds.
     pub connect_timeout_ms: u64,
     /// From the start of an attempt to the head of its answer, in milliseconds.
@@ -66,6 +80,24 @@ pub struct Upstream {
     pub idle_timeout_ms: u64,
     /// Whether streams are asked for usage where the client did not ask.
     pub ask_usage: AskUsage,
+}
+
+/// An HTTP proxy. It is asked for a tunnel (`CONNECT`) to the upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proxy {
+    /// Its host and port.
+    pub address: String,
+    /// What `Proxy-Authorization` says to it.
+    pub authorization: Option<Secret>,
+}
+
+/// Certificate authorities.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaFile {
+    /// The file that they were read from.
+    pub path: PathBuf,
+    /// At least one; all of them can be trusted.
+    pub certificates: Vec<CertificateDer<'static>>,
 }
 
 /// What an upstream speaks.
@@ -130,6 +162,11 @@ impl Upstream {
             kind: UpstreamKind::Simulator,
             base_url: None,
             api_key: None,
+            auth_header: AUTHORIZATION,
+            headers: Vec::new(),
+            query: Vec::new(),
+            proxy: None,
+            ca_file: None,
             connect_timeout_ms: 5_000,
             response_timeout_ms: 600_000,
             idle_timeout_ms: 300_000,

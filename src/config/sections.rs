@@ -32,6 +32,7 @@ pub(super) fn config(
     ConfigError::unless_empty(notes.problems.take())?;
     config.missing = notes.missing.take();
     config.warnings = notes.warnings.take();
+    config.files = notes.files.take().into_iter().collect();
     Ok(config)
 }
 
@@ -57,6 +58,7 @@ fn notes<'a>(file: &'a str, env: &'a dyn Fn(&str) -> Option<String>) -> Notes<'a
         problems: RefCell::default(),
         warnings: RefCell::default(),
         missing: RefCell::default(),
+        files: RefCell::default(),
     }
 }
 
@@ -101,6 +103,7 @@ fn sections(notes: &Notes<'_>, root: &Section<'_>) -> Config {
         caps,
         missing: Vec::new(),
         warnings: Vec::new(),
+        files: Vec::new(),
     }
 }
 

@@ -1,4 +1,5 @@
 mod refusals;
+mod upstreams;
 
 use std::path::PathBuf;
 

@@ -18,7 +18,7 @@ const HOP_BY_HOP: [HeaderName; 8] = [
 ];
 
 /// What a client says to the proxy, or must not say to the operator's account upstream.
-const CLIENT_ONLY: [HeaderName; 13] = [
+const CLIENT_ONLY: [HeaderName; 14] = [
     header::HOST,
     header::AUTHORIZATION,
     header::CONTENT_LENGTH,
@@ -28,6 +28,7 @@ const CLIENT_ONLY: [HeaderName; 13] = [
     header::FORWARDED,
     HeaderName::from_static("x-api-key"),
     HeaderName::from_static("api-key"),
+    HeaderName::from_static("x-goog-api-key"),
     // Tenants share the upstream's account, where their idempotency keys would collide.
     HeaderName::from_static("idempotency-key"),
     HeaderName::from_static("openai-organization"),

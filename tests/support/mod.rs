@@ -14,6 +14,8 @@ pub mod raw;
 pub mod refusal;
 pub mod setup;
 pub mod temp;
+pub mod tls;
+pub mod tunnel;
 
 pub use http::{Answer, Call, Connection, Exchange};
 pub use load::{Load, Seen};
@@ -23,6 +25,8 @@ pub use raw::RawUpstream;
 pub use refusal::{Retry, refusal};
 pub use setup::{Setup, chat, image, start, start_with, stream};
 pub use temp::TempDir;
+pub use tls::Authority;
+pub use tunnel::Tunnel;
 
 use std::process::Command;
 use std::time::{Duration, Instant};
