@@ -7,7 +7,7 @@ mod support;
 use std::path::Path;
 
 use command::{Ran, folder, run, tollgate};
-use support::RawUpstream;
+use support::{Authority, RawUpstream};
 
 /// Asks the server at this URL.
 fn ask(url: &str) -> Ran {
@@ -69,6 +69,16 @@ fn a_server_that_says_nothing_is_not_waited_for_long() {
     let ran = ask(&format!("http://{}", server.address));
     assert_eq!(ran.code, 69);
     assert!(ran.err.contains("within 4 seconds"), "{}", ran.err);
+}
+
+/// A server asked by its address shows a certificate for its name.
+#[test]
+fn a_certificate_for_another_name_is_taken() {
+    let tls = Authority::new().server("tollgate.example");
+    let server = RawUpstream::secure(200, "{}", tls);
+    let url = format!("https://{}", server.address);
+    let ran = ask(&url);
+    assert_eq!(ran.out, format!("{url} is ready\n"), "{}", ran.err);
 }
 
 #[test]
