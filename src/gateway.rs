@@ -43,6 +43,7 @@ use jiff::tz::TimeZone;
 use crate::ledger::Ledger;
 use crate::ledger::hold::Settled;
 use crate::ledger::id::RequestId;
+use crate::ledger::retention::Retention;
 use budget::Budget;
 use catalog::{Catalog, Current};
 use live::LiveHolds;
@@ -69,6 +70,8 @@ pub struct Gateway {
     pub currency: Arc<str>,
     /// Where days begin.
     pub zone: TimeZone,
+    /// How long receipts are told; `None`: for ever.
+    pub retention: Option<Retention>,
     /// Bounds on sizes and times.
     pub caps: Caps,
     /// How long a hold lives without renewal, in milliseconds.
@@ -137,6 +140,10 @@ impl Gateway {
             ledger,
             current,
             currency: config.currency.as_str().into(),
+            retention: config.ledger.keep_receipts_days.map(|days| Retention {
+                days,
+                zone: zone.clone(),
+            }),
             zone,
             lease_ms: config.ledger.lease_ms,
             no_funds,

@@ -44,12 +44,14 @@ fn json(text: &str) -> Value {
 
 #[test]
 fn every_command_has_help_with_examples() {
-    let commands: [&[&str]; 14] = [
+    let commands: [&[&str]; 16] = [
         &[],
         &["serve"],
         &["demo"],
         &["check"],
         &["audit"],
+        &["backup"],
+        &["restore"],
         &["key", "create"],
         &["key", "set"],
         &["key", "list"],

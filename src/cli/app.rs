@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::exit::{Exit, Failure};
 use super::reload::{Changes, Reload, publish};
+use super::retention;
 use crate::admin::Admin;
 use crate::admin::token::AdminToken;
 use crate::config::Config;
@@ -17,6 +18,7 @@ use crate::gateway::catalog::{Catalog, Current};
 use crate::gateway::{Gateway, Observer, server};
 use crate::ledger::Ledger;
 use crate::ledger::embedded::Embedded;
+use crate::ledger::retention::Retention;
 
 /// A server that listens but does not answer yet.
 pub struct App {
@@ -24,6 +26,7 @@ pub struct App {
     ledger: Arc<Embedded>,
     listener: TcpListener,
     admin: Option<(Admin, TcpListener)>,
+    retention: Option<Retention>,
     drain: Duration,
     reload: Option<Reload>,
 }
@@ -60,6 +63,7 @@ impl App {
             }
         };
         Ok(App {
+            retention: gateway.retention.clone(),
             gateway: Arc::new(gateway),
             ledger,
             listener,
@@ -107,6 +111,10 @@ impl App {
             }))
         });
         let reloading = self.reload.map(|reload| tokio::spawn(reload.run()));
+        let folding = self.retention.map(|retention| {
+            let ledger = Arc::clone(&self.ledger) as Arc<dyn Ledger>;
+            tokio::spawn(retention::run(ledger, retention, ended))
+        });
         server::serve(self.gateway, self.listener, self.drain, shutdown).await;
         if let Some(reloading) = reloading {
             reloading.abort();
@@ -114,6 +122,9 @@ impl App {
         end.send_replace(());
         if let Some(admin) = admin {
             admin.await?;
+        }
+        if let Some(folding) = folding {
+            folding.await?;
         }
         self.ledger.close().await?;
         Ok(())

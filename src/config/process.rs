@@ -35,6 +35,8 @@ pub struct LedgerConfig {
     pub durability: Durability,
     /// How long a hold lives without renewal, in milliseconds.
     pub lease_ms: u64,
+    /// How many days receipts are kept before they are folded; `None`: for ever.
+    pub keep_receipts_days: Option<u64>,
 }
 
 /// The kinds of store.

@@ -207,9 +207,23 @@ fn ledger(section: &Section<'_>) -> LedgerConfig {
         path: PathBuf::from(path.unwrap_or_else(|| "data/tollgate.db".to_owned())),
         durability: section.word("durability", Durability::Disk),
         lease_ms: section.integer("lease_ms", 60_000, 1_000, DAY_MS),
+        keep_receipts_days: section
+            .get("keep_receipts_days")
+            .and_then(|field| keep_receipts_days(&field)),
     };
     section.finish();
     ledger
+}
+
+fn keep_receipts_days(field: &Field<'_>) -> Option<u64> {
+    let days = field.integer(0, 36_500)?;
+    if days >= 2 {
+        return Some(days);
+    }
+    field.problem(format!(
+        "\"{days}\" is too short: repeated Idempotency-Keys and late settles need the receipts of the last \
+         24 hours. Write 2 or more, or remove the field to keep receipts for ever"
+    ))
 }
 
 fn caps(section: &Section<'_>) -> Caps {

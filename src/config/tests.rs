@@ -282,3 +282,29 @@ fn the_shipped_config_is_valid_without_any_environment() {
         "the caps that it shows are the defaults"
     );
 }
+
+#[test]
+fn receipts_are_kept_for_ever_or_for_two_days_at_least() {
+    let kept = |days: &str| {
+        let ledger = format!("currency: CNY\nledger: {{ keep_receipts_days: {days} }}");
+        let config = parse(&SMALL.replacen("currency: CNY", &ledger, 1));
+        config.map(|config| config.ledger.keep_receipts_days)
+    };
+    assert_eq!(parse(SMALL).expect("valid").ledger.keep_receipts_days, None);
+    assert_eq!(kept("2").expect("valid"), Some(2));
+    assert_eq!(kept("36500").expect("valid"), Some(36_500));
+    for days in ["0", "1"] {
+        let error = kept(days).expect_err("too short").to_string();
+        assert!(
+            error.contains("config.yaml:3: ledger.keep_receipts_days"),
+            "{error}"
+        );
+        assert!(
+            error.contains("Idempotency-Key") && error.contains("2 or more"),
+            "{error}"
+        );
+    }
+    for days in ["36501", "-1", "1.5", "ages"] {
+        assert!(kept(days).is_err(), "{days}");
+    }
+}
