@@ -7,6 +7,7 @@ mod check;
 mod client;
 mod demo;
 mod exit;
+mod health;
 mod key;
 mod limit;
 mod prices;
@@ -51,7 +52,7 @@ struct Cli {
 /// What every command takes.
 #[derive(Debug, Args)]
 struct Globals {
-    /// The config file of serve, check, prices, backup and restore
+    /// The config file of serve, check, prices, health, backup and restore
     #[arg(
         long,
         global = true,
@@ -73,6 +74,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Validate the config file, and name what looks unwise in it
     Check(check::CheckArgs),
+    /// Is a running server ready? For the health checks of containers
+    Health(health::HealthArgs),
     /// Make, list and revoke keys (of a running server)
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -110,6 +113,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Serve(args) => serve::run(&globals, &args),
         Command::Demo(args) => demo::run(&globals, &args),
         Command::Check(args) => check::run(&globals, &args),
+        Command::Health(args) => health::run(&globals, &args),
         Command::Key(command) => key::run(&globals, command),
         Command::Wallet(command) => wallet::run(&globals, command),
         Command::Prices(command) => prices::run(&globals, &command),

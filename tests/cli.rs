@@ -62,7 +62,10 @@ fn every_command_has_help_with_examples() {
         &["wallet", "grant"],
         &["prices", "list"],
     ];
-    for command in commands.into_iter().chain([&["prices", "lint"][..]]) {
+    for command in commands
+        .into_iter()
+        .chain([&["prices", "lint"][..], &["health"]])
+    {
         let help = run(tollgate(command).arg("--help"));
         assert_eq!(help.code, 0, "{command:?}");
         assert!(

@@ -30,7 +30,31 @@ pub(super) fn config(
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Config, ConfigError> {
     let tree = tree::parse(text, file)?;
-    let notes = Notes {
+    let notes = notes(file, env);
+    let mut config = sections(&notes, &Field::root(&notes, &tree).section());
+    ConfigError::unless_empty(notes.problems.take())?;
+    config.missing = notes.missing.take();
+    config.warnings = notes.warnings.take();
+    config.files = notes.files.take().into_iter().collect();
+    Ok(config)
+}
+
+/// Reads the `server` section of a config; problems elsewhere do not count.
+pub(super) fn server_alone(
+    text: &str,
+    file: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Server, ConfigError> {
+    let tree = tree::parse(text, file)?;
+    let notes = notes(file, env);
+    let root = Field::root(&notes, &tree).section();
+    let server = server(&section(&notes, &root, "server"));
+    ConfigError::unless_empty(notes.problems.take())?;
+    Ok(server)
+}
+
+fn notes<'a>(file: &'a str, env: &'a dyn Fn(&str) -> Option<String>) -> Notes<'a> {
+    Notes {
         file,
         env,
         timezone: RefCell::new(TimeZone::UTC),
@@ -38,13 +62,7 @@ pub(super) fn config(
         warnings: RefCell::default(),
         missing: RefCell::default(),
         files: RefCell::default(),
-    };
-    let mut config = sections(&notes, &Field::root(&notes, &tree).section());
-    ConfigError::unless_empty(notes.problems.take())?;
-    config.missing = notes.missing.take();
-    config.warnings = notes.warnings.take();
-    config.files = notes.files.take().into_iter().collect();
-    Ok(config)
+    }
 }
 
 /// Every section; those that others name come first.
