@@ -9,6 +9,7 @@ pub mod asked;
 pub mod body;
 pub mod budget;
 pub mod catalog;
+pub mod client_address;
 pub mod client_body;
 pub mod conclude;
 pub mod cors;
@@ -40,11 +41,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
+use ipnet::IpNet;
 use jiff::tz::TimeZone;
 
 use crate::ledger::Ledger;
 use crate::ledger::hold::Settled;
 use crate::ledger::id::RequestId;
+use crate::ledger::retention::Retention;
 use budget::Budget;
 use catalog::{Catalog, Current};
 use cors::Cors;
@@ -72,8 +75,12 @@ pub struct Gateway {
     pub currency: Arc<str>,
     /// Where days begin.
     pub zone: TimeZone,
+    /// How long receipts are told; `None`: for ever.
+    pub retention: Option<Retention>,
     /// Bounds on sizes and times.
     pub caps: Caps,
+    /// The proxies in front, whose word on a client's address is believed.
+    pub trusted_proxies: Vec<IpNet>,
     /// How long a hold lives without renewal, in milliseconds.
     pub lease_ms: u64,
     /// The web pages that may call.
@@ -118,6 +125,8 @@ pub struct Caps {
     pub header_bytes: usize,
     /// The most connections at once.
     pub connections: usize,
+    /// The most requests at once on one HTTP/2 connection.
+    pub h2_streams: u32,
     /// The most endpoints that are tried for a request.
     pub attempts_max: u32,
 }
@@ -142,6 +151,10 @@ impl Gateway {
             ledger,
             current,
             currency: config.currency.as_str().into(),
+            retention: config.ledger.keep_receipts_days.map(|days| Retention {
+                days,
+                zone: zone.clone(),
+            }),
             zone,
             lease_ms: config.ledger.lease_ms,
             cors: Cors::new(config.server.cors_origins.clone()),
@@ -149,6 +162,7 @@ impl Gateway {
             request_memory: Budget::new(caps.request_memory_bytes),
             answer_memory: Budget::new(caps.answer_memory_bytes),
             caps: Caps::from(caps),
+            trusted_proxies: config.server.trusted_proxies.clone(),
             live: Arc::default(),
             stop: Signal::default(),
             observer,
@@ -198,6 +212,7 @@ impl From<&crate::config::Caps> for Caps {
             header_count: size(caps.header_count),
             header_bytes: size(caps.header_bytes),
             connections: size(caps.connections),
+            h2_streams: u32::try_from(caps.h2_streams).unwrap_or(u32::MAX),
             attempts_max: u32::try_from(caps.attempts).unwrap_or(u32::MAX),
         }
     }

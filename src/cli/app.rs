@@ -10,20 +10,25 @@ use tokio::sync::watch;
 
 use super::exit::{Exit, Failure};
 use super::reload::{Changes, Reload, publish};
+use super::retention;
 use crate::admin::Admin;
 use crate::admin::token::AdminToken;
 use crate::config::Config;
 use crate::gateway::catalog::{Catalog, Current};
+use crate::gateway::server::tls::Certificates;
 use crate::gateway::{Gateway, Observer, server};
 use crate::ledger::Ledger;
 use crate::ledger::embedded::Embedded;
+use crate::ledger::retention::Retention;
 
 /// A server that listens but does not answer yet.
 pub struct App {
     gateway: Arc<Gateway>,
     ledger: Arc<Embedded>,
     listener: TcpListener,
+    certificates: Option<Arc<Certificates>>,
     admin: Option<(Admin, TcpListener)>,
+    retention: Option<Retention>,
     drain: Duration,
     reload: Option<Reload>,
 }
@@ -39,6 +44,10 @@ impl App {
         observer: Option<Box<dyn Observer>>,
     ) -> Result<App, Failure> {
         // First of all: a server that cannot listen leaves the ledger as it was.
+        let certificates = match &config.server.tls {
+            Some(files) => Some(Arc::new(Certificates::load(files)?)),
+            None => None,
+        };
         let listener = bind(config.server.listen, "server.listen").await?;
         let admin_listener = match &token {
             Some(_) => Some(bind(config.server.admin_listen, "server.admin_listen").await?),
@@ -60,9 +69,11 @@ impl App {
             }
         };
         Ok(App {
+            retention: gateway.retention.clone(),
             gateway: Arc::new(gateway),
             ledger,
             listener,
+            certificates,
             admin,
             drain,
             reload: None,
@@ -76,6 +87,7 @@ impl App {
             path,
             ledger: Arc::clone(&self.ledger) as Arc<dyn Ledger>,
             current: Arc::clone(&self.gateway.current),
+            certificates: self.certificates.clone(),
             changes,
         });
         self
@@ -84,6 +96,14 @@ impl App {
     /// Where customers connect.
     pub fn address(&self) -> Result<SocketAddr, Failure> {
         Ok(self.listener.local_addr()?)
+    }
+
+    /// How customers connect: `http` or `https`.
+    pub fn scheme(&self) -> &'static str {
+        match self.certificates {
+            Some(_) => "https",
+            None => "http",
+        }
     }
 
     /// Where the operator connects, if that is on.
@@ -107,13 +127,21 @@ impl App {
             }))
         });
         let reloading = self.reload.map(|reload| tokio::spawn(reload.run()));
-        server::serve(self.gateway, self.listener, self.drain, shutdown).await;
+        let folding = self.retention.map(|retention| {
+            let ledger = Arc::clone(&self.ledger) as Arc<dyn Ledger>;
+            tokio::spawn(retention::run(ledger, retention, ended))
+        });
+        let (listener, certificates) = (self.listener, self.certificates);
+        server::serve(self.gateway, listener, certificates, self.drain, shutdown).await;
         if let Some(reloading) = reloading {
             reloading.abort();
         }
         end.send_replace(());
         if let Some(admin) = admin {
             admin.await?;
+        }
+        if let Some(folding) = folding {
+            folding.await?;
         }
         self.ledger.close().await?;
         Ok(())

@@ -8,6 +8,7 @@ use super::exit::{Exit, Failure};
 use super::prices::{lines, sentence};
 use crate::config::Config;
 use crate::gateway::catalog::Catalog;
+use crate::gateway::server::tls::Certificates;
 use crate::price::PriceBook;
 use crate::price::lint::lint;
 
@@ -40,7 +41,12 @@ struct Errors {
 }
 
 pub(super) fn run(globals: &Globals, _: &CheckArgs) -> Result<Exit, Failure> {
-    let catalog = globals.load().and_then(|config| Ok(Catalog::new(config)?));
+    let catalog = globals.load().and_then(|config| {
+        if let Some(files) = &config.server.tls {
+            Certificates::load(files)?;
+        }
+        Ok(Catalog::new(config)?)
+    });
     let catalog = match catalog {
         Ok(catalog) => catalog,
         Err(failure) if globals.json => {

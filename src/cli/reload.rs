@@ -9,6 +9,7 @@ use super::exit::{Exit, Failure};
 use crate::admin::declare;
 use crate::config::Config;
 use crate::gateway::catalog::{Catalog, Current};
+use crate::gateway::server::tls::Certificates;
 use crate::ledger::Ledger;
 use crate::price::lint;
 pub use changes::{Cause, Changes};
@@ -21,6 +22,8 @@ pub struct Reload {
     pub ledger: Arc<dyn Ledger>,
     /// What is offered.
     pub current: Arc<Current>,
+    /// What clients are shown.
+    pub certificates: Option<Arc<Certificates>>,
     /// When to do it.
     pub changes: Changes,
 }
@@ -39,6 +42,7 @@ impl Reload {
                     tracing::info!("reading the config again: {} changed", file.display());
                 }
             }
+            self.exchange_certificate().await;
             match self.once().await {
                 Ok(catalog) => tracing::info!(
                     models = catalog.config.models.len(),
@@ -53,6 +57,19 @@ impl Reload {
                     tracing::error!("the config was not taken into use: the one before stays");
                 }
             }
+        }
+    }
+
+    /// Whatever the config says by now, its certificate may be about to expire.
+    async fn exchange_certificate(&self) {
+        let Some(certificates) = self.certificates.clone() else {
+            return;
+        };
+        match tokio::task::spawn_blocking(move || certificates.reload()).await {
+            Ok(Ok(true)) => tracing::info!("the TLS certificate was exchanged"),
+            Ok(Ok(false)) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the TLS certificate in use stays"),
+            Err(error) => tracing::error!(%error, "the TLS certificate was not looked at"),
         }
     }
 

@@ -56,7 +56,7 @@ pub fn run(globals: &Globals, _args: &ServeArgs) -> Result<Exit, Failure> {
             .await?
             .reloading(globals.config.clone(), changes);
         // Scripts wait for these lines, and read ports from them that were given as 0.
-        let proxy = format!("http://{}", app.address()?);
+        let proxy = format!("{}://{}", app.scheme(), app.address()?);
         let admin = app.admin_address()?.map(|it| format!("http://{it}"));
         if globals.json {
             say(&serde_json::json!({ "listening": proxy, "admin": admin }).to_string());

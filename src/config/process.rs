@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use http::HeaderName;
 use http::header::AUTHORIZATION;
+use ipnet::IpNet;
 use rustls::pki_types::CertificateDer;
 
 use crate::secret::Secret;
@@ -24,6 +25,10 @@ pub struct Server {
     pub refusal_status_no_funds: u16,
     /// The web pages whose scripts may call the proxy.
     pub cors_origins: CorsOrigins,
+    /// What customers connect to by TLS; `None` for plain TCP.
+    pub tls: Option<TlsFiles>,
+    /// The proxies in front, whose word on a client's address is believed; none by default.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// Web pages, by their origin.
@@ -38,6 +43,15 @@ pub enum CorsOrigins {
     Listed(Vec<String>),
 }
 
+/// A certificate and its key, as PEM files. They may be exchanged while the process runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The chain, the server's own certificate first.
+    pub certificate: PathBuf,
+    /// The private key: PKCS#8, SEC1 or PKCS#1, not encrypted.
+    pub key: PathBuf,
+}
+
 /// Where money is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LedgerConfig {
@@ -49,6 +63,8 @@ pub struct LedgerConfig {
     pub durability: Durability,
     /// How long a hold lives without renewal, in milliseconds.
     pub lease_ms: u64,
+    /// How many days receipts are kept before they are folded; `None`: for ever.
+    pub keep_receipts_days: Option<u64>,
 }
 
 /// The kinds of store.
@@ -165,6 +181,8 @@ pub struct Caps {
     pub drain_client_bytes: u64,
     /// Client connections at once.
     pub connections: u64,
+    /// Requests at once on one HTTP/2 connection.
+    pub h2_streams: u64,
     /// Endpoints that are tried for one request, the first included.
     pub attempts: u64,
 }

@@ -6,7 +6,9 @@
     reason = "each test binary uses its own part of this"
 )]
 
+pub mod curl;
 pub mod http;
+pub mod http2;
 pub mod load;
 pub mod mock;
 pub mod proxy;
@@ -17,7 +19,9 @@ pub mod temp;
 pub mod tls;
 pub mod tunnel;
 
+pub use curl::curl;
 pub use http::{Answer, Call, Connection, Exchange};
+pub use http2::Http2;
 pub use load::{Load, Seen};
 pub use mock::Mock;
 pub use proxy::Proxy;

@@ -347,3 +347,33 @@ fn an_embedding_model_is_priced_by_its_input() {
         assert!(found[0].ends_with(message), "{found:?}");
     }
 }
+
+#[test]
+fn tls_needs_both_files_and_a_list_of_proxies_addresses() {
+    let server = |fields: &str| format!("currency: CNY\nserver: {fields}");
+    refuses(
+        "currency: CNY",
+        &server("{ tls: { certificate: a.pem } }"),
+        "config.yaml:3: server.tls: has no `key`; write one, such as `key: /etc/tollgate/privkey.pem`",
+    );
+    refuses(
+        "currency: CNY",
+        &server("{ tls: { certificate: a.pem, key: b.pem, chain: c.pem } }"),
+        "config.yaml:3: server.tls.chain: is no known field; known here: certificate, key",
+    );
+    refuses(
+        "currency: CNY",
+        &server("{ trusted_proxies: [proxy.internal] }"),
+        "config.yaml:3: server.trusted_proxies[0]: \"proxy.internal\" is no IP address or range such as 10.0.0.0/8 or 2001:db8::/32",
+    );
+    refuses(
+        "currency: CNY",
+        &server("{ trusted_proxies: [] }"),
+        "config.yaml:3: server.trusted_proxies: trusts no proxy; remove the field to trust none",
+    );
+    refuses(
+        "currency: CNY",
+        "currency: CNY\ncaps: { h2_streams: 0 }",
+        "config.yaml:3: caps.h2_streams: \"0\" is not a whole number from 1 to 10000",
+    );
+}

@@ -62,6 +62,7 @@ impl Proxy {
         let serving = serve(
             gateway.clone(),
             listener,
+            None,
             Duration::ZERO,
             std::future::pending(),
         );
