@@ -16,6 +16,7 @@ mod error;
 mod keys;
 mod limits;
 mod models;
+mod origins;
 mod price_list;
 mod prices;
 mod process;
@@ -36,8 +37,8 @@ pub use accounts::{GrantRow, GrantUnit, KeyRow, LimitRow, Measure, OnDisconnect,
 pub use error::{ConfigError, Problem};
 pub use price_list::{Bounds, Category, ModelRow, Per, PriceRow, Route, Tokenizer};
 pub use process::{
-    AskUsage, CaFile, Caps, Durability, LedgerConfig, LedgerKind, Proxy, Server, TlsFiles,
-    Upstream, UpstreamKind,
+    AskUsage, CaFile, Caps, CorsOrigins, Durability, LedgerConfig, LedgerKind, Proxy, Server,
+    TlsFiles, Upstream, UpstreamKind,
 };
 pub use words::Words;
 
@@ -97,14 +98,20 @@ impl Config {
     /// # Errors
     /// If the file cannot be read, and as [`Config::parse`].
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
-        let file = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            let what = format!("cannot be read: {error}; --config names another file");
-            ConfigError::of_file(&file, what)
-        })?;
+        let (file, text) = read_file(path)?;
         let mut config = Config::parse(&text, &file, &|name| std::env::var(name).ok())?;
         config.files.insert(0, path.to_owned());
         Ok(config)
+    }
+
+    /// Reads only where the server of the file at `path` listens. A file that is being edited, and
+    /// that a running server therefore refuses, still tells that.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is no YAML, and if its `server` section has a problem.
+    pub fn load_server(path: &Path) -> Result<Server, ConfigError> {
+        let (file, text) = read_file(path)?;
+        sections::server_alone(&text, &file, &|name| std::env::var(name).ok())
     }
 
     /// Reads the text of a config; `file` is its name in messages, `env` looks a variable up.
@@ -161,6 +168,18 @@ impl Config {
         self.keys.clear();
         self.missing.clear();
         self
+    }
+}
+
+/// A file's name in messages, and its text.
+fn read_file(path: &Path) -> Result<(String, String), ConfigError> {
+    let file = path.display().to_string();
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok((file, text)),
+        Err(error) => {
+            let what = format!("cannot be read: {error}; --config names another file");
+            Err(ConfigError::of_file(&file, what))
+        }
     }
 }
 

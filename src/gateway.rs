@@ -12,6 +12,7 @@ pub mod catalog;
 pub mod client_address;
 pub mod client_body;
 pub mod conclude;
+pub mod cors;
 pub mod detach;
 pub mod forward;
 pub mod headers;
@@ -31,6 +32,7 @@ pub mod request_body;
 pub mod reservation;
 pub mod route;
 pub mod server;
+pub mod service;
 pub mod signal;
 pub mod splice;
 pub mod window;
@@ -45,8 +47,10 @@ use jiff::tz::TimeZone;
 use crate::ledger::Ledger;
 use crate::ledger::hold::Settled;
 use crate::ledger::id::RequestId;
+use crate::ledger::retention::Retention;
 use budget::Budget;
 use catalog::{Catalog, Current};
+use cors::Cors;
 use live::LiveHolds;
 use refusal::Refused;
 use signal::Signal;
@@ -71,12 +75,16 @@ pub struct Gateway {
     pub currency: Arc<str>,
     /// Where days begin.
     pub zone: TimeZone,
+    /// How long receipts are told; `None`: for ever.
+    pub retention: Option<Retention>,
     /// Bounds on sizes and times.
     pub caps: Caps,
     /// The proxies in front, whose word on a client's address is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// How long a hold lives without renewal, in milliseconds.
     pub lease_ms: u64,
+    /// The web pages that may call.
+    pub cors: Cors,
     /// The status of a spent balance.
     pub no_funds: StatusCode,
     /// The memory for requests.
@@ -143,8 +151,13 @@ impl Gateway {
             ledger,
             current,
             currency: config.currency.as_str().into(),
+            retention: config.ledger.keep_receipts_days.map(|days| Retention {
+                days,
+                zone: zone.clone(),
+            }),
             zone,
             lease_ms: config.ledger.lease_ms,
+            cors: Cors::new(config.server.cors_origins.clone()),
             no_funds,
             request_memory: Budget::new(caps.request_memory_bytes),
             answer_memory: Budget::new(caps.answer_memory_bytes),

@@ -44,12 +44,14 @@ fn json(text: &str) -> Value {
 
 #[test]
 fn every_command_has_help_with_examples() {
-    let commands: [&[&str]; 14] = [
+    let commands: [&[&str]; 16] = [
         &[],
         &["serve"],
         &["demo"],
         &["check"],
         &["audit"],
+        &["backup"],
+        &["restore"],
         &["key", "create"],
         &["key", "set"],
         &["key", "list"],
@@ -60,7 +62,10 @@ fn every_command_has_help_with_examples() {
         &["wallet", "grant"],
         &["prices", "list"],
     ];
-    for command in commands.into_iter().chain([&["prices", "lint"][..]]) {
+    for command in commands
+        .into_iter()
+        .chain([&["prices", "lint"][..], &["health"]])
+    {
         let help = run(tollgate(command).arg("--help"));
         assert_eq!(help.code, 0, "{command:?}");
         assert!(

@@ -5,6 +5,14 @@ mod support;
 
 #[path = "wire/answers.rs"]
 mod answers;
+#[path = "wire/completions.rs"]
+mod completions;
+#[path = "wire/cors.rs"]
+mod cors;
+#[path = "wire/credentials.rs"]
+mod credentials;
+#[path = "wire/embeddings.rs"]
+mod embeddings;
 #[path = "wire/ending.rs"]
 mod ending;
 #[path = "wire/framing.rs"]

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use super::exit::{Exit, Failure};
 use super::reload::{Changes, Reload, publish};
+use super::retention;
 use crate::admin::Admin;
 use crate::admin::token::AdminToken;
 use crate::config::Config;
@@ -18,6 +19,7 @@ use crate::gateway::server::tls::Certificates;
 use crate::gateway::{Gateway, Observer, server};
 use crate::ledger::Ledger;
 use crate::ledger::embedded::Embedded;
+use crate::ledger::retention::Retention;
 
 /// A server that listens but does not answer yet.
 pub struct App {
@@ -26,6 +28,7 @@ pub struct App {
     listener: TcpListener,
     certificates: Option<Arc<Certificates>>,
     admin: Option<(Admin, TcpListener)>,
+    retention: Option<Retention>,
     drain: Duration,
     reload: Option<Reload>,
 }
@@ -66,6 +69,7 @@ impl App {
             }
         };
         Ok(App {
+            retention: gateway.retention.clone(),
             gateway: Arc::new(gateway),
             ledger,
             listener,
@@ -123,6 +127,10 @@ impl App {
             }))
         });
         let reloading = self.reload.map(|reload| tokio::spawn(reload.run()));
+        let folding = self.retention.map(|retention| {
+            let ledger = Arc::clone(&self.ledger) as Arc<dyn Ledger>;
+            tokio::spawn(retention::run(ledger, retention, ended))
+        });
         let (listener, certificates) = (self.listener, self.certificates);
         server::serve(self.gateway, listener, certificates, self.drain, shutdown).await;
         if let Some(reloading) = reloading {
@@ -131,6 +139,9 @@ impl App {
         end.send_replace(());
         if let Some(admin) = admin {
             admin.await?;
+        }
+        if let Some(folding) = folding {
+            folding.await?;
         }
         self.ledger.close().await?;
         Ok(())

@@ -23,10 +23,24 @@ pub struct Server {
     pub drain_seconds: u64,
     /// The HTTP status of "balance and grants are spent": 402, 403 or 429.
     pub refusal_status_no_funds: u16,
+    /// The web pages whose scripts may call the proxy.
+    pub cors_origins: CorsOrigins,
     /// What customers connect to by TLS; `None` for plain TCP.
     pub tls: Option<TlsFiles>,
     /// The proxies in front, whose word on a client's address is believed; none by default.
     pub trusted_proxies: Vec<IpNet>,
+}
+
+/// Web pages, by their origin.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum CorsOrigins {
+    /// None: nothing is said to browsers.
+    #[default]
+    None,
+    /// All.
+    Any,
+    /// Those of these origins, as browsers write them: `https://chat.example.com`.
+    Listed(Vec<String>),
 }
 
 /// A certificate and its key, as PEM files. They may be exchanged while the process runs.
@@ -49,6 +63,8 @@ pub struct LedgerConfig {
     pub durability: Durability,
     /// How long a hold lives without renewal, in milliseconds.
     pub lease_ms: u64,
+    /// How many days receipts are kept before they are folded; `None`: for ever.
+    pub keep_receipts_days: Option<u64>,
 }
 
 /// The kinds of store.

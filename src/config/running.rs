@@ -22,9 +22,10 @@ impl Config {
             }};
         }
         let mut names = changed!(server:
-            listen admin_listen timezone drain_seconds refusal_status_no_funds tls trusted_proxies
+            listen admin_listen timezone drain_seconds refusal_status_no_funds cors_origins tls
+            trusted_proxies
         );
-        names.extend(changed!(ledger: kind path durability lease_ms));
+        names.extend(changed!(ledger: kind path durability lease_ms keep_receipts_days));
         names.extend(changed!(caps:
             request_body_bytes request_memory_bytes answer_hold_bytes answer_memory_bytes
             answer_tail_bytes answer_hold_ms json_depth header_bytes header_count header_timeout_ms

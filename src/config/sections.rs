@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use jiff::tz::TimeZone;
 
 use super::error::ConfigError;
+use super::origins::origins;
 use super::read::{Field, Notes};
 use super::section::Section;
 use super::text::{did_you_mean, nearest};
@@ -29,7 +30,31 @@ pub(super) fn config(
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Config, ConfigError> {
     let tree = tree::parse(text, file)?;
-    let notes = Notes {
+    let notes = notes(file, env);
+    let mut config = sections(&notes, &Field::root(&notes, &tree).section());
+    ConfigError::unless_empty(notes.problems.take())?;
+    config.missing = notes.missing.take();
+    config.warnings = notes.warnings.take();
+    config.files = notes.files.take().into_iter().collect();
+    Ok(config)
+}
+
+/// Reads the `server` section of a config; problems elsewhere do not count.
+pub(super) fn server_alone(
+    text: &str,
+    file: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Server, ConfigError> {
+    let tree = tree::parse(text, file)?;
+    let notes = notes(file, env);
+    let root = Field::root(&notes, &tree).section();
+    let server = server(&section(&notes, &root, "server"));
+    ConfigError::unless_empty(notes.problems.take())?;
+    Ok(server)
+}
+
+fn notes<'a>(file: &'a str, env: &'a dyn Fn(&str) -> Option<String>) -> Notes<'a> {
+    Notes {
         file,
         env,
         timezone: RefCell::new(TimeZone::UTC),
@@ -37,13 +62,7 @@ pub(super) fn config(
         warnings: RefCell::default(),
         missing: RefCell::default(),
         files: RefCell::default(),
-    };
-    let mut config = sections(&notes, &Field::root(&notes, &tree).section());
-    ConfigError::unless_empty(notes.problems.take())?;
-    config.missing = notes.missing.take();
-    config.warnings = notes.warnings.take();
-    config.files = notes.files.take().into_iter().collect();
-    Ok(config)
+    }
 }
 
 /// Every section; those that others name come first.
@@ -141,6 +160,10 @@ fn server(section: &Section<'_>) -> Server {
             .get("refusal_status_no_funds")
             .and_then(status)
             .unwrap_or(402),
+        cors_origins: section
+            .get("cors_origins")
+            .map(|field| origins(&field))
+            .unwrap_or_default(),
         tls: section.get("tls").and_then(|field| tls(&field.section())),
         trusted_proxies: section
             .get("trusted_proxies")
@@ -216,9 +239,23 @@ fn ledger(section: &Section<'_>) -> LedgerConfig {
         path: PathBuf::from(path.unwrap_or_else(|| "data/tollgate.db".to_owned())),
         durability: section.word("durability", Durability::Disk),
         lease_ms: section.integer("lease_ms", 60_000, 1_000, DAY_MS),
+        keep_receipts_days: section
+            .get("keep_receipts_days")
+            .and_then(|field| keep_receipts_days(&field)),
     };
     section.finish();
     ledger
+}
+
+fn keep_receipts_days(field: &Field<'_>) -> Option<u64> {
+    let days = field.integer(0, 36_500)?;
+    if days >= 2 {
+        return Some(days);
+    }
+    field.problem(format!(
+        "\"{days}\" is too short: repeated Idempotency-Keys and late settles need the receipts of the last \
+         24 hours. Write 2 or more, or remove the field to keep receipts for ever"
+    ))
 }
 
 fn caps(section: &Section<'_>) -> Caps {

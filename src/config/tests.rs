@@ -284,6 +284,53 @@ fn the_shipped_config_is_valid_without_any_environment() {
 }
 
 #[test]
+fn receipts_are_kept_for_ever_or_for_two_days_at_least() {
+    let kept = |days: &str| {
+        let ledger = format!("currency: CNY\nledger: {{ keep_receipts_days: {days} }}");
+        let config = parse(&SMALL.replacen("currency: CNY", &ledger, 1));
+        config.map(|config| config.ledger.keep_receipts_days)
+    };
+    assert_eq!(parse(SMALL).expect("valid").ledger.keep_receipts_days, None);
+    assert_eq!(kept("2").expect("valid"), Some(2));
+    assert_eq!(kept("36500").expect("valid"), Some(36_500));
+    for days in ["0", "1"] {
+        let error = kept(days).expect_err("too short").to_string();
+        assert!(
+            error.contains("config.yaml:3: ledger.keep_receipts_days"),
+            "{error}"
+        );
+        assert!(
+            error.contains("Idempotency-Key") && error.contains("2 or more"),
+            "{error}"
+        );
+    }
+    for days in ["36501", "-1", "1.5", "ages"] {
+        assert!(kept(days).is_err(), "{days}");
+    }
+}
+
+#[test]
+fn web_pages_are_allowed_by_origin_or_all_or_none() {
+    let origins = |value: &str| {
+        let server = format!("server: {{ cors_origins: {value} }}\ncurrency: CNY");
+        let config = parse(&SMALL.replacen("currency: CNY", &server, 1)).expect(value);
+        config.server.cors_origins
+    };
+    let listed = |all: &[&str]| CorsOrigins::Listed(all.iter().map(ToString::to_string).collect());
+    assert_eq!(origins("\"*\""), CorsOrigins::Any);
+    let all = [
+        "https://chat.example.com",
+        "http://localhost:3000",
+        "http://[::1]:5173",
+        "chrome-extension://abcdefghijklmnop",
+        "tauri://localhost",
+    ];
+    assert_eq!(origins(&format!("{all:?}")), listed(&all));
+    let none = parse(SMALL).expect("valid").server.cors_origins;
+    assert_eq!(none, CorsOrigins::None);
+}
+
+#[test]
 fn tls_and_trusted_proxies_are_off_until_they_are_written() {
     let config = parse(SMALL).expect("valid");
     assert_eq!(config.server.tls, None);

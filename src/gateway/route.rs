@@ -9,12 +9,12 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use serde_json::Value;
 
 use super::Gateway;
-use super::asked::Service;
 use super::client_body::ClientBody;
 use super::detach::Detached;
 use super::identify::identify;
 use super::refusal::Refused;
 use super::request_body::RequestBody;
+use super::service::Service;
 use super::{account, lifecycle, models, receipt};
 use crate::ledger::id::RequestId;
 
@@ -45,8 +45,9 @@ async fn dispatch(
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
     let service = match (&parts.method, path) {
-        (&Method::POST, "/v1/chat/completions") => Service::Chat,
-        (&Method::POST, "/v1/images/generations") => Service::Images,
+        (&Method::POST, path) => {
+            Service::at(path).ok_or_else(|| Refused::unknown_url(&parts.method, path))?
+        }
         (&Method::GET, path) => {
             let Some(path) = path.strip_prefix("/v1/") else {
                 return Err(Refused::unknown_url(&parts.method, path));

@@ -170,12 +170,20 @@ async fn answer(
     peer: IpAddr,
     request: Request<RequestBody>,
 ) -> Response<ClientBody> {
-    let client = client_address(&gateway.trusted_proxies, peer, request.headers());
-    let routed = AssertUnwindSafe(route::route(gateway, client, request));
-    routed.catch_unwind().await.unwrap_or_else(|_| {
-        tracing::error!(%client, "a handler panicked; its hold has been ended");
-        Refused::internal().into_response().map(ClientBody::Full)
-    })
+    let visit = gateway.cors.visit(&request);
+    let mut response = match visit.preflight() {
+        Some(response) => response,
+        None => {
+            let client = client_address(&gateway.trusted_proxies, peer, request.headers());
+            let routed = AssertUnwindSafe(route::route(gateway, client, request));
+            routed.catch_unwind().await.unwrap_or_else(|_| {
+                tracing::error!(%client, "a handler panicked; its hold has been ended");
+                Refused::internal().into_response().map(ClientBody::Full)
+            })
+        }
+    };
+    visit.mark(response.headers_mut());
+    response
 }
 
 #[cfg(test)]

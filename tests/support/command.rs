@@ -36,7 +36,9 @@ pub fn tollgate(args: &[&str]) -> Command {
         "TOLLGATE_CONFIG",
         "TOLLGATE_ADMIN",
         "TOLLGATE_ADMIN_TOKEN",
+        "TOLLGATE_ADMIN_LISTEN",
         "TOLLGATE_EXAMPLE_KEY",
+        "TOLLGATE_LISTEN",
         "TOLLGATE_LOG",
         "MODELVERSE_API_KEY",
     ] {

@@ -90,6 +90,19 @@ impl RawUpstream {
         RawUpstream::answering(json_answer(status, body))
     }
 
+    /// Answers with a stream of events of this data, and `[DONE]`.
+    pub fn events(data: &[&str]) -> RawUpstream {
+        let mut body: String = data
+            .iter()
+            .map(|data| format!("data: {data}\n\n"))
+            .collect();
+        body.push_str("data: [DONE]\n\n");
+        let length = body.len();
+        RawUpstream::answering(format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {length}\r\n\r\n{body}"
+        ))
+    }
+
     /// What a config calls `base_url`.
     pub fn base_url(&self) -> String {
         format!("{}://{}/v1", self.scheme, self.address)
@@ -103,6 +116,13 @@ impl RawUpstream {
     /// The last request, head and body.
     pub fn last(&self) -> String {
         self.seen.lock().last().expect("a request").clone()
+    }
+
+    /// The JSON body of the last request.
+    pub fn last_body(&self) -> serde_json::Value {
+        let request = self.last();
+        let (_, body) = request.split_once("\r\n\r\n").expect("a whole request");
+        serde_json::from_str(body).expect("JSON")
     }
 
     /// A base URL where nobody listens. Not a port that was just free: another test may get it.
