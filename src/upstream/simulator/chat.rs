@@ -1,12 +1,15 @@
 //! The simulator's `/chat/completions`.
 
 mod form;
+mod tools;
 
 use http::StatusCode;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::{Answer, Fault, Plan, Refused, parse, text};
 use form::{Stream, Usage, whole};
+use tools::{Call, ToolChoice};
 
 const CHOICES_MAX: i64 = 128;
 /// Around each message, and before the answer, as chat templates do.
@@ -16,13 +19,16 @@ const TOKENS_PER_IMAGE: u64 = 85;
 const ABSURD_TOKENS: i64 = 9_000_000_000_000_000;
 
 #[derive(Deserialize)]
-struct Request {
-    messages: Option<Vec<Message>>,
+struct Request<'a> {
+    messages: Option<Vec<Message<'a>>>,
     max_tokens: Option<i64>,
     max_completion_tokens: Option<i64>,
     n: Option<i64>,
     stream: Option<bool>,
     stream_options: Option<StreamOptions>,
+    #[serde(borrow)]
+    tools: Option<&'a RawValue>,
+    tool_choice: Option<ToolChoice>,
 }
 
 #[derive(Deserialize)]
@@ -31,9 +37,11 @@ struct StreamOptions {
 }
 
 #[derive(Deserialize)]
-struct Message {
+struct Message<'a> {
     role: String,
     content: Option<Content>,
+    #[serde(borrow)]
+    tool_calls: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -58,13 +66,15 @@ struct Said {
 }
 
 struct Choice {
+    /// The function that is called, if one is; the pieces are then its arguments.
+    call: Option<Call>,
     pieces: Vec<String>,
     finish_reason: &'static str,
 }
 
 /// Answers one chat.
 pub(super) fn answer(body: &[u8], plan: &Plan) -> Result<Answer, Refused> {
-    let request: Request = parse(body)?;
+    let request: Request<'_> = parse(body)?;
     let said = say(&request, plan)?;
     let id = format!("chatcmpl-{:016x}", plan.hash);
     if request.stream == Some(true) && plan.fault != Some(Fault::Json) {
@@ -85,7 +95,7 @@ pub(super) fn answer(body: &[u8], plan: &Plan) -> Result<Answer, Refused> {
 }
 
 /// Works out the choices and their usage.
-fn say(request: &Request, plan: &Plan) -> Result<Said, Refused> {
+fn say(request: &Request<'_>, plan: &Plan) -> Result<Said, Refused> {
     let messages = request.messages.as_deref().filter(|all| !all.is_empty());
     let messages = messages
         .ok_or_else(|| Refused::bad("you must provide messages".to_owned(), Some("messages")))?;
@@ -99,20 +109,31 @@ fn say(request: &Request, plan: &Plan) -> Result<Said, Refused> {
         )?,
     ];
     let limit = limits.into_iter().flatten().min().unwrap_or(u64::MAX);
-    let asked = messages.iter().rev().find(|message| message.role == "user");
+    let tools = tools::parse(request.tools)?;
+    let last = messages.last().filter(|message| message.role == "tool");
+    let asked = last.or_else(|| messages.iter().rev().find(|message| message.role == "user"));
     let prompt = asked
         .or(messages.last())
         .map_or_else(String::new, Message::text);
+    let call = match last {
+        Some(_) => None,
+        None => tools::chosen(&tools, request.tool_choice.as_ref(), &prompt)?,
+    };
     let choices: Vec<Choice> = (0..n)
-        .map(|choice| Choice::new(&text::reply(&plan.model, &prompt, choice), limit))
+        .map(|choice| match &call {
+            None => Choice::words(&text::reply(&plan.model, &prompt, choice), limit),
+            Some((name, arguments)) => {
+                Choice::call(Call::new(plan, name, choice), arguments, limit)
+            }
+        })
         .collect();
+    let of_tools = request.tools.map_or(0, |raw| text::count(raw.get()));
     let input = messages
         .iter()
-        .fold(TOKENS_PER_MESSAGE, |sum, message| sum + message.tokens());
-    let output = choices
-        .iter()
-        .map(|choice| choice.pieces.len() as u64)
-        .sum();
+        .fold(TOKENS_PER_MESSAGE + of_tools, |sum, message| {
+            sum + message.tokens()
+        });
+    let output = choices.iter().map(Choice::tokens).sum();
     Ok(Said {
         usage: Usage::report(input, output, plan.fault),
         choices,
@@ -135,7 +156,7 @@ fn range(name: &'static str, value: Option<i64>, max: i64) -> Result<Option<u64>
     })
 }
 
-impl Message {
+impl Message<'_> {
     /// The text of the message, without its images.
     fn text(&self) -> String {
         match &self.content {
@@ -161,25 +182,36 @@ impl Message {
         TOKENS_PER_MESSAGE
             + text::count(&self.role)
             + text::count(&self.text())
+            + self.tool_calls.map_or(0, |raw| text::count(raw.get()))
             + TOKENS_PER_IMAGE.saturating_mul(images as u64)
     }
 }
 
 impl Choice {
+    fn words(text: &str, limit: u64) -> Self {
+        Choice::new(None, text, limit, "stop")
+    }
+
+    /// The name is the first token, so that any limit allows it.
+    fn call(call: Call, arguments: &str, limit: u64) -> Self {
+        Choice::new(Some(call), arguments, limit - 1, "tool_calls")
+    }
+
     /// The text, or as much of it as `limit` pieces are.
-    fn new(text: &str, limit: u64) -> Self {
+    fn new(call: Option<Call>, text: &str, limit: u64, finish_reason: &'static str) -> Self {
         let mut pieces: Vec<String> = text::pieces(text).map(str::to_owned).collect();
         let kept = usize::try_from(limit).unwrap_or(usize::MAX);
-        let finish_reason = if pieces.len() > kept {
-            "length"
-        } else {
-            "stop"
-        };
+        let is_whole = pieces.len() <= kept;
         pieces.truncate(kept);
         Choice {
+            call,
             pieces,
-            finish_reason,
+            finish_reason: if is_whole { finish_reason } else { "length" },
         }
+    }
+
+    fn tokens(&self) -> u64 {
+        u64::from(self.call.is_some()) + self.pieces.len() as u64
     }
 }
 

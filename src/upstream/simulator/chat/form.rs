@@ -1,11 +1,13 @@
 //! The two forms of a chat's answer: one document, or a stream of events.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::StatusCode;
 use serde::Serialize;
 
 use super::super::{CREATED, Fault, Plan, Refused, json};
-use super::{Choice, Said};
+use super::{Call, Choice, Said};
 
 /// The usage, as vendors report it.
 #[derive(Serialize, Clone, Copy)]
@@ -36,16 +38,39 @@ struct Document<'a, C> {
 }
 
 #[derive(Serialize)]
-struct WholeChoice {
+struct WholeChoice<'a> {
     index: usize,
-    message: AssistantMessage,
+    message: AssistantMessage<'a>,
     finish_reason: &'static str,
 }
 
 #[derive(Serialize)]
-struct AssistantMessage {
+struct AssistantMessage<'a> {
     role: &'static str,
-    content: String,
+    /// Null beside a call.
+    content: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_calls: Option<[ToolCall<'a>; 1]>,
+}
+
+/// A call, or a part of one.
+#[derive(Serialize, Default)]
+struct ToolCall<'a> {
+    /// Only in streams.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
+    function: CalledFunction<'a>,
+}
+
+#[derive(Serialize, Default)]
+struct CalledFunction<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    arguments: Cow<'a, str>,
 }
 
 #[derive(Serialize)]
@@ -61,11 +86,13 @@ struct Delta<'a> {
     role: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     content: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_calls: Option<[ToolCall<'a>; 1]>,
 }
 
 /// The answer as one document.
 pub(super) fn whole(id: &str, plan: &Plan, said: &Said) -> Bytes {
-    let choices: Vec<WholeChoice> = said
+    let choices: Vec<WholeChoice<'_>> = said
         .choices
         .iter()
         .enumerate()
@@ -85,21 +112,14 @@ impl Stream<'_> {
     /// All events: each choice begins, the choices' pieces in turn, each choice ends, usage, `[DONE]`.
     pub(super) fn events(&self, choices: &[Choice]) -> Vec<Bytes> {
         let mut events = Vec::new();
-        for index in 0..choices.len() {
-            let delta = Delta {
-                role: Some("assistant"),
-                content: Some(""),
-            };
-            events.push(self.chunk(index, delta, None));
+        for (index, choice) in choices.iter().enumerate() {
+            events.push(self.chunk(index, Delta::opening(choice.call.as_ref()), None));
         }
         let longest = choices.iter().map(|choice| choice.pieces.len()).max();
         for turn in 0..longest.unwrap_or(0) {
             for (index, choice) in choices.iter().enumerate() {
                 if let Some(piece) = choice.pieces.get(turn) {
-                    let delta = Delta {
-                        role: None,
-                        content: Some(piece),
-                    };
+                    let delta = Delta::piece(piece, choice.call.is_some());
                     events.push(self.chunk(index, delta, None));
                 }
             }
@@ -141,13 +161,64 @@ impl Stream<'_> {
     }
 }
 
-impl WholeChoice {
-    fn new((index, choice): (usize, &Choice)) -> Self {
+impl<'a> Delta<'a> {
+    fn opening(call: Option<&'a Call>) -> Self {
+        Delta {
+            role: Some("assistant"),
+            content: call.is_none().then_some(""),
+            tool_calls: call.map(|call| {
+                [ToolCall {
+                    index: Some(0),
+                    ..ToolCall::new(call, "".into())
+                }]
+            }),
+        }
+    }
+
+    fn piece(piece: &'a str, is_of_call: bool) -> Self {
+        let part = || ToolCall {
+            index: Some(0),
+            function: CalledFunction {
+                name: None,
+                arguments: piece.into(),
+            },
+            ..ToolCall::default()
+        };
+        Delta {
+            role: None,
+            content: (!is_of_call).then_some(piece),
+            tool_calls: is_of_call.then(|| [part()]),
+        }
+    }
+}
+
+impl<'a> ToolCall<'a> {
+    fn new(call: &'a Call, arguments: Cow<'a, str>) -> Self {
+        ToolCall {
+            index: None,
+            id: Some(&call.id),
+            kind: Some("function"),
+            function: CalledFunction {
+                name: Some(&call.name),
+                arguments,
+            },
+        }
+    }
+}
+
+impl<'a> WholeChoice<'a> {
+    fn new((index, choice): (usize, &'a Choice)) -> Self {
+        let text = choice.pieces.concat();
+        let (content, tool_calls) = match &choice.call {
+            None => (Some(text), None),
+            Some(call) => (None, Some([ToolCall::new(call, text.into())])),
+        };
         WholeChoice {
             index,
             message: AssistantMessage {
                 role: "assistant",
-                content: choice.pieces.concat(),
+                content,
+                tool_calls,
             },
             finish_reason: choice.finish_reason,
         }
