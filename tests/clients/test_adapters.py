@@ -133,7 +133,7 @@ def test_a_function_is_called_and_its_result_answered(client, relay, customer, s
 
 @those_with("image")
 def test_images_are_made_and_charged(client, relay, customer):
-    answer = client.ask("image", relay.base_url, customer, model="sim/image", prompt="a gate", n=2)
+    answer = client.ask("image", relay.base_url, customer, model=client.kind.image_model, prompt="a gate", n=2)
     assert "error" not in answer, answer
     assert len(answer["images"]) == 2
     assert all(base64.b64decode(image).startswith(PNG) for image in answer["images"])
