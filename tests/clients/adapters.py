@@ -17,6 +17,7 @@ PATIENCE = 300.0
 ALL = frozenset({"text", "stream", "tools", "image", "look"})
 # Nobody is called but the proxy.
 QUIET = {
+    "NO_PROXY": "127.0.0.1",
     "DO_NOT_TRACK": "1",
     "LANGSMITH_TRACING": "false",
     "LANGCHAIN_TRACING_V2": "false",
