@@ -27,9 +27,8 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
-use crate::config::Config;
+use crate::gateway::catalog::{Catalog, Current};
 use crate::ledger::{AuditReport, Ledger};
-use crate::price::PriceBook;
 use error::ApiError;
 use token::AdminToken;
 
@@ -42,8 +41,8 @@ const LABEL_CHARS_MAX: usize = 200;
 #[derive(Clone)]
 pub struct Admin {
     ledger: Arc<dyn Ledger>,
-    prices: Arc<PriceBook>,
-    config: Arc<Config>,
+    current: Arc<Current>,
+    currency: Arc<str>,
     zone: TimeZone,
     token: AdminToken,
 }
@@ -68,17 +67,22 @@ impl Admin {
     /// If the config's time zone is unknown.
     pub fn new(
         ledger: Arc<dyn Ledger>,
-        prices: Arc<PriceBook>,
-        config: Arc<Config>,
+        current: Arc<Current>,
         token: AdminToken,
     ) -> Result<Self, jiff::Error> {
+        let catalog = current.get();
         Ok(Admin {
-            zone: TimeZone::get(&config.server.timezone)?,
+            zone: TimeZone::get(&catalog.config.server.timezone)?,
+            currency: catalog.config.currency.as_str().into(),
             ledger,
-            prices,
-            config,
+            current,
             token,
         })
+    }
+
+    /// What is offered now.
+    fn catalog(&self) -> Arc<Catalog> {
+        self.current.get()
     }
 
     /// Answers requests on `listener` until `shutdown` is done, then gives those in flight 5 s.
@@ -93,9 +97,16 @@ impl Admin {
         Router::new()
             .route("/admin/healthz", get(health))
             .route("/admin/keys", get(keys::list).post(keys::create))
-            .route("/admin/keys/{id}", get(keys::show).delete(keys::revoke))
+            .route(
+                "/admin/keys/{id}",
+                get(keys::show).patch(keys::edit::edit).delete(keys::revoke),
+            )
             .route("/admin/wallets", get(wallets::list))
-            .route("/admin/wallets/{id}", get(wallets::show))
+            .route(
+                "/admin/wallets/{id}",
+                get(wallets::show).patch(wallets::change::edit),
+            )
+            .route("/admin/wallets/{id}/grants", post(wallets::change::grant))
             .route("/admin/wallets/{id}/credits", post(wallets::credit))
             .route("/admin/receipts", get(receipts::list))
             .route("/admin/receipts/{id}", get(receipts::show))
@@ -138,8 +149,8 @@ async fn health(State(admin): State<Admin>) -> Json<Health> {
     Json(Health {
         status: "ok".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        price_version: Arc::clone(admin.prices.version()),
-        currency: admin.config.currency.clone(),
+        price_version: Arc::clone(admin.catalog().prices.version()),
+        currency: admin.currency.to_string(),
     })
 }
 

@@ -8,8 +8,11 @@ pub mod answer;
 pub mod asked;
 pub mod body;
 pub mod budget;
+pub mod catalog;
+pub mod client_address;
 pub mod client_body;
 pub mod conclude;
+pub mod cors;
 pub mod detach;
 pub mod forward;
 pub mod headers;
@@ -29,6 +32,7 @@ pub mod request_body;
 pub mod reservation;
 pub mod route;
 pub mod server;
+pub mod service;
 pub mod signal;
 pub mod splice;
 pub mod window;
@@ -37,15 +41,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
+use ipnet::IpNet;
 use jiff::tz::TimeZone;
 
-use crate::config::{Config, UpstreamKind};
 use crate::ledger::Ledger;
 use crate::ledger::hold::Settled;
 use crate::ledger::id::RequestId;
-use crate::price::{Model, PriceBook};
-use crate::upstream::Upstreams;
+use crate::ledger::retention::Retention;
 use budget::Budget;
+use catalog::{Catalog, Current};
+use cors::Cors;
 use live::LiveHolds;
 use refusal::Refused;
 use signal::Signal;
@@ -64,18 +69,22 @@ pub trait Observer: Send + Sync {
 pub struct Gateway {
     /// Who owns what.
     pub ledger: Arc<dyn Ledger>,
-    /// What things cost.
-    pub prices: Arc<PriceBook>,
-    /// Where requests go.
-    pub upstreams: Upstreams,
+    /// What is offered: models, prices, endpoints.
+    pub current: Arc<Current>,
     /// The ledger's currency.
     pub currency: Arc<str>,
     /// Where days begin.
     pub zone: TimeZone,
+    /// How long receipts are told; `None`: for ever.
+    pub retention: Option<Retention>,
     /// Bounds on sizes and times.
     pub caps: Caps,
+    /// The proxies in front, whose word on a client's address is believed.
+    pub trusted_proxies: Vec<IpNet>,
     /// How long a hold lives without renewal, in milliseconds.
     pub lease_ms: u64,
+    /// The web pages that may call.
+    pub cors: Cors,
     /// The status of a spent balance.
     pub no_funds: StatusCode,
     /// The memory for requests.
@@ -86,7 +95,6 @@ pub struct Gateway {
     pub live: Arc<LiveHolds>,
     /// Raised when the process ends: nobody is waited for any longer.
     pub stop: Signal,
-    simulates: bool,
     observer: Option<Box<dyn Observer>>,
 }
 
@@ -117,6 +125,8 @@ pub struct Caps {
     pub header_bytes: usize,
     /// The most connections at once.
     pub connections: usize,
+    /// The most requests at once on one HTTP/2 connection.
+    pub h2_streams: u32,
     /// The most endpoints that are tried for a request.
     pub attempts_max: u32,
 }
@@ -127,48 +137,41 @@ impl Gateway {
     /// # Errors
     /// A time zone or a status that the config should not have let pass.
     pub fn new(
-        config: &Config,
         ledger: Arc<dyn Ledger>,
-        prices: Arc<PriceBook>,
-        upstreams: Upstreams,
+        current: Arc<Current>,
         observer: Option<Box<dyn Observer>>,
     ) -> Result<Self, String> {
+        let catalog = current.get();
+        let config = &catalog.config;
         let zone = TimeZone::get(&config.server.timezone).map_err(|error| error.to_string())?;
         let no_funds = StatusCode::from_u16(config.server.refusal_status_no_funds)
             .map_err(|error| error.to_string())?;
         let caps = &config.caps;
         Ok(Gateway {
             ledger,
-            prices,
-            upstreams,
+            current,
             currency: config.currency.as_str().into(),
+            retention: config.ledger.keep_receipts_days.map(|days| Retention {
+                days,
+                zone: zone.clone(),
+            }),
             zone,
             lease_ms: config.ledger.lease_ms,
+            cors: Cors::new(config.server.cors_origins.clone()),
             no_funds,
             request_memory: Budget::new(caps.request_memory_bytes),
             answer_memory: Budget::new(caps.answer_memory_bytes),
             caps: Caps::from(caps),
+            trusted_proxies: config.server.trusted_proxies.clone(),
             live: Arc::default(),
             stop: Signal::default(),
-            simulates: config
-                .upstreams
-                .values()
-                .any(|upstream| upstream.kind == UpstreamKind::Simulator),
             observer,
         })
     }
 
-    /// The model with this id or alias. A simulated one answers with a fault where its name
-    /// ends in `#` and the fault's name.
-    pub fn find_model(&self, name: &str) -> Option<Arc<Model>> {
-        if let Some(model) = self.prices.find(name) {
-            return Some(Arc::clone(model));
-        }
-        let (plain, _fault) = name.split_once('#').filter(|_| self.simulates)?;
-        let model = self.prices.find(plain)?;
-        let route = self.upstreams.route(&model.id);
-        (!route.is_empty() && route.iter().all(|endpoint| endpoint.is_simulator()))
-            .then(|| Arc::clone(model))
+    /// What is offered now; a request takes it once.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.current.get()
     }
 
     fn observe_settled(&self, settled: &Settled) {
@@ -209,6 +212,7 @@ impl From<&crate::config::Caps> for Caps {
             header_count: size(caps.header_count),
             header_bytes: size(caps.header_bytes),
             connections: size(caps.connections),
+            h2_streams: u32::try_from(caps.h2_streams).unwrap_or(u32::MAX),
             attempts_max: u32::try_from(caps.attempts).unwrap_or(u32::MAX),
         }
     }

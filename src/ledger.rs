@@ -12,6 +12,7 @@ pub mod id;
 pub mod key;
 pub mod limit;
 pub mod receipt;
+pub mod retention;
 pub mod wallet;
 
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use crate::clock::UnixMs;
+use crate::money::Nano;
 use credit::{Credited, Entry};
 use hold::{Charge, Hold, HoldRef, Quote, Refusal, Settled};
 use id::{KeyDigest, KeyId, RequestId, WalletId};
@@ -76,9 +78,16 @@ pub trait Ledger: Send + Sync {
     /// Answers whether it was opened now. Grants new to an open wallet are added, once per name.
     fn open_wallet(&self, wallet: NewWallet) -> Answer<'_, bool>;
 
+    /// Changes how far below zero a wallet may go. A lower line than what the wallet owes and holds is a conflict.
+    fn set_credit_line(&self, wallet: WalletId, line: Nano) -> Answer<'_, ()>;
+
     /// Adds a key, or replaces the record of the key with this id (its revision grows). The secret's
     /// digest never changes: another digest for the same id, or another id for the same digest, is a conflict.
     fn put_key(&self, key: Key, digest: KeyDigest) -> Answer<'_, Arc<Key>>;
+
+    /// Replaces the record of a known key; its secret and wallet stay. Where `key.revision` is no longer the
+    /// record's, or the key is revoked, it is a conflict.
+    fn edit_key(&self, key: Key) -> Answer<'_, Arc<Key>>;
 
     /// Disables a key at once and for good; its wallet is left as it is.
     fn revoke_key(&self, key: KeyId) -> Answer<'_, Arc<Key>>;

@@ -97,7 +97,7 @@ async fn an_edited_balance_or_credit_line_warns_and_does_nothing() {
     assert!(
         warnings
             .iter()
-            .any(|line| line.contains("keys[0].credit_line: wallet `alice` was opened"))
+            .any(|line| line.contains("keys[0].credit_line: wallet `alice` has a credit line"))
     );
     let wallet = wallet(&ledger, "alice").await;
     assert_eq!(

@@ -12,8 +12,6 @@ mod crowd;
 mod dice;
 #[path = "faults/kill.rs"]
 mod kill;
-#[path = "faults/load.rs"]
-mod load;
 #[path = "faults/mix.rs"]
 mod mix;
 #[path = "faults/overdraft.rs"]

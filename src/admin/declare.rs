@@ -11,7 +11,7 @@ use super::terms;
 use crate::config::{Config, KeyRow, Problem};
 use crate::ledger::credit::{Entry, EntryKind};
 use crate::ledger::grant::Grant;
-use crate::ledger::id::{IdError, KeyId, WalletId};
+use crate::ledger::id::{IdError, KeyDigest, KeyId, WalletId};
 use crate::ledger::key::Key;
 use crate::ledger::wallet::NewWallet;
 use crate::ledger::{Ledger, LedgerError};
@@ -41,6 +41,8 @@ pub enum DeclareError {
 pub async fn declare(ledger: &dyn Ledger, config: &Config) -> Result<Vec<Problem>, DeclareError> {
     let before = ledger.keys().await?;
     let mut warnings = Vec::new();
+    let mut ready = Vec::new();
+    // All of it is checked before any of it is written.
     for (index, row) in config.keys.iter().enumerate() {
         let declared = Declared {
             ledger,
@@ -48,7 +50,10 @@ pub async fn declare(ledger: &dyn Ledger, config: &Config) -> Result<Vec<Problem
             index,
             row,
         };
-        declared.put(&before, &mut warnings).await?;
+        ready.extend(declared.check(&before).await?);
+    }
+    for ready in ready {
+        ready.put(&mut warnings).await?;
     }
     let names: BTreeSet<&str> = config.keys.iter().map(|row| row.name.as_str()).collect();
     let orphans = before
@@ -69,7 +74,8 @@ pub async fn declare(ledger: &dyn Ledger, config: &Config) -> Result<Vec<Problem
 /// Ids of generated keys begin with this; a declared key's id is its name.
 pub(super) const GENERATED: &str = "key_";
 
-fn is_declared(key: &Key) -> bool {
+/// Whether a key came from the config.
+pub(super) fn is_declared(key: &Key) -> bool {
     !key.id.as_str().starts_with(GENERATED)
 }
 
@@ -81,14 +87,21 @@ struct Declared<'a> {
     row: &'a KeyRow,
 }
 
-impl Declared<'_> {
-    async fn put(
-        &self,
-        before: &[Arc<Key>],
-        warnings: &mut Vec<Problem>,
-    ) -> Result<(), DeclareError> {
+/// A declared key that contradicts nothing in the ledger.
+struct Ready<'a> {
+    declared: Declared<'a>,
+    key: Key,
+    digest: KeyDigest,
+    grants: Vec<Grant>,
+    /// The ledger's record of it.
+    before: Option<&'a Arc<Key>>,
+}
+
+impl<'a> Declared<'a> {
+    /// `None` where the secret is not set.
+    async fn check(self, before: &'a [Arc<Key>]) -> Result<Option<Ready<'a>>, DeclareError> {
         let Some(secret) = &self.row.secret else {
-            return Ok(());
+            return Ok(None);
         };
         let key = self.key()?;
         let digest = self.ledger.digest(secret.expose());
@@ -110,83 +123,20 @@ impl Declared<'_> {
                 key.id, key.wallet
             )));
         }
-        self.open_wallet(&key.wallet, warnings).await?;
-        match same_id {
-            Some(old) if !old.enabled => warnings.push(self.problem("name", format!(
-                "key `{}` is revoked and stays so; remove it here, or declare a new one under a new name",
-                key.id
-            ))),
-            Some(old) if unchanged(old, &key) => {}
-            Some(old) if old.wallet != key.wallet => {
-                return Err(self.error("wallet", format!(
-                    "key `{}` belongs to wallet `{}` for good: declare a key with a new name for `{}`",
-                    key.id, old.wallet, key.wallet
-                )));
-            }
-            _ => {
-                self.ledger.put_key(key, digest).await?;
-            }
+        if let Some(old) = same_id.filter(|old| old.enabled && old.wallet != key.wallet) {
+            return Err(self.error("wallet", format!(
+                "key `{}` belongs to wallet `{}` for good: declare a key with a new name for `{}`",
+                key.id, old.wallet, key.wallet
+            )));
         }
-        Ok(())
+        Ok(Some(Ready {
+            key,
+            digest,
+            grants: self.grants()?,
+            before: same_id,
+            declared: self,
+        }))
     }
-
-    async fn open_wallet(
-        &self,
-        id: &WalletId,
-        warnings: &mut Vec<Problem>,
-    ) -> Result<(), DeclareError> {
-        let credit_line = self.row.credit_line;
-        self.ledger
-            .open_wallet(NewWallet {
-                id: id.clone(),
-                credit_line,
-                opening: None,
-                grants: self.grants()?,
-            })
-            .await?;
-        if let Some(view) = self.ledger.wallet(id.clone()).await?
-            && view.credit_line != credit_line
-        {
-            warnings.push(self.problem(
-                "credit_line",
-                format!(
-                    "wallet `{id}` was opened with a credit line of {}; this edit does nothing",
-                    view.credit_line
-                ),
-            ));
-        }
-        let Some(amount) = self.row.balance.filter(|amount| *amount != Nano::ZERO) else {
-            return Ok(());
-        };
-        match self.ledger.credit(self.opening(id, amount)?).await {
-            Ok(_) => Ok(()),
-            Err(LedgerError::Conflict(why)) => {
-                warnings.push(self.problem("balance", format!(
-                    "it was booked when `{}` was first declared, with another amount, and this edit does nothing ({why}); \
-                     use `tollgate wallet topup {id} AMOUNT`",
-                    self.row.name
-                )));
-                Ok(())
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    fn opening(&self, wallet: &WalletId, amount: Nano) -> Result<Entry, DeclareError> {
-        Ok(Entry {
-            id: self.id(
-                "name",
-                format!("{}{}", super::wallets::RESERVED_CONFIG, self.row.name).parse(),
-            )?,
-            wallet: wallet.clone(),
-            kind: EntryKind::Opening,
-            amount,
-            reason: "declared balance".to_owned(),
-            actor: "config".to_owned(),
-            at: self.ledger.now(),
-        })
-    }
-
     fn grants(&self) -> Result<Vec<Grant>, DeclareError> {
         let wanted = |name: &str| {
             let names = self.row.grants.as_ref();
@@ -238,6 +188,92 @@ impl Declared<'_> {
             field: format!("keys[{}].{field}", self.index),
             message,
         }
+    }
+}
+
+impl Ready<'_> {
+    async fn put(self, warnings: &mut Vec<Problem>) -> Result<(), DeclareError> {
+        self.open_wallet(&self.key.wallet, warnings).await?;
+        match self.before {
+            Some(old) if !old.enabled => warnings.push(self.declared.problem("name", format!(
+                "key `{}` is revoked and stays so; remove it here, or declare a new one under a new name",
+                self.key.id
+            ))),
+            Some(old) if unchanged(old, &self.key) => {}
+            _ => {
+                self.declared.ledger.put_key(self.key, self.digest).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn open_wallet(
+        &self,
+        id: &WalletId,
+        warnings: &mut Vec<Problem>,
+    ) -> Result<(), DeclareError> {
+        let ledger = self.declared.ledger;
+        let credit_line = self.declared.row.credit_line;
+        ledger
+            .open_wallet(NewWallet {
+                id: id.clone(),
+                credit_line,
+                opening: None,
+                grants: self.grants.clone(),
+            })
+            .await?;
+        if let Some(view) = ledger.wallet(id.clone()).await?
+            && view.credit_line != credit_line
+        {
+            warnings.push(self.declared.problem(
+                "credit_line",
+                format!(
+                    "wallet `{id}` has a credit line of {}; this edit does nothing: \
+                     use `tollgate wallet set {id} --credit-line {credit_line}`",
+                    view.credit_line
+                ),
+            ));
+        }
+        let Some(amount) = self
+            .declared
+            .row
+            .balance
+            .filter(|amount| *amount != Nano::ZERO)
+        else {
+            return Ok(());
+        };
+        match ledger.credit(self.opening(id, amount)?).await {
+            Ok(_) => Ok(()),
+            Err(LedgerError::Conflict(why)) => {
+                warnings.push(self.declared.problem("balance", format!(
+                    "it was booked when `{}` was first declared, with another amount, and this edit does nothing ({why}); \
+                     use `tollgate wallet topup {id} AMOUNT`",
+                    self.declared.row.name
+                )));
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn opening(&self, wallet: &WalletId, amount: Nano) -> Result<Entry, DeclareError> {
+        Ok(Entry {
+            id: self.declared.id(
+                "name",
+                format!(
+                    "{}{}",
+                    super::wallets::RESERVED_CONFIG,
+                    self.declared.row.name
+                )
+                .parse(),
+            )?,
+            wallet: wallet.clone(),
+            kind: EntryKind::Opening,
+            amount,
+            reason: "declared balance".to_owned(),
+            actor: "config".to_owned(),
+            at: self.declared.ledger.now(),
+        })
     }
 }
 

@@ -1,8 +1,10 @@
 //! `/admin/keys`: making, showing and revoking keys.
 
+pub mod edit;
 mod plan;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
@@ -19,7 +21,7 @@ use crate::keygen;
 use crate::ledger::credit::{Entry, EntryKind};
 use crate::ledger::grant::Grant;
 use crate::ledger::id::{GrantId, KeyId, WalletId};
-use crate::ledger::key::{OnDisconnect, OnShort};
+use crate::ledger::key::{Key, OnDisconnect, OnShort};
 use crate::ledger::wallet::NewWallet;
 use crate::money::Nano;
 
@@ -149,10 +151,8 @@ pub(super) async fn show(
     State(admin): State<Admin>,
     Id(id): Id<KeyId>,
 ) -> Result<Json<KeyJson>, ApiError> {
-    let keys = admin.ledger.keys().await?;
-    let key = keys.iter().find(|key| key.id == id);
-    key.map(|key| Json(KeyJson::from(&**key)))
-        .ok_or_else(|| ApiError::not_found(format!("no key `{id}`")))
+    let key = found(&admin, &id).await?;
+    Ok(Json(KeyJson::from(&*key)))
 }
 
 /// `DELETE /admin/keys/{id}`
@@ -163,6 +163,12 @@ pub(super) async fn revoke(
     let key = admin.ledger.revoke_key(id).await?;
     tracing::info!(key = %key.id, "key revoked");
     Ok(Json(KeyJson::from(&*key)))
+}
+
+async fn found(admin: &Admin, id: &KeyId) -> Result<Arc<Key>, ApiError> {
+    let keys = admin.ledger.keys().await?;
+    let key = keys.into_iter().find(|key| key.id == *id);
+    key.ok_or_else(|| ApiError::not_found(format!("no key `{id}`")))
 }
 
 async fn refuse_taken_name(admin: &Admin, name: &str) -> Result<(), ApiError> {

@@ -62,12 +62,15 @@ pub struct QuotaJson {
 
 /// `GET /admin/prices`
 pub(super) async fn list(State(admin): State<Admin>) -> Json<List<ModelJson>> {
-    Json(List::of(price_list(&admin.config, admin.ledger.now())))
+    Json(List::of(price_list(
+        &admin.catalog().config,
+        admin.ledger.now(),
+    )))
 }
 
 /// `GET /admin/prices/lint`
 pub(super) async fn lint(State(admin): State<Admin>) -> Json<List<LintFinding>> {
-    Json(List::of(lint::lint(&admin.prices)))
+    Json(List::of(lint::lint(&admin.catalog().prices)))
 }
 
 /// Every model of the price list, in the config's order, as of `now`.

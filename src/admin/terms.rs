@@ -18,7 +18,7 @@ use crate::money::Nano;
 use crate::price::PriceBook;
 
 /// Caps stay below what a double holds exactly, so that every client can read them.
-const CAP_MAX: u64 = (1 << 53) - 1;
+pub(super) const CAP_MAX: u64 = (1 << 53) - 1;
 
 /// A cap as the API takes it: exactly one of `spend`, `tokens`, `images`, `requests`, `concurrent`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,5 +1,7 @@
 //! `/admin/wallets`: showing wallets and booking credits.
 
+pub mod change;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -59,7 +61,7 @@ pub(super) async fn list(State(admin): State<Admin>) -> Result<Json<List<WalletJ
     let mut wallets = Vec::new();
     for id in admin.ledger.wallets().await? {
         if let Some(view) = admin.ledger.wallet(id).await? {
-            wallets.push(WalletJson::new(view, &admin.config.currency, &keys));
+            wallets.push(WalletJson::new(view, &admin.currency, &keys));
         }
     }
     Ok(Json(List::of(wallets)))
@@ -105,7 +107,7 @@ pub(super) async fn credit(
 pub(super) async fn view(admin: &Admin, id: &WalletId) -> Result<WalletJson, ApiError> {
     let keys = keys(admin).await?;
     let view = found(admin, id).await?;
-    Ok(WalletJson::new(view, &admin.config.currency, &keys))
+    Ok(WalletJson::new(view, &admin.currency, &keys))
 }
 
 async fn found(admin: &Admin, id: &WalletId) -> Result<WalletView, ApiError> {

@@ -1,6 +1,7 @@
 //! A server put together: ledger, prices, upstreams, gateway, admin API; started, run, and ended in order.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,22 +9,28 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::exit::{Exit, Failure};
+use super::reload::{Changes, Reload, publish};
+use super::retention;
+use crate::admin::Admin;
 use crate::admin::token::AdminToken;
-use crate::admin::{Admin, declare};
 use crate::config::Config;
+use crate::gateway::catalog::{Catalog, Current};
+use crate::gateway::server::tls::Certificates;
 use crate::gateway::{Gateway, Observer, server};
 use crate::ledger::Ledger;
 use crate::ledger::embedded::Embedded;
-use crate::price::{PriceBook, lint};
-use crate::upstream::Upstreams;
+use crate::ledger::retention::Retention;
 
 /// A server that listens but does not answer yet.
 pub struct App {
     gateway: Arc<Gateway>,
     ledger: Arc<Embedded>,
     listener: TcpListener,
+    certificates: Option<Arc<Certificates>>,
     admin: Option<(Admin, TcpListener)>,
+    retention: Option<Retention>,
     drain: Duration,
+    reload: Option<Reload>,
 }
 
 impl App {
@@ -37,52 +44,66 @@ impl App {
         observer: Option<Box<dyn Observer>>,
     ) -> Result<App, Failure> {
         // First of all: a server that cannot listen leaves the ledger as it was.
+        let certificates = match &config.server.tls {
+            Some(files) => Some(Arc::new(Certificates::load(files)?)),
+            None => None,
+        };
         let listener = bind(config.server.listen, "server.listen").await?;
         let admin_listener = match &token {
             Some(_) => Some(bind(config.server.admin_listen, "server.admin_listen").await?),
             None => None,
         };
+        let drain = Duration::from_secs(config.server.drain_seconds);
         let ledger = Arc::new(ledger);
         let shared: Arc<dyn Ledger> = Arc::clone(&ledger) as Arc<dyn Ledger>;
-        let prices = Arc::new(PriceBook::new(&config)?);
-        for finding in lint::lint(&prices) {
-            tracing::warn!(model = %finding.model, field = %finding.field, "price list: {}", finding.message);
-        }
-        shared
-            .keep_prices(prices.version().to_string(), prices.content().to_owned())
-            .await?;
-        for warning in declare(&*shared, &config).await? {
-            tracing::warn!("{warning}");
-        }
-        let upstreams = Upstreams::new(&config)?;
-        let gateway = Gateway::new(
-            &config,
-            Arc::clone(&shared),
-            Arc::clone(&prices),
-            upstreams,
-            observer,
-        )
-        .map_err(|reason| Failure::new(Exit::Failed, reason))?;
-        let drain = Duration::from_secs(config.server.drain_seconds);
+        let catalog = Catalog::new(config)?;
+        publish(&*shared, &catalog, None).await?;
+        let current = Arc::new(Current::new(catalog));
+        let gateway = Gateway::new(Arc::clone(&shared), Arc::clone(&current), observer)
+            .map_err(|reason| Failure::new(Exit::Failed, reason))?;
         let admin = match token.zip(admin_listener) {
             None => None,
             Some((token, listener)) => {
-                let admin = Admin::new(shared, prices, Arc::new(config), token)?;
+                let admin = Admin::new(shared, current, token)?;
                 Some((admin, listener))
             }
         };
         Ok(App {
+            retention: gateway.retention.clone(),
             gateway: Arc::new(gateway),
             ledger,
             listener,
+            certificates,
             admin,
             drain,
+            reload: None,
         })
+    }
+
+    /// The same server, reading its config again when there is a reason to.
+    #[must_use]
+    pub fn reloading(mut self, path: PathBuf, changes: Changes) -> App {
+        self.reload = Some(Reload {
+            path,
+            ledger: Arc::clone(&self.ledger) as Arc<dyn Ledger>,
+            current: Arc::clone(&self.gateway.current),
+            certificates: self.certificates.clone(),
+            changes,
+        });
+        self
     }
 
     /// Where customers connect.
     pub fn address(&self) -> Result<SocketAddr, Failure> {
         Ok(self.listener.local_addr()?)
+    }
+
+    /// How customers connect: `http` or `https`.
+    pub fn scheme(&self) -> &'static str {
+        match self.certificates {
+            Some(_) => "https",
+            None => "http",
+        }
     }
 
     /// Where the operator connects, if that is on.
@@ -105,10 +126,22 @@ impl App {
                 ended.changed().await.unwrap_or_default();
             }))
         });
-        server::serve(self.gateway, self.listener, self.drain, shutdown).await;
+        let reloading = self.reload.map(|reload| tokio::spawn(reload.run()));
+        let folding = self.retention.map(|retention| {
+            let ledger = Arc::clone(&self.ledger) as Arc<dyn Ledger>;
+            tokio::spawn(retention::run(ledger, retention, ended))
+        });
+        let (listener, certificates) = (self.listener, self.certificates);
+        server::serve(self.gateway, listener, certificates, self.drain, shutdown).await;
+        if let Some(reloading) = reloading {
+            reloading.abort();
+        }
         end.send_replace(());
         if let Some(admin) = admin {
             admin.await?;
+        }
+        if let Some(folding) = folding {
+            folding.await?;
         }
         self.ledger.close().await?;
         Ok(())

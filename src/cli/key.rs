@@ -1,5 +1,7 @@
 //! `tollgate key`: making, listing and revoking keys of a running server.
 
+mod set;
+
 use clap::{Args, Subcommand, ValueEnum};
 use ipnet::IpNet;
 
@@ -36,6 +38,9 @@ pub(super) enum KeyCommand {
     /// Make a key; its wallet is opened with it unless --wallet names one
     #[command(after_help = CREATE_EXAMPLES)]
     Create(Box<CreateArgs>),
+    /// Change what a key may do; what is left out stays
+    #[command(after_help = set::EXAMPLES)]
+    Set(Box<set::SetArgs>),
     /// List all keys
     #[command(after_help = LIST_EXAMPLES)]
     List(ListArgs),
@@ -116,6 +121,7 @@ pub(super) struct RevokeArgs {
 pub(super) fn run(globals: &Globals, command: KeyCommand) -> Result<Exit, Failure> {
     match command {
         KeyCommand::Create(args) => block_on(create(globals, *args)),
+        KeyCommand::Set(args) => block_on(set::run(globals, *args)),
         KeyCommand::List(args) => block_on(list(globals, &args)),
         KeyCommand::Revoke(args) => block_on(revoke(globals, &args)),
     }
@@ -212,19 +218,31 @@ impl CreateArgs {
             allowed_ips: self.allowed_ips,
             limits: self.limits,
             expires_at: self.expires,
-            on_short: match self.on_short {
-                ShortWord::Refuse => OnShort::Refuse,
-                ShortWord::Clamp => OnShort::Clamp,
-            },
-            on_disconnect: match self.on_disconnect {
-                DisconnectWord::Drain => OnDisconnect::Drain,
-                DisconnectWord::Cancel => OnDisconnect::Cancel,
-            },
+            on_short: self.on_short.into(),
+            on_disconnect: self.on_disconnect.into(),
             grants: GrantChoice::Word(if self.no_grants {
                 GrantWord::None
             } else {
                 GrantWord::Default
             }),
+        }
+    }
+}
+
+impl From<ShortWord> for OnShort {
+    fn from(word: ShortWord) -> Self {
+        match word {
+            ShortWord::Refuse => OnShort::Refuse,
+            ShortWord::Clamp => OnShort::Clamp,
+        }
+    }
+}
+
+impl From<DisconnectWord> for OnDisconnect {
+    fn from(word: DisconnectWord) -> Self {
+        match word {
+            DisconnectWord::Drain => OnDisconnect::Drain,
+            DisconnectWord::Cancel => OnDisconnect::Cancel,
         }
     }
 }

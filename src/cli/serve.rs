@@ -4,8 +4,9 @@ use clap::Args;
 
 use super::app::{App, asked_to_end};
 use super::exit::{EXIT_CODES, Exit, Failure};
+use super::reload::Changes;
 use super::{Globals, say};
-use crate::admin::token::{AdminToken, TOKEN_ENV, TokenError};
+use crate::admin::token::{self, AdminToken, TOKEN_ENV, TokenError};
 use crate::config;
 use crate::ledger::embedded::{Durability, Embedded, OpenOptions};
 use crate::telemetry;
@@ -15,6 +16,8 @@ const EXAMPLES: &str = "Examples:
   tollgate serve --config /etc/tollgate/config.yaml
   TOLLGATE_ADMIN_TOKEN=... tollgate serve      with the admin API, for keys and wallets
 
+SIGHUP, or a change of the config file, takes new prices, models, keys and upstreams into use; requests
+that run keep the price they began with. A config that is wrong changes nothing: see the log.
 SIGTERM and Ctrl-C let running requests finish (server.drain_seconds), then end the process.";
 
 /// Run the proxy
@@ -25,12 +28,16 @@ pub struct ServeArgs {}
 /// Serves until it is told to end.
 pub fn run(globals: &Globals, _args: &ServeArgs) -> Result<Exit, Failure> {
     telemetry::start("info");
+    let runtime = tokio::runtime::Runtime::new()?;
+    // Before the file is read: what changes from then on is noticed.
+    let mut changes = runtime.block_on(async { Changes::of(&globals.config) })?;
     let config = globals.load()?;
+    changes.follow(config.files.clone());
     config.require_secrets()?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    let token = match AdminToken::new(&std::env::var(TOKEN_ENV).unwrap_or_default()) {
+    let token = match AdminToken::new(token::of_environment()?.expose()) {
         Ok(token) => Some(token),
         Err(TokenError::Missing) => None,
         Err(error) => return Err(error.into()),
@@ -44,11 +51,12 @@ pub fn run(globals: &Globals, _args: &ServeArgs) -> Result<Exit, Failure> {
         currency: config.currency.clone(),
         clock: None,
     })?;
-    let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
-        let app = App::start(config, ledger, token, None).await?;
+        let app = App::start(config, ledger, token, None)
+            .await?
+            .reloading(globals.config.clone(), changes);
         // Scripts wait for these lines, and read ports from them that were given as 0.
-        let proxy = format!("http://{}", app.address()?);
+        let proxy = format!("{}://{}", app.scheme(), app.address()?);
         let admin = app.admin_address()?.map(|it| format!("http://{it}"));
         if globals.json {
             say(&serde_json::json!({ "listening": proxy, "admin": admin }).to_string());

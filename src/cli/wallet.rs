@@ -1,5 +1,7 @@
 //! `tollgate wallet`: what wallets own, and putting money in.
 
+mod change;
+
 use clap::{Args, Subcommand};
 
 use super::client::Server;
@@ -31,6 +33,12 @@ pub(super) enum WalletCommand {
     /// Put money into a wallet, once per id
     #[command(after_help = TOPUP_EXAMPLES)]
     Topup(TopupArgs),
+    /// Change how far below zero a wallet may go
+    #[command(after_help = change::SET_EXAMPLES)]
+    Set(change::SetArgs),
+    /// Give a wallet a free quota, once per name
+    #[command(after_help = change::GRANT_EXAMPLES)]
+    Grant(change::GrantArgs),
 }
 
 #[derive(Debug, Args)]
@@ -61,6 +69,8 @@ pub(super) struct TopupArgs {
 pub(super) fn run(globals: &Globals, command: WalletCommand) -> Result<Exit, Failure> {
     match command {
         WalletCommand::Show(args) => block_on(show(globals, &args)),
+        WalletCommand::Set(args) => block_on(change::set(globals, &args)),
+        WalletCommand::Grant(args) => block_on(change::grant(globals, args)),
         WalletCommand::Topup(args) => block_on(topup(globals, args)),
     }
 }

@@ -11,9 +11,10 @@ use sha2::{Digest, Sha256};
 
 use super::Gateway;
 use super::answer::{deliver, stopped};
-use super::asked::{Asked, Service};
+use super::asked::Asked;
 use super::body;
 use super::budget::Reserved;
+use super::catalog::{Catalog, Pinned};
 use super::client_body::ClientBody;
 use super::conclude::abandon;
 use super::forward::{Request, forward};
@@ -24,12 +25,13 @@ use super::refusal::Refused;
 use super::refuse::{Context, refuse};
 use super::request_body::RequestBody;
 use super::reservation::Reservation;
+use super::service::Service;
 use super::signal::Signal;
 use super::window::{Demand, counters};
 use crate::ledger::hold::{IdempotencyClaim, Quote, Refusal};
 use crate::ledger::id::RequestId;
 use crate::ledger::key::Key;
-use crate::price::{Model, PriceVersion, Segment};
+use crate::price::{Model, Segment};
 use crate::upstream::Endpoint;
 use crate::usage::Unit;
 
@@ -73,18 +75,19 @@ pub async fn serve(
     // A second handle on the same bytes: what was read of them borrows from it.
     let body = read.body.clone();
     let asked = Asked::read(service, &body, gateway.caps.json_depth)?;
-    let model = find_model(&gateway, &asked)?;
+    let catalog = gateway.catalog();
+    let model = find_model(&catalog, &asked)?;
     if gone.is_raised() {
         return Err(Refused::client_gone());
     }
-    let reservation = hold(&gateway, &read, &asked, &model).await?;
+    let reservation = hold(&gateway, &read, &asked, catalog, model).await?;
     exchange(&gateway, read, &asked, reservation, &gone).await
 }
 
 /// The row of the model that was asked for; what has no row has no price, and is refused.
-fn find_model(gateway: &Gateway, asked: &Asked<'_>) -> Result<Arc<Model>, Refused> {
+fn find_model(catalog: &Catalog, asked: &Asked<'_>) -> Result<Arc<Model>, Refused> {
     let name = asked.model();
-    let model = gateway
+    let model = catalog
         .find_model(name)
         .ok_or_else(|| Refused::unknown_model(name))?;
     asked.fits(&model)?;
@@ -96,7 +99,8 @@ async fn hold(
     gateway: &Arc<Gateway>,
     read: &Read,
     asked: &Asked<'_>,
-    model: &Arc<Model>,
+    catalog: Arc<Catalog>,
+    model: Arc<Model>,
 ) -> Result<Reservation, Refused> {
     let idempotency = idempotency(&read.headers, &read.body)?;
     let mut key = Arc::clone(&read.key);
@@ -105,7 +109,7 @@ async fn hold(
         let price = model
             .at(now)
             .ok_or_else(|| Refused::unknown_model(asked.model()))?;
-        let segments = asked.quote(model, price, key.on_short)?;
+        let segments = asked.quote(&model, price, key.on_short)?;
         let (limits, counters) = counters(&key, &model.id, demand(&segments), now, &gateway.zone);
         let quote = Quote {
             request: read.request,
@@ -113,7 +117,7 @@ async fn hold(
             key: key.id.clone(),
             key_revision: key.revision,
             model: Arc::clone(&model.id),
-            price_version: Arc::clone(gateway.prices.version()),
+            price_version: Arc::clone(catalog.prices.version()),
             segments: segments.clone(),
             counters,
             lease_ms: gateway.lease_ms,
@@ -125,14 +129,17 @@ async fn hold(
         })?;
         match answer {
             Ok(hold) => {
-                let price: PriceVersion = price.clone();
+                let pinned = Pinned {
+                    price: price.clone(),
+                    catalog,
+                    model,
+                };
                 return Ok(Reservation::new(
                     Arc::clone(gateway),
                     hold,
                     segments,
                     limits,
-                    Arc::clone(model),
-                    price,
+                    pinned,
                     asked.service().path(),
                 ));
             }
@@ -193,7 +200,8 @@ async fn exchange(
     reservation: Reservation,
     gone: &Signal,
 ) -> Result<Response<ClientBody>, Refused> {
-    let route = gateway.upstreams.route(&reservation.model.id);
+    let catalog = Arc::clone(&reservation.catalog);
+    let route = catalog.upstreams.route(&reservation.model.id);
     let clamp = asked.clamp(&reservation);
     let strip = |endpoint: &Endpoint| asked.asks_usage_unasked() && endpoint.ask_usage();
     let trailers = headers::has_token(&read.headers, header::TE, "trailers");
@@ -218,7 +226,7 @@ async fn exchange(
     };
     let policy = read.key.on_disconnect;
     let forwarded = tokio::select! {
-        answer = forward(&gateway.upstreams, route, request) => Some(answer),
+        answer = forward(&catalog.upstreams, route, request) => Some(answer),
         () = stopped(gateway, gone, policy) => None,
     };
     let idle = match &forwarded {
@@ -226,7 +234,7 @@ async fn exchange(
         _ => Duration::ZERO,
     };
     let job = Job {
-        product: asked.service().product(),
+        service: asked.service(),
         request_body: read.body.clone(),
         request_memory: read.memory,
         on_disconnect: policy,

@@ -14,7 +14,8 @@ use crate::usage::{Meter, Unit};
 /// The models that a key may use.
 pub fn list(gateway: &Gateway, key: &Key, wallet: Option<&WalletView>) -> Value {
     let now = gateway.ledger.now();
-    let models = gateway.prices.models().iter();
+    let catalog = gateway.catalog();
+    let models = catalog.prices.models().iter();
     let data: Vec<Value> = models
         .filter(|model| key.models.has(&model.id))
         .filter_map(|model| object(gateway, model, wallet, now))
@@ -24,7 +25,8 @@ pub fn list(gateway: &Gateway, key: &Key, wallet: Option<&WalletView>) -> Value 
 
 /// One model, by id or alias; `None` if it has no price in force or the key may not use it.
 pub fn one(gateway: &Gateway, key: &Key, wallet: Option<&WalletView>, name: &str) -> Option<Value> {
-    let model = gateway.prices.find(name)?;
+    let catalog = gateway.catalog();
+    let model = catalog.prices.find(name)?;
     key.models
         .has(&model.id)
         .then(|| object(gateway, model, wallet, gateway.ledger.now()))?

@@ -64,7 +64,7 @@ pub fn put_early(map: &mut HeaderMap, reservation: &Reservation, currency: &str,
     let mut writer = writer(map, &reservation.limits);
     writer.put_both(REQUEST_ID, reservation.request());
     writer.put(MODEL, &reservation.model.id);
-    writer.put(PRICE_VERSION, reservation.gateway().prices.version());
+    writer.put(PRICE_VERSION, reservation.catalog.prices.version());
     writer.put(CURRENCY, currency);
     writer.put(HOLD, hold.money);
     writer.put(BALANCE, hold.balance);

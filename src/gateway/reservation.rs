@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Gateway;
+use super::catalog::{Catalog, Pinned};
 use crate::ledger::LedgerError;
 use crate::ledger::grant::GrantUnit;
 use crate::ledger::hold::{Charge, Hold, HoldRef, Settled};
@@ -21,6 +22,8 @@ pub struct Reservation {
     pub segments: Vec<Segment>,
     /// The limits of the quote's counters, in their order.
     pub limits: Vec<Limit>,
+    /// What was offered when it was held.
+    pub catalog: Arc<Catalog>,
     /// The model that was asked for.
     pub model: Arc<Model>,
     /// The price in force at the hold.
@@ -48,8 +51,7 @@ impl Reservation {
         hold: Hold,
         mut segments: Vec<Segment>,
         limits: Vec<Limit>,
-        model: Arc<Model>,
-        price: PriceVersion,
+        pinned: Pinned,
         endpoint: &str,
     ) -> Self {
         for (segment, count) in segments.iter_mut().zip(&hold.counts) {
@@ -61,8 +63,9 @@ impl Reservation {
             hold,
             segments,
             limits,
-            model,
-            price,
+            catalog: pinned.catalog,
+            model: pinned.model,
+            price: pinned.price,
             detail: Detail {
                 endpoint: endpoint.into(),
                 ..Detail::default()

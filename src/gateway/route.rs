@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
-use http::{HeaderMap, Method, Request, Response};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use serde_json::Value;
 
 use super::Gateway;
-use super::asked::Service;
 use super::client_body::ClientBody;
 use super::detach::Detached;
 use super::identify::identify;
 use super::refusal::Refused;
 use super::request_body::RequestBody;
+use super::service::Service;
 use super::{account, lifecycle, models, receipt};
 use crate::ledger::id::RequestId;
 
@@ -41,12 +41,13 @@ async fn dispatch(
     peer: IpAddr,
     request: Request<RequestBody>,
 ) -> Result<Response<ClientBody>, Refused> {
-    refuse_upgrade(request.headers())?;
+    refuse_head(&gateway, request.headers())?;
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
     let service = match (&parts.method, path) {
-        (&Method::POST, "/v1/chat/completions") => Service::Chat,
-        (&Method::POST, "/v1/images/generations") => Service::Images,
+        (&Method::POST, path) => {
+            Service::at(path).ok_or_else(|| Refused::unknown_url(&parts.method, path))?
+        }
         (&Method::GET, path) => {
             let Some(path) = path.strip_prefix("/v1/") else {
                 return Err(Refused::unknown_url(&parts.method, path));
@@ -61,9 +62,19 @@ async fn dispatch(
 
 /// Upgrades would pass what cannot be metered. (A length that can be read in two ways does not
 /// get here: hyper refuses it, or goes by the transfer coding and closes after the answer.)
-fn refuse_upgrade(headers: &HeaderMap) -> Result<(), Refused> {
+/// How many headers there are, hyper looks at over HTTP/1 only.
+fn refuse_head(gateway: &Gateway, headers: &HeaderMap) -> Result<(), Refused> {
     if headers.contains_key(header::UPGRADE) {
         return Err(Refused::bad_request("Upgrades are not served here."));
+    }
+    let limit = gateway.caps.header_count;
+    if headers.len() > limit {
+        return Err(Refused::new(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "invalid_request_error",
+            "invalid_request_error",
+            format!("The request has more than the limit of {limit} headers."),
+        ));
     }
     Ok(())
 }

@@ -7,11 +7,9 @@ use serde_json::json;
 
 use crate::crowd::money;
 use crate::dice::{Dice, rounds, seed};
-use crate::load::{Load, Seen};
-use crate::mix::all_receipts;
 use crate::prices::{chat_body, setup};
 use crate::support::proxy::ADMIN_TOKEN;
-use crate::support::{Call, Mock, Proxy, nano, until};
+use crate::support::{Call, Load, Mock, Proxy, Seen, nano, until};
 
 const IN_FLIGHT_MIN: u64 = 10;
 const WALLET: &str = "kill";
@@ -159,7 +157,7 @@ fn serves_again(proxy: &Proxy, secret: &str, round: &str) {
 
 /// After all rounds: every receipt that anyone ever saw is listed once, and the balance is what they leave.
 fn at_last(proxy: &Proxy, all: &[Seen], seed: u64) {
-    let booked = all_receipts(proxy, WALLET);
+    let booked = proxy.all_receipts(WALLET);
     for seen in all {
         if let Some((id, cost)) = sworn(seen, "at last") {
             let receipt = booked.get(&id);

@@ -7,9 +7,8 @@ use serde_json::{Value, json};
 
 use crate::crowd::money;
 use crate::dice::{rounds, seed};
-use crate::load::{Load, Seen};
 use crate::prices::{self, IMAGE, setup};
-use crate::support::{Mock, Proxy, decimal, nano};
+use crate::support::{Load, Mock, Proxy, Seen, decimal, nano};
 
 const WALLET: &str = "mix";
 const OPENING: &str = "100000";
@@ -54,7 +53,7 @@ fn the_upstreams_account_of_a_mixture_equals_the_ledgers() {
     assert_eq!(totals["records_dropped"], 0, "seed {seed}: {totals}");
 
     let sent = by_id(mock.requests(), seed);
-    let mut booked = all_receipts(&proxy, WALLET);
+    let mut booked = proxy.all_receipts(WALLET);
     compare_totals(&totals, &sent, &booked, seed);
     let sum: i64 = booked.values().map(|receipt| money(receipt, "cost")).sum();
     let kinds = compare_each(&seen, &sent, &mut booked, seed);
@@ -79,33 +78,6 @@ fn the_upstreams_account_of_a_mixture_equals_the_ledgers() {
     for (kind, (requests, charges, nano)) in kinds {
         let sum = decimal(nano);
         eprintln!("{kind:>16}: {requests:>6} requests, {charges:>6} charges, {sum}");
-    }
-}
-
-/// Every receipt of a wallet, by request, page by page from the newest.
-pub fn all_receipts(proxy: &Proxy, wallet: &str) -> HashMap<String, Value> {
-    const PAGE: usize = 1_000;
-    let mut found = HashMap::new();
-    let mut to = String::new();
-    loop {
-        let path = format!("/admin/receipts?wallet={wallet}&limit={PAGE}{to}");
-        let (status, body) = proxy.admin("GET", &path, None);
-        assert_eq!(status, 200, "{path}: {body}");
-        let page = body["data"].as_array().expect("a list");
-        let before = found.len();
-        for receipt in page {
-            let id = receipt["request_id"].as_str().expect("an id");
-            found.insert(id.to_owned(), receipt.clone());
-        }
-        let Some(oldest) = page.last().filter(|_| page.len() == PAGE) else {
-            return found;
-        };
-        assert!(found.len() > before, "a page of one millisecond");
-        // The end is not included, and others of the same millisecond may follow.
-        let oldest = oldest["settled_at"].as_str().expect("a time");
-        let oldest: jiff::Timestamp = oldest.parse().expect("RFC 3339");
-        let after = oldest + jiff::SignedDuration::from_millis(1);
-        to = format!("&to={after}");
     }
 }
 

@@ -11,9 +11,9 @@ use tollgate::admin::Admin;
 use tollgate::admin::token::AdminToken;
 use tollgate::clock::{Clock, UnixMs};
 use tollgate::config::Config;
+use tollgate::gateway::catalog::{Catalog, Current};
 use tollgate::ledger::Ledger;
 use tollgate::ledger::embedded::Embedded;
-use tollgate::price::PriceBook;
 
 /// The token of every server here.
 pub const TOKEN: &str = "a-token-for-tests-only";
@@ -67,14 +67,12 @@ pub fn ledger() -> Arc<Embedded> {
 impl Server {
     /// Starts a server on a free port of the loopback; it ends with the test's runtime.
     pub async fn start() -> Server {
-        let config = Arc::new(config(CONFIG));
-        let prices = Arc::new(PriceBook::new(&config).expect("prices"));
+        let catalog = Catalog::new(config(CONFIG)).expect("a catalog");
         let ledger = ledger();
         let token = AdminToken::new(TOKEN).expect("a strong token");
         let admin = Admin::new(
             Arc::clone(&ledger) as Arc<dyn Ledger>,
-            prices,
-            config,
+            Arc::new(Current::new(catalog)),
             token,
         )
         .expect("a known time zone");

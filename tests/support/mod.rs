@@ -6,21 +6,31 @@
     reason = "each test binary uses its own part of this"
 )]
 
+pub mod curl;
 pub mod http;
+pub mod http2;
+pub mod load;
 pub mod mock;
 pub mod proxy;
 pub mod raw;
 pub mod refusal;
 pub mod setup;
 pub mod temp;
+pub mod tls;
+pub mod tunnel;
 
+pub use curl::curl;
 pub use http::{Answer, Call, Connection, Exchange};
+pub use http2::Http2;
+pub use load::{Load, Seen};
 pub use mock::Mock;
 pub use proxy::Proxy;
 pub use raw::RawUpstream;
 pub use refusal::{Retry, refusal};
 pub use setup::{Setup, chat, image, start, start_with, stream};
 pub use temp::TempDir;
+pub use tls::Authority;
+pub use tunnel::Tunnel;
 
 use std::process::Command;
 use std::time::{Duration, Instant};

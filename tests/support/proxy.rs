@@ -1,5 +1,6 @@
 //! Tollgate itself: the real binary with a config of its own, its logs kept, its end watched.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
@@ -17,6 +18,8 @@ pub const ADMIN_TOKEN: &str = "admin-canary-0123456789-abcdef";
 pub struct Proxy {
     /// `host:port` of the proxy.
     pub address: String,
+    /// Whether it speaks TLS there.
+    pub tls: bool,
     /// `host:port` of the admin API.
     pub admin_address: String,
     pub dir: TempDir,
@@ -40,6 +43,7 @@ impl Proxy {
         let dir = TempDir::new();
         let mut proxy = Proxy {
             address: String::new(),
+            tls: false,
             admin_address: String::new(),
             dir,
             level,
@@ -98,9 +102,12 @@ impl Proxy {
                 .unwrap_or_else(|| panic!("not `{prefix}...`: {line}"))
                 .to_owned()
         };
-        let address = next("listening on http://");
+        let listening = next("listening on ");
+        let (scheme, address) = listening.split_once("://").expect("a URL");
+        let (tls, address) = (scheme == "https", address.to_owned());
         self.admin_address = next("admin API on http://");
         self.address = address;
+        self.tls = tls;
     }
 
     fn log_path(&self) -> PathBuf {
@@ -227,6 +234,33 @@ impl Proxy {
         let (status, body) = self.admin("GET", &path, None);
         assert_eq!(status, 200, "{body}");
         body["data"].as_array().expect("a list").clone()
+    }
+
+    /// Every receipt of a wallet, by request, page by page from the newest.
+    pub fn all_receipts(&self, wallet: &str) -> HashMap<String, Value> {
+        const PAGE: usize = 1_000;
+        let mut found = HashMap::new();
+        let mut to = String::new();
+        loop {
+            let path = format!("/admin/receipts?wallet={wallet}&limit={PAGE}{to}");
+            let (status, body) = self.admin("GET", &path, None);
+            assert_eq!(status, 200, "{path}: {body}");
+            let page = body["data"].as_array().expect("a list");
+            let before = found.len();
+            for receipt in page {
+                let id = receipt["request_id"].as_str().expect("an id");
+                found.insert(id.to_owned(), receipt.clone());
+            }
+            let Some(oldest) = page.last().filter(|_| page.len() == PAGE) else {
+                return found;
+            };
+            assert!(found.len() > before, "a page of one millisecond");
+            // The end is not included, and others of the same millisecond may follow.
+            let oldest = oldest["settled_at"].as_str().expect("a time");
+            let oldest: jiff::Timestamp = oldest.parse().expect("RFC 3339");
+            let after = oldest + jiff::SignedDuration::from_millis(1);
+            to = format!("&to={after}");
+        }
     }
 
     /// The audit's report; asserts that nothing is wrong.

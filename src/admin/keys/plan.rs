@@ -8,6 +8,7 @@ use crate::admin::extract::instant;
 use crate::admin::wallets::RESERVED_OPENING;
 use crate::admin::{Admin, declare, label, terms};
 use crate::clock::UnixMs;
+use crate::config::Config;
 use crate::keygen;
 use crate::ledger::credit::{Entry, EntryKind};
 use crate::ledger::grant::Grant;
@@ -57,7 +58,8 @@ pub(super) fn plan(admin: &Admin, wish: NewKey) -> Result<Plan, ApiError> {
     if expires_at.is_some_and(|at| at <= now) {
         return Err(ApiError::invalid("expires_at", "is in the past"));
     }
-    let (grants_new, grants_open) = grants(admin, &wish.grants)?;
+    let catalog = admin.catalog();
+    let (grants_new, grants_open) = grants(&catalog.config, &wish.grants)?;
     Ok(Plan {
         own_wallet,
         credit_line: not_negative("credit_line", wish.credit_line)?,
@@ -71,9 +73,9 @@ pub(super) fn plan(admin: &Admin, wish: NewKey) -> Result<Plan, ApiError> {
             revision: 1,
             enabled: true,
             expires_at,
-            models: terms::models("models", wish.models.as_deref(), &admin.prices)?,
+            models: terms::models("models", wish.models.as_deref(), &catalog.prices)?,
             allowed_ips: wish.allowed_ips,
-            limits: terms::limits(&wish.limits, &admin.prices)?,
+            limits: terms::limits(&wish.limits, &catalog.prices)?,
             on_short: wish.on_short,
             on_disconnect: wish.on_disconnect,
             created_at: now,
@@ -82,8 +84,8 @@ pub(super) fn plan(admin: &Admin, wish: NewKey) -> Result<Plan, ApiError> {
 }
 
 /// The configured grants that a new wallet gets, and those that one already open gets.
-fn grants(admin: &Admin, choice: &GrantChoice) -> Result<(Vec<Grant>, Vec<Grant>), ApiError> {
-    let rows = admin.config.grants.iter();
+fn grants(config: &Config, choice: &GrantChoice) -> Result<(Vec<Grant>, Vec<Grant>), ApiError> {
+    let rows = config.grants.iter();
     let all: Vec<Grant> = rows
         .map(terms::declared_grant)
         .collect::<Result<_, _>>()

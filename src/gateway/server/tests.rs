@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::config::Config;
+use crate::gateway::catalog::{Catalog, Current};
 use crate::ledger::Ledger;
 use crate::ledger::credit::{Entry, EntryKind};
 use crate::ledger::embedded::Embedded;
@@ -18,8 +19,6 @@ use crate::ledger::id::WalletId;
 use crate::ledger::key::{Key, OnDisconnect, OnShort};
 use crate::ledger::wallet::{NewWallet, WalletView};
 use crate::money::Nano;
-use crate::price::PriceBook;
-use crate::upstream::Upstreams;
 use brittle::{Brittle, Moment};
 
 const SECRET: &str = "a-secret-for-tests-only";
@@ -54,16 +53,16 @@ impl Proxy {
             Embedded::in_memory("CNY", None).expect("memory"),
         ));
         open(&*ledger).await;
-        let prices = Arc::new(PriceBook::new(&config).expect("prices"));
-        let upstreams = Upstreams::new(&config).expect("upstreams");
         let shared: Arc<dyn Ledger> = ledger.clone();
-        let gateway =
-            Arc::new(Gateway::new(&config, shared, prices, upstreams, None).expect("a gateway"));
+        let catalog = Catalog::new(config).expect("a catalog");
+        let current = Arc::new(Current::new(catalog));
+        let gateway = Arc::new(Gateway::new(shared, current, None).expect("a gateway"));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("bound"));
         let serving = serve(
             gateway.clone(),
             listener,
+            None,
             Duration::ZERO,
             std::future::pending(),
         );

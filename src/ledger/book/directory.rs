@@ -88,6 +88,40 @@ impl Book {
         Ok(self.keep_key(key, digest, changes))
     }
 
+    /// Replaces the record of a known key, whose secret, wallet and age stay; an equal one changes nothing.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown key; `Conflict` for a revoked one, for another wallet, and where `key.revision`
+    /// is not the record's: it was changed since it was read.
+    pub fn edit_key(
+        &mut self,
+        mut key: Key,
+        changes: &mut Vec<Change>,
+    ) -> Result<Arc<Key>, LedgerError> {
+        let Some((old, digest)) = self.keys.by_id.get(&key.id) else {
+            return Err(LedgerError::NotFound(format!("there is no key {}", key.id)));
+        };
+        let (old, digest) = (old.clone(), *digest);
+        let wrong = if !old.enabled {
+            "is revoked, and stays so"
+        } else if old.wallet != key.wallet {
+            "belongs to another wallet"
+        } else if old.revision != key.revision {
+            "was changed by someone else just now: try again"
+        } else {
+            ""
+        };
+        if !wrong.is_empty() {
+            return Err(LedgerError::Conflict(format!("key {} {wrong}", key.id)));
+        }
+        key.created_at = old.created_at;
+        if key == *old {
+            return Ok(old);
+        }
+        key.revision = old.revision.saturating_add(1);
+        Ok(self.keep_key(key, digest, changes))
+    }
+
     /// Disables a key at once and for good.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ use crate::ledger::LedgerError;
 use crate::ledger::credit::{Credited, Entry, EntryKind};
 use crate::ledger::grant::{Grant, GrantState};
 use crate::ledger::hold::HoldRef;
+use crate::ledger::id::WalletId;
 use crate::ledger::receipt::Receipt;
 use crate::ledger::wallet::NewWallet;
 use crate::money::Nano;
@@ -32,11 +33,7 @@ impl Book {
         changes: &mut Vec<Change>,
     ) -> Result<bool, LedgerError> {
         let now = self.tick(now);
-        if !(0..=MONEY_MAX).contains(&new.credit_line.get()) {
-            let line = new.credit_line;
-            let text = format!("the credit line of wallet {} cannot be {line}", new.id);
-            return Err(LedgerError::Conflict(text));
-        }
+        check_line(&new.id, new.credit_line)?;
         let existing = self.wallets.get(&new.id);
         let is_new = existing.is_none();
         let money = existing.map_or_else(
@@ -85,6 +82,38 @@ impl Book {
             }
         }
         Ok(is_new)
+    }
+
+    /// Changes how far below zero a wallet may go; the same line again changes nothing.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown wallet; `Conflict` for a line below zero or out of range, and for a lower one
+    /// that what the wallet owes and holds already passes.
+    pub fn set_credit_line(
+        &mut self,
+        now: UnixMs,
+        id: &WalletId,
+        line: Nano,
+        changes: &mut Vec<Change>,
+    ) -> Result<(), LedgerError> {
+        self.tick(now);
+        let wallet = self.wallets.get_mut(id).ok_or_else(|| no_wallet(id))?;
+        check_line(id, line)?;
+        let money = &mut wallet.money;
+        // Both are within `MONEY_MAX`.
+        let owed = Nano::new(money.held.get() - money.balance.get());
+        if line < money.credit_line && line < owed {
+            let text = format!(
+                "wallet {id} owes {owed}, what its requests in flight hold included: \
+                 its credit line cannot go below that"
+            );
+            return Err(LedgerError::Conflict(text));
+        }
+        if line != money.credit_line {
+            money.credit_line = line;
+            changes.push(Change::Wallet(wallet.row(id)));
+        }
+        Ok(())
     }
 
     /// Books a credit, once per id: the same content again (its time aside) is answered the same.
@@ -200,8 +229,10 @@ impl Book {
             && now.since(receipt.settled_at) < CLAIM_KEPT_MS
         {
             let at = receipt.settled_at;
-            activity.claims.charge(at, claim, &receipt);
-            self.memory.claim_ended(at, &id.wallet, &receipt.key, claim);
+            if activity.claims.charge(at, claim, &receipt) {
+                let memory = &mut self.memory;
+                memory.claim_ended(at, &id.wallet, &receipt.key, claim);
+            }
         }
         self.memory.request_ended(receipt.settled_at, &id);
         let outcome = Outcome {
@@ -238,6 +269,14 @@ impl Book {
             ..money
         })
     }
+}
+
+fn check_line(id: &WalletId, line: Nano) -> Result<(), LedgerError> {
+    if (0..=MONEY_MAX).contains(&line.get()) {
+        return Ok(());
+    }
+    let text = format!("the credit line of wallet {id} cannot be {line}");
+    Err(LedgerError::Conflict(text))
 }
 
 /// Gives a wallet a grant; wallets that get the same one share it.

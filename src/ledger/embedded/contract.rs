@@ -7,7 +7,9 @@ use hmac::Mac;
 use rusqlite::params;
 
 use super::audit::{self, BookState, Stored};
-use super::{Embedded, RECEIPTS_PER_TRIM_MAX, Reader, blocking, open, reads, restore, tally};
+use super::{
+    Embedded, RECEIPTS_PER_TRIM_MAX, Reader, TRIM_PAUSE, blocking, open, reads, restore, tally,
+};
 use crate::clock::UnixMs;
 use crate::ledger::credit::{Credited, Entry};
 use crate::ledger::hold::{Charge, Hold, HoldRef, Quote, Refusal, Settled};
@@ -16,6 +18,7 @@ use crate::ledger::key::Key;
 use crate::ledger::receipt::{Receipt, ReceiptQuery, UsageRow};
 use crate::ledger::wallet::{NewWallet, WalletView};
 use crate::ledger::{Answer, AuditReport, Ledger, LedgerError};
+use crate::money::Nano;
 
 impl Ledger for Embedded {
     fn now(&self) -> UnixMs {
@@ -94,8 +97,18 @@ impl Ledger for Embedded {
             .boxed()
     }
 
+    fn set_credit_line(&self, wallet: WalletId, line: Nano) -> Answer<'_, ()> {
+        self.change(move |book, now, changes| book.set_credit_line(now, &wallet, line, changes))
+            .boxed()
+    }
+
     fn put_key(&self, key: Key, digest: KeyDigest) -> Answer<'_, Arc<Key>> {
         self.change(move |book, _, changes| book.put_key(key, digest, changes))
+            .boxed()
+    }
+
+    fn edit_key(&self, key: Key) -> Answer<'_, Arc<Key>> {
+        self.change(move |book, _, changes| book.edit_key(key, changes))
             .boxed()
     }
 
@@ -174,6 +187,8 @@ impl Ledger for Embedded {
                 if moved == 0 {
                     return Ok(trimmed);
                 }
+                // Charges wait for one piece at most, and the next leaves them most of the time.
+                tokio::time::sleep(TRIM_PAUSE).await;
             }
         }
         .boxed()

@@ -1,23 +1,17 @@
 //! The simulator's `/chat/completions`.
 
-mod form;
 mod tools;
 
-use http::StatusCode;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Answer, Fault, Plan, Refused, parse, text};
-use form::{Stream, Usage, whole};
-use tools::{Call, ToolChoice};
+use super::said::{CHOICES_MAX, Call, Choice, Form, Said, Shape, StreamOptions, Usage, range};
+use super::{Answer, Plan, Refused, parse, text};
+use tools::ToolChoice;
 
-const CHOICES_MAX: i64 = 128;
 /// Around each message, and before the answer, as chat templates do.
 const TOKENS_PER_MESSAGE: u64 = 3;
 const TOKENS_PER_IMAGE: u64 = 85;
-/// More than any context, within JSON's exact numbers.
-const ABSURD_TOKENS: i64 = 9_000_000_000_000_000;
-
 #[derive(Deserialize)]
 struct Request<'a> {
     messages: Option<Vec<Message<'a>>>,
@@ -29,11 +23,6 @@ struct Request<'a> {
     #[serde(borrow)]
     tools: Option<&'a RawValue>,
     tool_choice: Option<ToolChoice>,
-}
-
-#[derive(Deserialize)]
-struct StreamOptions {
-    include_usage: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -58,39 +47,19 @@ struct Part {
     text: Option<String>,
 }
 
-/// What is said, before it is put into a form.
-struct Said {
-    choices: Vec<Choice>,
-    /// `None` if it is not to be reported.
-    usage: Option<Usage>,
-}
-
-struct Choice {
-    /// The function that is called, if one is; the pieces are then its arguments.
-    call: Option<Call>,
-    pieces: Vec<String>,
-    finish_reason: &'static str,
-}
-
 /// Answers one chat.
 pub(super) fn answer(body: &[u8], plan: &Plan) -> Result<Answer, Refused> {
     let request: Request<'_> = parse(body)?;
     let said = say(&request, plan)?;
-    let id = format!("chatcmpl-{:016x}", plan.hash);
-    if request.stream == Some(true) && plan.fault != Some(Fault::Json) {
-        let asked = request
-            .stream_options
-            .and_then(|options| options.include_usage);
-        let stream = Stream {
-            id: &id,
-            plan,
-            usage: said.usage.filter(|_| asked == Some(true)),
-        };
-        return Ok(Answer::Events(stream.events(&said.choices)));
-    }
-    match plan.fault {
-        Some(Fault::ErrorEvent) => Err(Refused::on_demand(StatusCode::INTERNAL_SERVER_ERROR)),
-        _ => Ok(Answer::Json(StatusCode::OK, whole(&id, plan, &said))),
+    said.answer(&form(&request), plan)
+}
+
+fn form(request: &Request<'_>) -> Form {
+    let options = request.stream_options.as_ref();
+    Form {
+        shape: Shape::Chat,
+        stream: request.stream == Some(true),
+        include_usage: options.and_then(|options| options.include_usage) == Some(true),
     }
 }
 
@@ -110,20 +79,20 @@ fn say(request: &Request<'_>, plan: &Plan) -> Result<Said, Refused> {
     ];
     let limit = limits.into_iter().flatten().min().unwrap_or(u64::MAX);
     let tools = tools::parse(request.tools)?;
-    let last = messages.last().filter(|message| message.role == "tool");
-    let asked = last.or_else(|| messages.iter().rev().find(|message| message.role == "user"));
+    let result = messages.last().filter(|message| message.role == "tool");
+    let asked = result.or_else(|| messages.iter().rev().find(|message| message.role == "user"));
     let prompt = asked
         .or(messages.last())
         .map_or_else(String::new, Message::text);
-    let call = match last {
+    let call = match result {
         Some(_) => None,
         None => tools::chosen(&tools, request.tool_choice.as_ref(), &prompt)?,
     };
     let choices: Vec<Choice> = (0..n)
         .map(|choice| match &call {
-            None => Choice::words(&text::reply(&plan.model, &prompt, choice), limit),
+            None => Choice::new(&text::reply(&plan.model, &prompt, choice), limit),
             Some((name, arguments)) => {
-                Choice::call(Call::new(plan, name, choice), arguments, limit)
+                Choice::calling(Call::new(plan, name, choice), arguments, limit)
             }
         })
         .collect();
@@ -137,22 +106,6 @@ fn say(request: &Request<'_>, plan: &Plan) -> Result<Said, Refused> {
     Ok(Said {
         usage: Usage::report(input, output, plan.fault),
         choices,
-    })
-}
-
-/// A field that is a number from 1 to `max`, if it is there.
-fn range(name: &'static str, value: Option<i64>, max: i64) -> Result<Option<u64>, Refused> {
-    let Some(value) = value else {
-        return Ok(None);
-    };
-    let fits = u64::try_from(value)
-        .ok()
-        .filter(|_| (1..=max).contains(&value));
-    fits.map(Some).ok_or_else(|| {
-        Refused::bad(
-            format!("{name} is {value}; it must be from 1 to {max}"),
-            Some(name),
-        )
     })
 }
 
@@ -184,51 +137,5 @@ impl Message<'_> {
             + text::count(&self.text())
             + self.tool_calls.map_or(0, |raw| text::count(raw.get()))
             + TOKENS_PER_IMAGE.saturating_mul(images as u64)
-    }
-}
-
-impl Choice {
-    fn words(text: &str, limit: u64) -> Self {
-        Choice::new(None, text, limit, "stop")
-    }
-
-    /// The name is the first token, so that any limit allows it.
-    fn call(call: Call, arguments: &str, limit: u64) -> Self {
-        Choice::new(Some(call), arguments, limit - 1, "tool_calls")
-    }
-
-    /// The text, or as much of it as `limit` pieces are.
-    fn new(call: Option<Call>, text: &str, limit: u64, finish_reason: &'static str) -> Self {
-        let mut pieces: Vec<String> = text::pieces(text).map(str::to_owned).collect();
-        let kept = usize::try_from(limit).unwrap_or(usize::MAX);
-        let is_whole = pieces.len() <= kept;
-        pieces.truncate(kept);
-        Choice {
-            call,
-            pieces,
-            finish_reason: if is_whole { finish_reason } else { "length" },
-        }
-    }
-
-    fn tokens(&self) -> u64 {
-        u64::from(self.call.is_some()) + self.pieces.len() as u64
-    }
-}
-
-impl Usage {
-    /// The usage that is reported, true but for faults.
-    fn report(input: u64, output: u64, fault: Option<Fault>) -> Option<Self> {
-        let count = |count| i64::try_from(count).unwrap_or(i64::MAX / 4);
-        let (input, output) = match fault {
-            Some(Fault::NoUsage) => return None,
-            Some(Fault::NegativeUsage) => (-count(input), -count(output)),
-            Some(Fault::AbsurdUsage) => (ABSURD_TOKENS, ABSURD_TOKENS),
-            _ => (count(input), count(output)),
-        };
-        Some(Usage {
-            prompt_tokens: input,
-            completion_tokens: output,
-            total_tokens: input.saturating_add(output),
-        })
     }
 }

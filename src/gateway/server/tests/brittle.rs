@@ -14,6 +14,7 @@ use crate::ledger::key::Key;
 use crate::ledger::receipt::{Receipt, ReceiptQuery, UsageRow};
 use crate::ledger::wallet::{NewWallet, WalletView};
 use crate::ledger::{Answer, AuditReport, Ledger};
+use crate::money::Nano;
 
 /// When to panic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,8 +102,16 @@ impl Ledger for Brittle {
         self.inner.open_wallet(wallet)
     }
 
+    fn set_credit_line(&self, wallet: WalletId, line: Nano) -> Answer<'_, ()> {
+        self.inner.set_credit_line(wallet, line)
+    }
+
     fn put_key(&self, key: Key, digest: KeyDigest) -> Answer<'_, Arc<Key>> {
         self.inner.put_key(key, digest)
+    }
+
+    fn edit_key(&self, key: Key) -> Answer<'_, Arc<Key>> {
+        self.inner.edit_key(key)
     }
 
     fn revoke_key(&self, key: KeyId) -> Answer<'_, Arc<Key>> {

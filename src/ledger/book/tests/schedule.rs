@@ -167,7 +167,8 @@ impl Run {
             76..80 => self.renew(place),
             80..92 => self.wait(),
             92..96 => self.credit(place),
-            96..98 => self.change_key(place),
+            96 => self.change_key(place),
+            97 => self.set_line(place),
             98 => self.give(place),
             _ => self.forget(),
         }
@@ -311,6 +312,22 @@ impl Run {
         Ok(())
     }
 
+    fn set_line(&mut self, place: usize) -> Outcome {
+        let line = signed(self.dice.below(60));
+        let model = &mut self.models[place];
+        let owed = i64::try_from(model.held()).expect("small") - model.balance();
+        let fits = line >= model.credit_line || line >= owed;
+        if fits {
+            model.credit_line = line;
+        }
+        let id = id(&format!("w{place}"));
+        let set = self
+            .book
+            .set_credit_line(self.now, &id, Nano::new(line), &mut self.changes);
+        agree!(set.is_ok(), fits, "credit line {line}, owed {owed}");
+        Ok(())
+    }
+
     fn change_key(&mut self, place: usize) -> Outcome {
         let number = self.dice.below(2);
         let name = format!("k{place}{number}");
@@ -328,7 +345,12 @@ impl Run {
             known.only_model = None;
             known.expires_at = None;
             let number = u8::try_from(place * 2).expect("few") + u8::try_from(number).expect("few");
-            self.book.put_key(record, digest(number), &mut self.changes)
+            if self.dice.percent(50) && known.enabled {
+                record.revision = known.revision - 1;
+                self.book.edit_key(record, &mut self.changes)
+            } else {
+                self.book.put_key(record, digest(number), &mut self.changes)
+            }
         };
         let kept = kept.map_err(|error| error.to_string())?;
         agree!(

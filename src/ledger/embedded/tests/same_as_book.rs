@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use super::schedule::{Op, Said, Schedule, perform};
-use super::support::{START, TempDir, new_key, open};
+use super::support::{START, TempDir, new_key, new_wallet, open};
 use crate::clock::{Clock, UnixMs};
 use crate::ledger::book::Book;
 use crate::ledger::embedded::Embedded;
 use crate::ledger::receipt::Receipt;
 use crate::ledger::wallet::WalletView;
 use crate::ledger::{Ledger, LedgerError};
+use crate::money::Nano;
 
 /// Does one operation on the bare book.
 fn perform_bare(book: &mut Book, now: UnixMs, op: Op) -> Said {
@@ -24,6 +25,10 @@ fn perform_bare(book: &mut Book, now: UnixMs, op: Op) -> Said {
             let id = new_key(n).id;
             Said::Key(book.revoke_key(&id, changes).map_err(words))
         }
+        Op::CreditLine(n, line) => Said::Done(
+            book.set_credit_line(now, &new_wallet(n).id, Nano::new(line), changes)
+                .map_err(words),
+        ),
         Op::Credit(entry) => Said::Credited(book.credit(now, entry, changes).map_err(words)),
         Op::Hold(quote) => Said::Held(book.hold(now, quote)),
         Op::Settle(hold, charge) => {

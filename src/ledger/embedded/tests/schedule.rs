@@ -11,6 +11,7 @@ use crate::ledger::id::KeyDigest;
 use crate::ledger::key::Key;
 use crate::ledger::wallet::NewWallet;
 use crate::ledger::{Ledger, LedgerError};
+use crate::money::Nano;
 
 /// Small, seeded, good enough (SplitMix64).
 pub struct Random(pub u64);
@@ -32,6 +33,7 @@ pub enum Op {
     PutKey(Key, KeyDigest),
     RevokeKey(u64),
     Credit(Entry),
+    CreditLine(u64, i64),
     Hold(Quote),
     Settle(HoldRef, Charge),
     Void(HoldRef),
@@ -74,6 +76,7 @@ impl Schedule {
         match self.random.below(100) {
             0..4 => Op::OpenWallet(new_wallet(wallet)),
             4..8 => Op::PutKey(new_key(wallet), digest(wallet)),
+            98 => Op::CreditLine(wallet, i64::try_from(self.random.below(3_000_000)).unwrap()),
             8 => match self.random.below(20) {
                 0 => Op::RevokeKey(wallet),
                 _ => Op::PutKey(new_key(wallet), digest(wallet + 1)),
@@ -138,6 +141,10 @@ pub async fn perform(ledger: &Embedded, clock: &Clock, op: Op) -> Said {
         Op::PutKey(key, digest) => Said::Key(ledger.put_key(key, digest).await.map_err(words)),
         Op::RevokeKey(n) => Said::Key(ledger.revoke_key(new_key(n).id).await.map_err(words)),
         Op::Credit(entry) => Said::Credited(ledger.credit(entry).await.map_err(words)),
+        Op::CreditLine(n, line) => {
+            let set = ledger.set_credit_line(new_wallet(n).id, Nano::new(line));
+            Said::Done(set.await.map_err(words))
+        }
         Op::Hold(quote) => Said::Held(ledger.hold(quote).await.unwrap()),
         Op::Settle(hold, charge) => Said::Settled(ledger.settle(hold, charge).await.map_err(words)),
         Op::Void(hold) => Said::Done(ledger.void(hold).await.map_err(words)),

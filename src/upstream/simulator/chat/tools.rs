@@ -8,7 +8,7 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::super::{Plan, Refused, text};
+use super::super::{Refused, text};
 
 /// Of one call, over all its objects: arguments stay short whatever the schema is.
 const VALUES_MAX: usize = 16;
@@ -36,12 +36,6 @@ pub(super) enum ToolChoice {
 #[derive(Deserialize)]
 pub(super) struct Named {
     name: String,
-}
-
-/// The head of a call; its arguments are the pieces of its choice.
-pub(super) struct Call {
-    pub(super) id: String,
-    pub(super) name: String,
 }
 
 /// Makes up arguments, until it has made up enough.
@@ -87,15 +81,6 @@ pub(super) fn chosen(
         let schema = function.parameters.as_ref().unwrap_or(&Value::Null);
         (function.name.clone(), arguments.object(schema).to_string())
     }))
-}
-
-impl Call {
-    pub(super) fn new(plan: &Plan, name: &str, choice: u64) -> Self {
-        Call {
-            id: format!("call_{:016x}{choice:02x}", plan.hash),
-            name: name.to_owned(),
-        }
-    }
 }
 
 impl Arguments<'_> {

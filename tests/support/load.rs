@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{Proxy, nano};
+use super::{Proxy, nano};
 
 /// A running load generator, ended on drop.
 pub struct Load {
@@ -31,6 +31,13 @@ pub struct Seen {
 impl Load {
     /// Starts a mixture of requests, made from `seed`.
     pub fn start(proxy: &Proxy, secret: &str, run: &str, seed: u64, more: &[&str]) -> Load {
+        let seed = seed.to_string();
+        let mix = ["--mix", "--image-model", "image", "--seed", &seed];
+        Load::plain(proxy, secret, run, &[&mix, more].concat())
+    }
+
+    /// Starts requests of one kind: chats, unless `more` says otherwise.
+    pub fn plain(proxy: &Proxy, secret: &str, run: &str, more: &[&str]) -> Load {
         let program = Path::new(env!("CARGO_BIN_EXE_tollgate")).with_file_name("loadgen");
         assert!(
             program.exists(),
@@ -39,16 +46,9 @@ impl Load {
         );
         let receipts = proxy.dir.path().join(format!("{run}.jsonl"));
         let child = Command::new(program)
-            .args([
-                "--mix",
-                "--json",
-                "--model",
-                "chat",
-                "--image-model",
-                "image",
-            ])
+            .args(["--json", "--model", "chat"])
             .args(["--url", &format!("http://{}", proxy.address)])
-            .args(["--run-id", run, "--seed", &seed.to_string()])
+            .args(["--run-id", run])
             .arg("--receipts")
             .arg(&receipts)
             .args(more)
@@ -60,10 +60,15 @@ impl Load {
         Load { child, receipts }
     }
 
+    /// Whether it is still sending.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("a child").is_none()
+    }
+
     /// Waits for its end, within the time; its report.
     pub fn finish(mut self, patience: Duration) -> (Value, Vec<Seen>) {
         let end = Instant::now() + patience;
-        while self.child.try_wait().expect("a child").is_none() {
+        while self.is_running() {
             assert!(Instant::now() < end, "loadgen takes too long");
             std::thread::sleep(Duration::from_millis(50));
         }
