@@ -14,7 +14,8 @@ use crate::admin::Admin;
 use crate::admin::token::AdminToken;
 use crate::config::Config;
 use crate::gateway::catalog::{Catalog, Current};
-use crate::gateway::{Gateway, Observer, server};
+use crate::gateway::observe::Observer;
+use crate::gateway::{Gateway, server};
 use crate::ledger::Ledger;
 use crate::ledger::embedded::Embedded;
 
@@ -23,7 +24,8 @@ pub struct App {
     gateway: Arc<Gateway>,
     ledger: Arc<Embedded>,
     listener: TcpListener,
-    admin: Option<(Admin, TcpListener)>,
+    admin: Admin,
+    admin_listener: TcpListener,
     drain: Duration,
     reload: Option<Reload>,
 }
@@ -31,7 +33,7 @@ pub struct App {
 impl App {
     /// Binds the listeners and makes the ledger hold what the config declares.
     ///
-    /// Without a token there is no admin listener.
+    /// Without a token, the admin listener answers only to those who watch.
     pub async fn start(
         config: Config,
         ledger: Embedded,
@@ -40,30 +42,22 @@ impl App {
     ) -> Result<App, Failure> {
         // First of all: a server that cannot listen leaves the ledger as it was.
         let listener = bind(config.server.listen, "server.listen").await?;
-        let admin_listener = match &token {
-            Some(_) => Some(bind(config.server.admin_listen, "server.admin_listen").await?),
-            None => None,
-        };
+        let admin_listener = bind(config.server.admin_listen, "server.admin_listen").await?;
         let drain = Duration::from_secs(config.server.drain_seconds);
         let ledger = Arc::new(ledger);
         let shared: Arc<dyn Ledger> = Arc::clone(&ledger) as Arc<dyn Ledger>;
         let catalog = Catalog::new(config)?;
         publish(&*shared, &catalog, None).await?;
         let current = Arc::new(Current::new(catalog));
-        let gateway = Gateway::new(Arc::clone(&shared), Arc::clone(&current), observer)
+        let gateway = Gateway::new(shared, current, observer)
             .map_err(|reason| Failure::new(Exit::Failed, reason))?;
-        let admin = match token.zip(admin_listener) {
-            None => None,
-            Some((token, listener)) => {
-                let admin = Admin::new(shared, current, token)?;
-                Some((admin, listener))
-            }
-        };
+        let gateway = Arc::new(gateway);
         Ok(App {
-            gateway: Arc::new(gateway),
+            admin: Admin::new(Arc::clone(&gateway), token),
+            gateway,
             ledger,
             listener,
-            admin,
+            admin_listener,
             drain,
             reload: None,
         })
@@ -86,35 +80,26 @@ impl App {
         Ok(self.listener.local_addr()?)
     }
 
-    /// Where the operator connects, if that is on.
-    pub fn admin_address(&self) -> Result<Option<SocketAddr>, Failure> {
-        let address = self
-            .admin
-            .as_ref()
-            .map(|(_, listener)| listener.local_addr());
-        Ok(address.transpose()?)
+    /// Where the operator connects.
+    pub fn admin_address(&self) -> Result<SocketAddr, Failure> {
+        Ok(self.admin_listener.local_addr()?)
     }
 
     /// Serves until `shutdown` resolves, lets requests finish within the config's bound, ends
     /// every hold, and closes the ledger.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), Failure> {
-        let (end, ended) = watch::channel(());
-        let admin = self.admin.map(|(admin, listener)| {
-            let mut ended = ended.clone();
-            tokio::spawn(admin.serve(listener, async move {
-                // An error means that the server is gone, which is an end as well.
-                ended.changed().await.unwrap_or_default();
-            }))
-        });
+        let (end, mut ended) = watch::channel(());
+        let admin = tokio::spawn(self.admin.serve(self.admin_listener, async move {
+            // An error means that the server is gone, which is an end as well.
+            ended.changed().await.unwrap_or_default();
+        }));
         let reloading = self.reload.map(|reload| tokio::spawn(reload.run()));
         server::serve(self.gateway, self.listener, self.drain, shutdown).await;
         if let Some(reloading) = reloading {
             reloading.abort();
         }
         end.send_replace(());
-        if let Some(admin) = admin {
-            admin.await?;
-        }
+        admin.await?;
         self.ledger.close().await?;
         Ok(())
     }

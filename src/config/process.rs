@@ -18,6 +18,8 @@ pub struct Server {
     pub drain_seconds: u64,
     /// The HTTP status of "balance and grants are spent": 402, 403 or 429.
     pub refusal_status_no_funds: u16,
+    /// Whether each request gets a log line.
+    pub request_log: bool,
 }
 
 /// Where money is kept.

@@ -21,8 +21,7 @@ impl Config {
                 names
             }};
         }
-        let mut names =
-            changed!(server: listen admin_listen timezone drain_seconds refusal_status_no_funds);
+        let mut names = changed!(server: listen admin_listen timezone drain_seconds refusal_status_no_funds request_log);
         names.extend(changed!(ledger: kind path durability lease_ms));
         names.extend(changed!(caps:
             request_body_bytes request_memory_bytes answer_hold_bytes answer_memory_bytes

@@ -16,7 +16,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::Gateway;
@@ -46,11 +46,10 @@ pub async fn serve(
         gateway.lease_ms,
     ));
     let (close, closing) = watch::channel(());
-    let places = Arc::new(Semaphore::new(gateway.caps.connections));
     let mut connections = JoinSet::new();
     loop {
         let place = tokio::select! {
-            place = Arc::clone(&places).acquire_owned() => place,
+            place = Arc::clone(&gateway.places).acquire_owned() => place,
             () = &mut shutdown => break,
         };
         let accepted = tokio::select! {
@@ -72,6 +71,7 @@ pub async fn serve(
             }
         }
     }
+    gateway.draining.raise();
     drop(listener);
     close.send_replace(());
     let finished = async { while connections.join_next().await.is_some() {} };

@@ -113,6 +113,18 @@ impl Proxy {
         fs::read_to_string(self.log_path()).unwrap_or_default()
     }
 
+    /// Waits until it has logged this: lines are written by a thread of their own.
+    pub fn logged(&self, text: &str) {
+        until(text, || self.log().contains(text).then_some(()));
+    }
+
+    /// Everything that it counts, as Prometheus gets it.
+    pub fn metrics(&self) -> String {
+        let answer = Call::get("/metrics").send(&self.admin_address);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.text()
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.as_ref().expect("it runs").id()
     }
