@@ -16,7 +16,7 @@ use super::identify::identify;
 use super::observe::{PROBES, Record};
 use super::refusal::Refused;
 use super::request_body::RequestBody;
-use super::{NotReady, account, lifecycle, models};
+use super::{NotReady, account, lifecycle, models, receipt};
 
 /// The first parts of the paths that the proxy answers itself.
 const OWN: [&str; 5] = ["/models", "/balance", "/usage", "/receipts", "/dashboard"];
@@ -53,7 +53,9 @@ async fn dispatch(
                 return Err(Refused::unknown_url(&parts.method, path));
             };
             let query = parts.uri.query().unwrap_or_default();
-            return own(&gateway, record, &parts.headers, peer, path, query).await;
+            let mut response = own(&gateway, record, &parts.headers, peer, path, query).await?;
+            receipt::put_request_id(response.headers_mut(), record.id());
+            return Ok(response);
         }
         (method, path) => return Err(Refused::unknown_url(method, path)),
     };
