@@ -2,14 +2,18 @@
 
 mod app;
 mod audit;
+mod backup;
 mod check;
 mod client;
 mod demo;
 mod exit;
+mod health;
 mod key;
 mod limit;
 mod prices;
 mod reload;
+mod restore;
+mod retention;
 mod serve;
 mod table;
 mod wallet;
@@ -33,7 +37,8 @@ const EXAMPLES: &str = "Examples:
   tollgate prices list                              what does what cost?
   tollgate key create --name alice --balance 10     a key with money
   tollgate wallet topup alice 12.50                 more money
-  tollgate audit                                    does everything add up?";
+  tollgate audit                                    does everything add up?
+  tollgate backup --out copy.db                     a copy of the ledger, while it runs";
 
 /// An OpenAI-compatible metering reverse proxy: exact prices, strict limits, receipts for every request
 #[derive(Debug, Parser)]
@@ -48,7 +53,7 @@ struct Cli {
 /// What every command takes.
 #[derive(Debug, Args)]
 struct Globals {
-    /// The config file of serve, check and prices
+    /// The config file of serve, check, prices, health, backup and restore
     #[arg(
         long,
         global = true,
@@ -70,6 +75,8 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Validate the config file, and name what looks unwise in it
     Check(check::CheckArgs),
+    /// Is a running server ready? For the health checks of containers
+    Health(health::HealthArgs),
     /// Make, list and revoke keys (of a running server)
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -81,6 +88,10 @@ enum Command {
     Prices(prices::PricesCommand),
     /// Check that all money, grants and receipts add up
     Audit(audit::AuditArgs),
+    /// Copy the ledger to a file, while it is in use
+    Backup(backup::BackupArgs),
+    /// Put a backup in the place of the ledger (of a stopped server)
+    Restore(restore::RestoreArgs),
 }
 
 /// Runs the command that this process was called with.
@@ -105,10 +116,13 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Serve(args) => serve::run(&globals, &args),
         Command::Demo(args) => demo::run(&globals, &args),
         Command::Check(args) => check::run(&globals, &args),
+        Command::Health(args) => health::run(&globals, &args),
         Command::Key(command) => key::run(&globals, command),
         Command::Wallet(command) => wallet::run(&globals, command),
         Command::Prices(command) => prices::run(&globals, &command),
         Command::Audit(args) => audit::run(&globals, &args),
+        Command::Backup(args) => backup::run(&globals, &args),
+        Command::Restore(args) => restore::run(&globals, &args),
     }
 }
 

@@ -3,20 +3,26 @@
 //! Environment variables stand in string values only, as `${NAME}` or `${NAME:-default}` (`$${` is
 //! a literal `${`), and are put in after the YAML was read, so that a value can never become
 //! structure. An empty variable counts as missing. A missing variable is an error at once, except
-//! in the two places that hold secrets (an upstream's `api_key`, a key's `secret`): those are left
-//! `None` and listed in [`Config::missing`], so that `check` and `demo` work without any
+//! in places that hold secrets (an upstream's `api_key`, `headers`, `query` and `proxy`, a key's
+//! `secret`): those are left out and listed in [`Config::missing`], so that `check` works without any
 //! environment, and [`Config::require_secrets`] turns what is really needed into an error for `serve`.
+//!
+//! A secret may stand in a file of its own, which the field names as `file:/run/secrets/openai`. It is read
+//! with the config, so reading the config anew reads it anew. A file that cannot be read counts as a
+//! missing variable does. Relative paths begin at the config's own folder.
 
 mod accounts;
 mod error;
 mod keys;
 mod limits;
 mod models;
+mod origins;
 mod price_list;
 mod prices;
 mod process;
 mod read;
 mod running;
+mod secrets;
 mod section;
 mod sections;
 mod text;
@@ -25,13 +31,14 @@ mod upstreams;
 mod words;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use accounts::{GrantRow, GrantUnit, KeyRow, LimitRow, Measure, OnDisconnect, OnShort, Period};
 pub use error::{ConfigError, Problem};
 pub use price_list::{Bounds, Category, ModelRow, Per, PriceRow, Route, Tokenizer};
 pub use process::{
-    AskUsage, Caps, Durability, LedgerConfig, LedgerKind, Server, Upstream, UpstreamKind,
+    AskUsage, CaFile, Caps, CorsOrigins, Durability, LedgerConfig, LedgerKind, Proxy, Server,
+    TlsFiles, Upstream, UpstreamKind,
 };
 pub use words::Words;
 
@@ -56,17 +63,20 @@ pub struct Config {
     pub keys: Vec<KeyRow>,
     /// Bounds on sizes and times, all with defaults.
     pub caps: Caps,
-    /// Secrets whose environment variable is not set.
+    /// Secrets whose environment variable is not set, or whose file cannot be read.
     pub missing: Vec<Missing>,
     /// What is allowed but looks unwise, a sentence each, as `file:line: field: text`.
     pub warnings: Vec<Problem>,
+    /// Every file that it was read from (itself, secrets, certificates), or would have been had it been
+    /// there. A change of one is a change of the config.
+    pub files: Vec<PathBuf>,
 }
 
-/// A secret whose environment variable is not set.
+/// A secret whose environment variable is not set, or whose file cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
-    /// The variable.
-    pub variable: String,
+    /// The variable, or the file.
+    pub what: String,
     /// The upstream or key that needs it.
     pub owner: Owner,
     /// Where it is named.
@@ -88,12 +98,20 @@ impl Config {
     /// # Errors
     /// If the file cannot be read, and as [`Config::parse`].
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
-        let file = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            let what = format!("cannot be read: {error}; --config names another file");
-            ConfigError::of_file(&file, what)
-        })?;
-        Config::parse(&text, &file, &|name| std::env::var(name).ok())
+        let (file, text) = read_file(path)?;
+        let mut config = Config::parse(&text, &file, &|name| std::env::var(name).ok())?;
+        config.files.insert(0, path.to_owned());
+        Ok(config)
+    }
+
+    /// Reads only where the server of the file at `path` listens. A file that is being edited, and
+    /// that a running server therefore refuses, still tells that.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is no YAML, and if its `server` section has a problem.
+    pub fn load_server(path: &Path) -> Result<Server, ConfigError> {
+        let (file, text) = read_file(path)?;
+        sections::server_alone(&text, &file, &|name| std::env::var(name).ok())
     }
 
     /// Reads the text of a config; `file` is its name in messages, `env` looks a variable up.
@@ -112,7 +130,7 @@ impl Config {
     /// upstream that a model is routed to. Other upstreams may lack theirs.
     ///
     /// # Errors
-    /// All of them, each with its variable, line and field.
+    /// All of them, each with its variable or file, line and field.
     pub fn require_secrets(&self) -> Result<(), ConfigError> {
         let used = |name: &str| {
             let mut routes = self.models.iter().flat_map(|model| &model.routes);
@@ -150,6 +168,18 @@ impl Config {
         self.keys.clear();
         self.missing.clear();
         self
+    }
+}
+
+/// A file's name in messages, and its text.
+fn read_file(path: &Path) -> Result<(String, String), ConfigError> {
+    let file = path.display().to_string();
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok((file, text)),
+        Err(error) => {
+            let what = format!("cannot be read: {error}; --config names another file");
+            Err(ConfigError::of_file(&file, what))
+        }
     }
 }
 

@@ -9,8 +9,10 @@ pub mod asked;
 pub mod body;
 pub mod budget;
 pub mod catalog;
+pub mod client_address;
 pub mod client_body;
 pub mod conclude;
+pub mod cors;
 pub mod detach;
 pub mod forward;
 pub mod headers;
@@ -33,6 +35,7 @@ pub mod request_log;
 pub mod reservation;
 pub mod route;
 pub mod server;
+pub mod service;
 pub mod signal;
 pub mod splice;
 pub mod window;
@@ -41,12 +44,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
+use ipnet::IpNet;
 use jiff::tz::TimeZone;
 use tokio::sync::Semaphore;
 
+use crate::ledger::retention::Retention;
 use crate::ledger::{Ledger, LedgerError};
 use budget::Budget;
 use catalog::{Catalog, Current};
+use cors::Cors;
 use live::LiveHolds;
 use metrics::Metrics;
 use observe::{Observed, Observer};
@@ -62,10 +68,16 @@ pub struct Gateway {
     pub currency: Arc<str>,
     /// Where days begin.
     pub zone: TimeZone,
+    /// How long receipts are told; `None`: for ever.
+    pub retention: Option<Retention>,
     /// Bounds on sizes and times.
     pub caps: Caps,
+    /// The proxies in front, whose word on a client's address is believed.
+    pub trusted_proxies: Vec<IpNet>,
     /// How long a hold lives without renewal, in milliseconds.
     pub lease_ms: u64,
+    /// The web pages that may call.
+    pub cors: Cors,
     /// The status of a spent balance.
     pub no_funds: StatusCode,
     /// The memory for requests.
@@ -112,6 +124,8 @@ pub struct Caps {
     pub header_bytes: usize,
     /// The most connections at once.
     pub connections: usize,
+    /// The most requests at once on one HTTP/2 connection.
+    pub h2_streams: u32,
     /// The most endpoints that are tried for a request.
     pub attempts_max: u32,
 }
@@ -148,13 +162,19 @@ impl Gateway {
             ledger,
             current,
             currency: config.currency.as_str().into(),
+            retention: config.ledger.keep_receipts_days.map(|days| Retention {
+                days,
+                zone: zone.clone(),
+            }),
             zone,
             lease_ms: config.ledger.lease_ms,
+            cors: Cors::new(config.server.cors_origins.clone()),
             no_funds,
             request_memory: Budget::new(config.caps.request_memory_bytes),
             answer_memory: Budget::new(config.caps.answer_memory_bytes),
             places: Arc::new(Semaphore::new(caps.connections)),
             caps,
+            trusted_proxies: config.server.trusted_proxies.clone(),
             live: Arc::default(),
             draining: Signal::default(),
             stop: Signal::default(),
@@ -212,6 +232,7 @@ impl From<&crate::config::Caps> for Caps {
             header_count: size(caps.header_count),
             header_bytes: size(caps.header_bytes),
             connections: size(caps.connections),
+            h2_streams: u32::try_from(caps.h2_streams).unwrap_or(u32::MAX),
             attempts_max: u32::try_from(caps.attempts).unwrap_or(u32::MAX),
         }
     }

@@ -1,12 +1,16 @@
 //! Text that must not be seen: wiped when dropped, redacted wherever it could be printed.
 
+pub mod file;
+
 use std::fmt;
 
+use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
 /// A secret text, such as an upstream's key.
 ///
-/// It has no `Serialize` and no comparison; its `Debug` and `Display` print `<redacted>`.
+/// It has no `Serialize`; its `Debug` and `Display` print `<redacted>`. A comparison takes the same time
+/// whatever the two have in common, but for their lengths.
 #[derive(Clone)]
 pub struct Secret(String);
 
@@ -21,6 +25,14 @@ impl Secret {
         &self.0
     }
 }
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Secret) -> bool {
+        self.0.as_bytes().ct_eq(other.0.as_bytes()).into()
+    }
+}
+
+impl Eq for Secret {}
 
 impl Drop for Secret {
     fn drop(&mut self) {
@@ -52,5 +64,12 @@ mod tests {
             "<redacted> <redacted> <redacted>"
         );
         assert_eq!(secret.expose(), "sk-canary");
+    }
+
+    #[test]
+    fn secrets_are_equal_where_their_texts_are() {
+        let secret = |text: &str| Secret::new(text.to_owned());
+        assert!(secret("sk-1") == secret("sk-1"));
+        assert!(secret("sk-1") != secret("sk-2") && secret("sk-1") != secret("sk-11"));
     }
 }

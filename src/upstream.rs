@@ -11,14 +11,16 @@
 //! first byte on, the attempt fails with [`SendError::sent`] instead.
 
 mod balance;
+mod base;
 mod client;
+mod connect;
 mod error;
 pub mod retry;
 pub mod simulator;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -30,15 +32,17 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use crate::config::{self, AskUsage, Config, UpstreamKind};
-use crate::secret::Secret;
 use balance::Choices;
 use client::Client;
+use connect::Network;
 pub use error::{BodyError, SendError, SendErrorKind, SetupError};
 
 /// Every configured upstream, and the endpoints of every model.
 #[derive(Debug)]
 pub struct Upstreams {
     routes: HashMap<Arc<str>, Choices<Arc<Endpoint>>>,
+    known: HashMap<String, Arc<Upstream>>,
+    network: Network,
 }
 
 /// One place where a model is served. It owns what it needs: a request under way outlives a reload.
@@ -73,6 +77,8 @@ pub enum UpstreamBody {
 #[derive(Debug)]
 struct Upstream {
     name: Arc<str>,
+    /// What it was made from.
+    row: config::Upstream,
     response_timeout: Duration,
     idle_timeout: Duration,
     ask_usage: bool,
@@ -91,36 +97,54 @@ impl Upstreams {
     /// # Errors
     /// Where a base URL is none, a key cannot be sent, or a model names an unknown upstream.
     pub fn new(config: &Config) -> Result<Self, SetupError> {
-        let models = config.models.iter();
-        Upstreams::build(
-            &config.upstreams,
-            models.map(|model| (model.id.as_str(), model.routes.as_slice())),
-        )
+        Upstreams::build(Network::new(), &HashMap::new(), config)
     }
 
-    fn build<'a>(
-        upstreams: &BTreeMap<String, config::Upstream>,
-        models: impl IntoIterator<Item = (&'a str, &'a [config::Route])>,
+    /// The same for a config that was read anew. An upstream whose row is as it was keeps its connections; one
+    /// that is gone lives until the last request that uses it ends.
+    ///
+    /// # Errors
+    /// As [`Upstreams::new`]; these upstreams stay as they are.
+    pub fn rebuilt(&self, config: &Config) -> Result<Self, SetupError> {
+        Upstreams::build(self.network.clone(), &self.known, config)
+    }
+
+    fn build(
+        network: Network,
+        before: &HashMap<String, Arc<Upstream>>,
+        config: &Config,
     ) -> Result<Self, SetupError> {
-        let connector = client::connector();
-        let known = upstreams
+        let known = config
+            .upstreams
             .iter()
-            .map(|(name, row)| Ok((name.as_str(), Upstream::new(name, row, &connector)?)))
+            .map(|(name, row)| {
+                let same = before.get(name).filter(|upstream| upstream.row == *row);
+                let upstream = match same {
+                    Some(upstream) => Arc::clone(upstream),
+                    None => Upstream::new(name, row, &network)?,
+                };
+                Ok((name.clone(), upstream))
+            })
             .collect::<Result<HashMap<_, _>, SetupError>>()?;
         let mut routes = HashMap::new();
-        for (model, rows) in models {
-            let mut choices = Vec::with_capacity(rows.len());
-            for row in rows {
-                let upstream = known.get(row.upstream.as_str()).ok_or_else(|| {
-                    let reason = format!("model `{model}` names it, but `upstreams` does not");
-                    SetupError::new(&row.upstream, reason)
+        for model in &config.models {
+            let mut choices = Vec::with_capacity(model.routes.len());
+            for route in &model.routes {
+                let upstream = known.get(&route.upstream).ok_or_else(|| {
+                    let id = &model.id;
+                    let reason = format!("model `{id}` names it, but `upstreams` does not");
+                    SetupError::new(&route.upstream, reason)
                 })?;
-                let endpoint = Arc::new(Endpoint::new(upstream, &row.model));
-                choices.push((row.priority, row.weight, endpoint));
+                let endpoint = Arc::new(Endpoint::new(upstream, &route.model));
+                choices.push((route.priority, route.weight, endpoint));
             }
-            routes.insert(Arc::from(model), Choices::new(choices));
+            routes.insert(Arc::from(model.id.as_str()), Choices::new(choices));
         }
-        Ok(Upstreams { routes })
+        Ok(Upstreams {
+            routes,
+            known,
+            network,
+        })
     }
 
     /// The endpoints of a model in the order in which one request tries them: by priority, and
@@ -207,25 +231,19 @@ impl Endpoint {
 }
 
 impl Upstream {
-    fn new(
-        name: &str,
-        row: &config::Upstream,
-        connector: &client::Connector,
-    ) -> Result<Arc<Self>, SetupError> {
-        let wrong = |reason| SetupError::new(name, reason);
+    fn new(name: &str, row: &config::Upstream, network: &Network) -> Result<Arc<Self>, SetupError> {
         let transport = match row.kind {
             UpstreamKind::Simulator => Transport::Simulator,
             UpstreamKind::Openai => {
-                let base = row.base_url.as_deref();
-                let base = base.ok_or_else(|| wrong("needs a `base_url`".to_owned()))?;
-                let key = row.api_key.as_ref().map(Secret::expose);
-                let timeout = Duration::from_millis(row.connect_timeout_ms);
-                let client = Client::new(connector, base, key, timeout).map_err(wrong)?;
-                Transport::Http(Box::new(client))
+                let client = Client::new(network, row);
+                Transport::Http(Box::new(
+                    client.map_err(|reason| SetupError::new(name, reason))?,
+                ))
             }
         };
         Ok(Arc::new(Upstream {
             name: name.into(),
+            row: row.clone(),
             response_timeout: Duration::from_millis(row.response_timeout_ms),
             idle_timeout: Duration::from_millis(row.idle_timeout_ms),
             ask_usage: row.ask_usage == AskUsage::Auto,

@@ -44,12 +44,14 @@ fn json(text: &str) -> Value {
 
 #[test]
 fn every_command_has_help_with_examples() {
-    let commands: [&[&str]; 14] = [
+    let commands: [&[&str]; 16] = [
         &[],
         &["serve"],
         &["demo"],
         &["check"],
         &["audit"],
+        &["backup"],
+        &["restore"],
         &["key", "create"],
         &["key", "set"],
         &["key", "list"],
@@ -60,7 +62,10 @@ fn every_command_has_help_with_examples() {
         &["wallet", "grant"],
         &["prices", "list"],
     ];
-    for command in commands.into_iter().chain([&["prices", "lint"][..]]) {
+    for command in commands
+        .into_iter()
+        .chain([&["prices", "lint"][..], &["health"]])
+    {
         let help = run(tollgate(command).arg("--help"));
         assert_eq!(help.code, 0, "{command:?}");
         assert!(
@@ -140,6 +145,25 @@ fn check_names_every_error_with_its_place_and_exits_with_1() {
         lines[1].contains("config.yaml:12: models[0].prices[0].output"),
         "{}",
         ran.err
+    );
+}
+
+#[test]
+fn check_tells_scripts_its_errors_as_json() {
+    let (path, _) = config(
+        "check-json",
+        &SOUND.replace("currency: CNY", "currency: yuan\nx: 1"),
+    );
+    let ran = with_config(&path, &["--json", "check"]);
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    let errors = json(&ran.out)["errors"].as_array().expect("a list").clone();
+    assert_eq!(errors.len(), 2, "{errors:?}");
+    assert!(
+        errors[0]
+            .as_str()
+            .expect("text")
+            .contains("config.yaml:4: currency:"),
+        "{errors:?}"
     );
 }
 
@@ -267,6 +291,71 @@ fn a_weak_admin_token_keeps_the_server_from_starting() {
     assert!(
         ran.err
             .contains("has 5 characters and must have at least 16"),
+        "{}",
+        ran.err
+    );
+}
+
+#[test]
+fn the_admin_token_may_stand_in_a_file() {
+    let (config, store) = config("token-file", SOUND);
+    let file = std::path::Path::new(&store).with_file_name("token");
+    std::fs::write(&file, format!("{TOKEN}\n")).expect("a file");
+    let named = format!("file:{}", file.display());
+    let serving = Serving::start_with(&config, &named);
+    assert_eq!(serving.ask(&["key", "list"]).code, 0);
+    let list = ["key", "list", "--admin", &serving.admin];
+    let ran = run(tollgate(&list).env("TOLLGATE_ADMIN_TOKEN", &named));
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    std::fs::remove_file(&file).expect("it was there");
+    for command in [&list[..], &["--config", &config, "serve"]] {
+        let ran = run(tollgate(command).env("TOLLGATE_ADMIN_TOKEN", &named));
+        assert_eq!(ran.code, 1);
+        let why = format!(
+            "the file {}, which TOLLGATE_ADMIN_TOKEN names, cannot be read: No such file",
+            file.display()
+        );
+        assert!(ran.err.contains(&why), "{}", ran.err);
+    }
+    assert_eq!(serving.stop(), 0);
+}
+
+/// The sound config with a second upstream, and the model there.
+fn remote(fields: &str) -> String {
+    let upstream = format!(
+        "demo: {{ kind: simulator }}, real: {{ base_url: \"https://127.0.0.1:1\", {fields} }}"
+    );
+    SOUND
+        .replace("demo: { kind: simulator }", &upstream)
+        .replace("upstream: demo", "upstream: real")
+}
+
+#[test]
+fn check_works_without_the_files_of_secrets_and_serve_does_not() {
+    let (config, _) = config("secret-file", &remote("api_key: \"file:key\""));
+    let place = "config.yaml:5: upstreams.real.api_key: the file ";
+    let ran = with_config(&config, &["check"]);
+    assert_eq!(ran.code, 3, "{}", ran.err);
+    assert!(
+        ran.out.contains(place) && ran.out.contains("/secret-file/key cannot be read"),
+        "{}",
+        ran.out
+    );
+    let ran = with_config(&config, &["serve"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains(place), "{}", ran.err);
+    std::fs::write(std::path::Path::new(&config).with_file_name("key"), "sk").expect("a file");
+    assert_eq!(with_config(&config, &["check"]).code, 0);
+}
+
+#[test]
+fn check_names_the_file_whose_authorities_cannot_be_trusted() {
+    let (config, _) = config("no-authority", &remote("ca_file: config.yaml"));
+    let ran = with_config(&config, &["check"]);
+    assert_eq!(ran.code, 1);
+    let said = "config.yaml:5: upstreams.real.ca_file: the file ";
+    assert!(
+        ran.err.contains(said) && ran.err.contains("has no certificate"),
         "{}",
         ran.err
     );

@@ -9,7 +9,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 use support::setup::ALICE;
-use support::{Call, Mock, Proxy, Setup, chat, signal, start, stream, until};
+use support::{Call, Mock, Proxy, Setup, TempDir, chat, signal, start, stream, until};
 
 /// Sends SIGHUP and waits until the log has `count` lines with `text`.
 fn reload(proxy: &Proxy, text: &str) {
@@ -50,6 +50,32 @@ fn new_prices_are_charged_from_then_on_and_both_versions_are_kept() {
     assert_eq!(support::nano(&dear), 100 * support::nano(&cheap));
     assert_ne!(first, second);
     proxy.audit();
+}
+
+#[test]
+fn a_changed_secret_file_is_noticed_and_read_again() {
+    let (dir, mock) = (TempDir::new(), Mock::start());
+    let file = dir.path().join("key");
+    fs::write(&file, "sk-first\n").expect("a file");
+    let key = format!("file:{}", file.display());
+    let proxy = Proxy::start(&Setup::new(&mock).upstream("mock", json!({ "api_key": key })));
+    let sent = || {
+        assert_eq!(proxy.send(ALICE, chat(json!({}))).status, 200);
+        mock.headers()["authorization"].clone()
+    };
+    assert_eq!(sent(), "Bearer sk-first");
+    // As container platforms do it: the new file takes the old one's place.
+    let next = dir.path().join("next");
+    fs::write(&next, "sk-second\n").expect("a file");
+    fs::rename(&next, &file).expect("moved");
+    until("the new key", || {
+        (sent() == "Bearer sk-second").then_some(())
+    });
+    // Without its file, the old one stays.
+    fs::remove_file(&file).expect("removed");
+    until("a refusal", || proxy.log().contains(REFUSED).then_some(()));
+    assert_eq!(sent(), "Bearer sk-second");
+    assert!(!proxy.log().contains("sk-second"));
 }
 
 #[test]

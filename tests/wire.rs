@@ -5,6 +5,14 @@ mod support;
 
 #[path = "wire/answers.rs"]
 mod answers;
+#[path = "wire/completions.rs"]
+mod completions;
+#[path = "wire/cors.rs"]
+mod cors;
+#[path = "wire/credentials.rs"]
+mod credentials;
+#[path = "wire/embeddings.rs"]
+mod embeddings;
 #[path = "wire/ending.rs"]
 mod ending;
 #[path = "wire/framing.rs"]
@@ -21,6 +29,8 @@ mod refusals;
 mod repeats;
 #[path = "wire/streams.rs"]
 mod streams;
+#[path = "wire/upstream_options.rs"]
+mod upstream_options;
 #[path = "wire/upstreams.rs"]
 mod upstreams;
 #[path = "wire/usage.rs"]

@@ -56,8 +56,12 @@ pub(super) async fn show(
     let receipt = admin.ledger.receipt(id).await?;
     let object = receipt.map(|receipt| Json(admin.receipt(&receipt)));
     object.ok_or_else(|| {
+        let kept = admin.catalog().config.ledger.keep_receipts_days;
+        let old = kept.map_or(String::new(), |days| {
+            format!(", or it is older than ledger.keep_receipts_days: {days}")
+        });
         ApiError::not_found(format!(
-            "no receipt `{id}`: the request is unknown, unfinished, or was not charged"
+            "no receipt `{id}`: the request is unknown, unfinished, or was not charged{old}"
         ))
     })
 }

@@ -1,9 +1,14 @@
 //! The admin token: what a caller of the management API must show.
 
+use std::path::Path;
+
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// The environment variable that holds it.
+use crate::secret::Secret;
+use crate::secret::file::{self, FileError};
+
+/// The environment variable that holds it, or names its file as `file:/run/secrets/admin`.
 pub const TOKEN_ENV: &str = "TOLLGATE_ADMIN_TOKEN";
 
 /// The fewest characters of a token.
@@ -30,6 +35,20 @@ pub enum TokenError {
         "{TOKEN_ENV} has a blank or a character that is not printable ASCII: a header cannot carry it"
     )]
     Unprintable,
+    /// Its file holds none.
+    #[error("the admin token: the file {0}, which {TOKEN_ENV} names, {1}")]
+    File(String, FileError),
+}
+
+/// The token's text as the environment has it, by itself or in a file; empty where it is not set. A relative
+/// file begins where the process was started.
+///
+/// # Errors
+/// If there is no token in the file.
+pub fn of_environment() -> Result<Secret, TokenError> {
+    let text = std::env::var(TOKEN_ENV).unwrap_or_default();
+    file::resolve(text, Path::new(""))
+        .map_err(|(path, error)| TokenError::File(path.display().to_string(), error))
 }
 
 impl AdminToken {

@@ -10,22 +10,27 @@ use tokio::sync::watch;
 
 use super::exit::{Exit, Failure};
 use super::reload::{Changes, Reload, publish};
+use super::retention;
 use crate::admin::Admin;
 use crate::admin::token::AdminToken;
 use crate::config::Config;
 use crate::gateway::catalog::{Catalog, Current};
 use crate::gateway::observe::Observer;
+use crate::gateway::server::tls::Certificates;
 use crate::gateway::{Gateway, server};
 use crate::ledger::Ledger;
 use crate::ledger::embedded::Embedded;
+use crate::ledger::retention::Retention;
 
 /// A server that listens but does not answer yet.
 pub struct App {
     gateway: Arc<Gateway>,
     ledger: Arc<Embedded>,
     listener: TcpListener,
+    certificates: Option<Arc<Certificates>>,
     admin: Admin,
     admin_listener: TcpListener,
+    retention: Option<Retention>,
     drain: Duration,
     reload: Option<Reload>,
 }
@@ -41,6 +46,10 @@ impl App {
         observer: Option<Box<dyn Observer>>,
     ) -> Result<App, Failure> {
         // First of all: a server that cannot listen leaves the ledger as it was.
+        let certificates = match &config.server.tls {
+            Some(files) => Some(Arc::new(Certificates::load(files)?)),
+            None => None,
+        };
         let listener = bind(config.server.listen, "server.listen").await?;
         let admin_listener = bind(config.server.admin_listen, "server.admin_listen").await?;
         let drain = Duration::from_secs(config.server.drain_seconds);
@@ -53,10 +62,12 @@ impl App {
             .map_err(|reason| Failure::new(Exit::Failed, reason))?;
         let gateway = Arc::new(gateway);
         Ok(App {
+            retention: gateway.retention.clone(),
             admin: Admin::new(Arc::clone(&gateway), token),
             gateway,
             ledger,
             listener,
+            certificates,
             admin_listener,
             drain,
             reload: None,
@@ -70,6 +81,7 @@ impl App {
             path,
             ledger: Arc::clone(&self.ledger) as Arc<dyn Ledger>,
             current: Arc::clone(&self.gateway.current),
+            certificates: self.certificates.clone(),
             changes,
         });
         self
@@ -80,6 +92,14 @@ impl App {
         Ok(self.listener.local_addr()?)
     }
 
+    /// How customers connect: `http` or `https`.
+    pub fn scheme(&self) -> &'static str {
+        match self.certificates {
+            Some(_) => "https",
+            None => "http",
+        }
+    }
+
     /// Where the operator connects.
     pub fn admin_address(&self) -> Result<SocketAddr, Failure> {
         Ok(self.admin_listener.local_addr()?)
@@ -88,18 +108,27 @@ impl App {
     /// Serves until `shutdown` resolves, lets requests finish within the config's bound, ends
     /// every hold, and closes the ledger.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), Failure> {
-        let (end, mut ended) = watch::channel(());
+        let (end, ended) = watch::channel(());
+        let mut over = ended.clone();
         let admin = tokio::spawn(self.admin.serve(self.admin_listener, async move {
             // An error means that the server is gone, which is an end as well.
-            ended.changed().await.unwrap_or_default();
+            over.changed().await.unwrap_or_default();
         }));
         let reloading = self.reload.map(|reload| tokio::spawn(reload.run()));
-        server::serve(self.gateway, self.listener, self.drain, shutdown).await;
+        let folding = self.retention.map(|retention| {
+            let ledger = Arc::clone(&self.ledger) as Arc<dyn Ledger>;
+            tokio::spawn(retention::run(ledger, retention, ended))
+        });
+        let (listener, certificates) = (self.listener, self.certificates);
+        server::serve(self.gateway, listener, certificates, self.drain, shutdown).await;
         if let Some(reloading) = reloading {
             reloading.abort();
         }
         end.send_replace(());
         admin.await?;
+        if let Some(folding) = folding {
+            folding.await?;
+        }
         self.ledger.close().await?;
         Ok(())
     }

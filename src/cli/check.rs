@@ -7,6 +7,8 @@ use super::Globals;
 use super::exit::{Exit, Failure};
 use super::prices::{lines, sentence};
 use crate::config::Config;
+use crate::gateway::catalog::Catalog;
+use crate::gateway::server::tls::Certificates;
 use crate::price::PriceBook;
 use crate::price::lint::lint;
 
@@ -32,16 +34,36 @@ struct Report {
     warnings: Vec<String>,
 }
 
+/// What keeps a config from being used.
+#[derive(Debug, Serialize)]
+struct Errors {
+    errors: Vec<String>,
+}
+
 pub(super) fn run(globals: &Globals, _: &CheckArgs) -> Result<Exit, Failure> {
-    let config = globals.load()?;
-    let book = PriceBook::new(&config)?;
+    let catalog = globals.load().and_then(|config| {
+        if let Some(files) = &config.server.tls {
+            Certificates::load(files)?;
+        }
+        Ok(Catalog::new(config)?)
+    });
+    let catalog = match catalog {
+        Ok(catalog) => catalog,
+        Err(failure) if globals.json => {
+            let errors = failure.to_string().lines().map(str::to_owned).collect();
+            globals.print(&Errors { errors }, |_| String::new())?;
+            return Ok(Exit::Failed);
+        }
+        Err(failure) => return Err(failure),
+    };
+    let (config, book) = (&catalog.config, &catalog.prices);
     let report = Report {
         models: config.models.len(),
         upstreams: config.upstreams.len(),
         grants: config.grants.len(),
         keys: config.keys.len(),
         price_version: book.version().to_string(),
-        warnings: warnings(&config, &book),
+        warnings: warnings(config, book),
     };
     globals.print(&report, |report| {
         let sound = format!(

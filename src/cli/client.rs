@@ -10,7 +10,8 @@ use serde::de::DeserializeOwned;
 use super::exit::{Exit, Failure};
 use super::table::printable;
 use crate::admin::error::ErrorBody;
-use crate::admin::token::TOKEN_ENV;
+use crate::admin::token::{self, TOKEN_ENV};
+use crate::secret::Secret;
 
 /// An audit of a large ledger takes a while; everything else is quick.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(300);
@@ -33,14 +34,14 @@ pub struct Server {
 pub struct Admin {
     http: Client,
     base: String,
-    token: String,
+    token: Secret,
 }
 
 impl Server {
     /// A client of the server, with the token of the environment (arguments are visible to other users).
     pub fn connect(&self) -> Result<Admin, Failure> {
-        let token = std::env::var(TOKEN_ENV).unwrap_or_default();
-        if token.is_empty() {
+        let token = token::of_environment()?;
+        if token.expose().is_empty() {
             return Err(Failure::new(
                 Exit::Failed,
                 format!(
@@ -109,7 +110,7 @@ impl Admin {
         let mut request = self
             .http
             .request(method, format!("{}{path}", self.base))
-            .bearer_auth(&self.token);
+            .bearer_auth(self.token.expose());
         if let Some(body) = body {
             request = request.json(body);
         }

@@ -31,7 +31,7 @@ pub const EXIT_CODES: &str = "Exit codes:
   0   all is well
   1   refused or failed
   2   the command line is wrong
-  3   it ran and found problems (check, prices lint, audit)
+  3   it ran and found problems (check, prices lint, audit, backup, restore)
   69  the server cannot be reached
   70  the server could not write its ledger, and ended rather than go on";
 

@@ -89,7 +89,9 @@ fn table(models: &[ModelJson], zone: &TimeZone) -> String {
     ]);
     for model in models {
         for price in &model.prices {
-            let chat = model.category == Category::Chat.name();
+            let category = Category::of(&model.category);
+            let image = category.is_some_and(Category::is_image);
+            let output = category == Some(Category::Chat);
             let rate = |field: &str, of_category: bool| match price.rates.get(field) {
                 Some(rate) => rate.clone(),
                 None if price.free && of_category => "free".to_owned(),
@@ -100,9 +102,9 @@ fn table(models: &[ModelJson], zone: &TimeZone) -> String {
                 model.id.clone(),
                 model.category.clone(),
                 price.per.clone(),
-                rate("input", chat),
-                rate("output", chat),
-                rate("image", !chat),
+                rate("input", !image),
+                rate("output", output),
+                rate("image", image),
                 from.map_or_else(
                     || "always".to_owned(),
                     |from| from.strftime("%F %H:%M").to_string(),

@@ -9,6 +9,7 @@ use super::exit::{Exit, Failure};
 use crate::admin::declare;
 use crate::config::Config;
 use crate::gateway::catalog::{Catalog, Current};
+use crate::gateway::server::tls::Certificates;
 use crate::ledger::Ledger;
 use crate::price::lint;
 pub use changes::{Cause, Changes};
@@ -21,6 +22,8 @@ pub struct Reload {
     pub ledger: Arc<dyn Ledger>,
     /// What is offered.
     pub current: Arc<Current>,
+    /// What clients are shown.
+    pub certificates: Option<Arc<Certificates>>,
     /// When to do it.
     pub changes: Changes,
 }
@@ -39,6 +42,7 @@ impl Reload {
                     tracing::info!("reading the config again: {} changed", file.display());
                 }
             }
+            self.exchange_certificate().await;
             match self.once().await {
                 Ok(catalog) => tracing::info!(
                     models = catalog.config.models.len(),
@@ -56,10 +60,24 @@ impl Reload {
         }
     }
 
+    /// Whatever the config says by now, its certificate may be about to expire.
+    async fn exchange_certificate(&self) {
+        let Some(certificates) = self.certificates.clone() else {
+            return;
+        };
+        match tokio::task::spawn_blocking(move || certificates.reload()).await {
+            Ok(Ok(true)) => tracing::info!("the TLS certificate was exchanged"),
+            Ok(Ok(false)) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the TLS certificate in use stays"),
+            Err(error) => tracing::error!(%error, "the TLS certificate was not looked at"),
+        }
+    }
+
     /// Reads the config and takes it into use; all of it or nothing.
     async fn once(&mut self) -> Result<Arc<Catalog>, Failure> {
         let path = self.path.clone();
         let config = tokio::task::spawn_blocking(move || Config::load(&path)).await??;
+        self.changes.follow(config.files.clone());
         config.require_secrets()?;
         let before = self.current.get();
         if config.currency != before.config.currency {
@@ -76,7 +94,7 @@ impl Reload {
         for field in fixed {
             tracing::warn!("{field} changed: restart needed; until then it stays as it was");
         }
-        let catalog = Catalog::new(config)?;
+        let catalog = before.changed(config)?;
         publish(&*self.ledger, &catalog, Some(&before)).await?;
         self.current.replace(catalog);
         Ok(self.current.get())

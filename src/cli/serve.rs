@@ -6,7 +6,7 @@ use super::app::{App, asked_to_end};
 use super::exit::{EXIT_CODES, Exit, Failure};
 use super::reload::Changes;
 use super::{Globals, say};
-use crate::admin::token::{AdminToken, TOKEN_ENV, TokenError};
+use crate::admin::token::{self, AdminToken, TOKEN_ENV, TokenError};
 use crate::config;
 use crate::gateway::observe::Observer;
 use crate::gateway::request_log::RequestLog;
@@ -32,13 +32,14 @@ pub fn run(globals: &Globals, _args: &ServeArgs) -> Result<Exit, Failure> {
     telemetry::start("info");
     let runtime = tokio::runtime::Runtime::new()?;
     // Before the file is read: what changes from then on is noticed.
-    let changes = runtime.block_on(async { Changes::of(&globals.config) })?;
+    let mut changes = runtime.block_on(async { Changes::of(&globals.config) })?;
     let config = globals.load()?;
+    changes.follow(config.files.clone());
     config.require_secrets()?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    let token = match AdminToken::new(&std::env::var(TOKEN_ENV).unwrap_or_default()) {
+    let token = match AdminToken::new(token::of_environment()?.expose()) {
         Ok(token) => Some(token),
         Err(TokenError::Missing) => None,
         Err(error) => return Err(error.into()),
@@ -62,7 +63,7 @@ pub fn run(globals: &Globals, _args: &ServeArgs) -> Result<Exit, Failure> {
             .await?
             .reloading(globals.config.clone(), changes);
         // Scripts wait for these lines, and read ports from them that were given as 0.
-        let proxy = format!("http://{}", app.address()?);
+        let proxy = format!("{}://{}", app.scheme(), app.address()?);
         let admin = format!("http://{}", app.admin_address()?);
         let metrics = format!("{admin}/metrics");
         if globals.json {

@@ -146,7 +146,7 @@ fn key(
         models: set(&section, models),
         allowed_ips: section
             .get("allowed_ips")
-            .map(|field| ranges(&field))
+            .map(|field| ranges(&field, "allows no address; remove the field to allow all"))
             .unwrap_or_default(),
         limits: section
             .get("limits")
@@ -187,11 +187,11 @@ fn grant_name(item: &Field<'_>, grants: &[GrantRow]) -> Option<String> {
     })
 }
 
-/// Address ranges; an address alone is a range of one.
-fn ranges(field: &Field<'_>) -> Vec<IpNet> {
+/// Address ranges; an address alone is a range of one. An empty list is a problem, which `empty` says.
+pub(super) fn ranges(field: &Field<'_>, empty: &str) -> Vec<IpNet> {
     let items = field.list();
     if field.is_list() && items.is_empty() {
-        field.problem::<()>("allows no address; remove the field to allow all");
+        field.problem::<()>(empty);
     }
     let range = |text: &str| {
         text.parse()

@@ -28,8 +28,10 @@ pub struct ModelRow {
 /// What a model does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Category {
-    /// Text from text (and perhaps images), by `/chat/completions`.
+    /// Text from text (and perhaps images), by `/chat/completions` and `/completions`.
     Chat,
+    /// Vectors for texts, by `/embeddings`.
+    Embedding,
     /// Images from text.
     TextToImage,
     /// Images from an image and text.
@@ -125,6 +127,16 @@ pub enum Per {
     Image,
     /// No token has a price: the row is for requests.
     Request,
+}
+
+impl Category {
+    /// Whether images are made.
+    pub const fn is_image(self) -> bool {
+        match self {
+            Category::Chat | Category::Embedding => false,
+            Category::TextToImage | Category::ImageEdit | Category::MultiImageEdit => true,
+        }
+    }
 }
 
 impl PriceRow {

@@ -56,9 +56,9 @@ fn price(item: &Field<'_>, category: Category, bounds: &Bounds) -> (PriceRow, bo
         .max_output_tokens
         .saturating_add(bounds.reasoning_tokens_max);
     let output = ("max_output_tokens", output);
-    let default_per = match category {
-        Category::Chat => Per::MillionTokens,
-        _ => Per::Image,
+    let default_per = match category.is_image() {
+        true => Per::Image,
+        false => Per::MillionTokens,
     };
     let row = PriceRow {
         effective_from: section.get("effective_from").and_then(|field| field.time()),
@@ -91,6 +91,9 @@ const TOKEN_FIELDS: [&str; 7] = [
     "reasoning",
     "audio_output",
 ];
+
+/// What an embedding model has none of.
+const OUTPUT_FIELDS: [&str; 4] = ["output", "reasoning", "audio_output", "image"];
 
 /// Notes prices that do not go together, or not with the model.
 fn fits(item: &Field<'_>, row: &PriceRow, category: Category, has_per: bool) {
@@ -136,12 +139,18 @@ fn fits(item: &Field<'_>, row: &PriceRow, category: Category, has_per: bool) {
             ));
         }
     }
+    if category == Category::Embedding
+        && let Some(name) = OUTPUT_FIELDS.iter().find(|name| has(name))
+    {
+        return problem(format!(
+            "has a price for {name}, but an embedding model gives neither text nor images; remove it"
+        ));
+    }
     let tokens = has("input") && has("output");
+    let only_requests = has("request") && first_token.is_none();
     let (complete, needs) = match category {
-        Category::Chat => (
-            tokens || (has("request") && first_token.is_none()),
-            "input and output",
-        ),
+        Category::Chat => (tokens || only_requests, "input and output"),
+        Category::Embedding => (has("input") || only_requests, "input"),
         _ => (has("image") || tokens || has("request"), "image"),
     };
     if !complete {

@@ -3,6 +3,11 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use http::HeaderName;
+use http::header::AUTHORIZATION;
+use ipnet::IpNet;
+use rustls::pki_types::CertificateDer;
+
 use crate::secret::Secret;
 
 /// The listeners, and how the process ends.
@@ -20,6 +25,33 @@ pub struct Server {
     pub refusal_status_no_funds: u16,
     /// Whether each request gets a log line.
     pub request_log: bool,
+    /// The web pages whose scripts may call the proxy.
+    pub cors_origins: CorsOrigins,
+    /// What customers connect to by TLS; `None` for plain TCP.
+    pub tls: Option<TlsFiles>,
+    /// The proxies in front, whose word on a client's address is believed; none by default.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+/// Web pages, by their origin.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum CorsOrigins {
+    /// None: nothing is said to browsers.
+    #[default]
+    None,
+    /// All.
+    Any,
+    /// Those of these origins, as browsers write them: `https://chat.example.com`.
+    Listed(Vec<String>),
+}
+
+/// A certificate and its key, as PEM files. They may be exchanged while the process runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The chain, the server's own certificate first.
+    pub certificate: PathBuf,
+    /// The private key: PKCS#8, SEC1 or PKCS#1, not encrypted.
+    pub key: PathBuf,
 }
 
 /// Where money is kept.
@@ -33,6 +65,8 @@ pub struct LedgerConfig {
     pub durability: Durability,
     /// How long a hold lives without renewal, in milliseconds.
     pub lease_ms: u64,
+    /// How many days receipts are kept before they are folded; `None`: for ever.
+    pub keep_receipts_days: Option<u64>,
 }
 
 /// The kinds of store.
@@ -51,15 +85,25 @@ pub enum Durability {
     Process,
 }
 
-/// A model endpoint.
-#[derive(Clone, Debug)]
+/// A model endpoint. Two that are equal behave the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upstream {
     /// What it speaks.
     pub kind: UpstreamKind,
     /// The address that `/chat/completions` is appended to; always there for `openai`. No slash at the end.
     pub base_url: Option<String>,
-    /// Its bearer key; `None` where it needs none, or where its variable is in [`Config::missing`](super::Config::missing).
+    /// Its key; `None` where it needs none, or where its variable or file is in [`Config::missing`](super::Config::missing).
     pub api_key: Option<Secret>,
+    /// The header that carries the key: `authorization` as a bearer token, any other the key alone.
+    pub auth_header: HeaderName,
+    /// Sent on every request, in place of the client's headers of the same names.
+    pub headers: Vec<(HeaderName, Secret)>,
+    /// Names and values that are added to the address of every request, not encoded yet.
+    pub query: Vec<(String, Secret)>,
+    /// What its connections go through.
+    pub proxy: Option<Proxy>,
+    /// What its certificate is checked against, instead of the public web's roots.
+    pub ca_file: Option<CaFile>,
     /// To connect, in milliseconds.
     pub connect_timeout_ms: u64,
     /// From the start of an attempt to the head of its answer, in milliseconds.
@@ -68,6 +112,24 @@ pub struct Upstream {
     pub idle_timeout_ms: u64,
     /// Whether streams are asked for usage where the client did not ask.
     pub ask_usage: AskUsage,
+}
+
+/// An HTTP proxy. It is asked for a tunnel (`CONNECT`) to the upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proxy {
+    /// Its host and port.
+    pub address: String,
+    /// What `Proxy-Authorization` says to it.
+    pub authorization: Option<Secret>,
+}
+
+/// Certificate authorities.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaFile {
+    /// The file that they were read from.
+    pub path: PathBuf,
+    /// At least one; all of them can be trusted.
+    pub certificates: Vec<CertificateDer<'static>>,
 }
 
 /// What an upstream speaks.
@@ -121,6 +183,8 @@ pub struct Caps {
     pub drain_client_bytes: u64,
     /// Client connections at once.
     pub connections: u64,
+    /// Requests at once on one HTTP/2 connection.
+    pub h2_streams: u64,
     /// Endpoints that are tried for one request, the first included.
     pub attempts: u64,
 }
@@ -132,6 +196,11 @@ impl Upstream {
             kind: UpstreamKind::Simulator,
             base_url: None,
             api_key: None,
+            auth_header: AUTHORIZATION,
+            headers: Vec::new(),
+            query: Vec::new(),
+            proxy: None,
+            ca_file: None,
             connect_timeout_ms: 5_000,
             response_timeout_ms: 600_000,
             idle_timeout_ms: 300_000,

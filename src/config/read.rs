@@ -1,19 +1,20 @@
 //! Reading a tree field by field: whatever is wrong is noted with its line and path, and reading goes on.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use rust_decimal::Decimal;
 
+use super::Missing;
 use super::error::Problem;
 use super::text::{self, Filled, did_you_mean, nearest};
 use super::tree::{Node, Value};
 use super::words::Words;
-use super::{Missing, Owner};
 use crate::clock::UnixMs;
 use crate::money::Nano;
-use crate::secret::Secret;
 
 /// Amounts stay below 2^53, where stores that compute in doubles are exact.
 pub(super) const AMOUNT_MAX: u64 = (1 << 53) - 1;
@@ -27,6 +28,8 @@ pub(super) struct Notes<'a> {
     pub problems: RefCell<Vec<Problem>>,
     pub warnings: RefCell<Vec<Problem>>,
     pub missing: RefCell<Vec<Missing>>,
+    /// Every other file that was read, or was to be.
+    pub files: RefCell<BTreeSet<PathBuf>>,
 }
 
 /// A value and the path to it.
@@ -49,7 +52,8 @@ impl<'a> Field<'a> {
         }
     }
 
-    fn at(&self) -> impl Fn(String) -> Problem {
+    /// A problem here, from its message.
+    pub fn at(&self) -> impl Fn(String) -> Problem {
         |message| Problem {
             file: self.notes.file.to_owned(),
             line: self.line,
@@ -76,7 +80,7 @@ impl<'a> Field<'a> {
     }
 
     /// The text as it is written, variables not put in.
-    fn raw(&self) -> Option<&'a str> {
+    pub fn raw(&self) -> Option<&'a str> {
         match &self.node.value {
             Value::Text(text) => Some(text),
             Value::Null => self.problem("is empty; write a value or remove the field"),
@@ -100,29 +104,6 @@ impl<'a> Field<'a> {
         match read(&text) {
             Ok(value) => Some(value),
             Err(message) => self.problem(format!("\"{}\" {message}", self.raw()?)),
-        }
-    }
-
-    /// A secret; `None` and a note in [`Notes::missing`] where its variable is not set.
-    pub fn secret(&self, owner: Owner) -> Option<Secret> {
-        let printable = |c: char| !c.is_control();
-        match text::fill(self.raw()?, self.notes.env) {
-            Filled::Whole(text)
-                if text.is_empty() || text.trim() != text || !text.chars().all(printable) =>
-            {
-                self.problem("must be printable characters, with no space at either end")
-            }
-            Filled::Whole(text) => Some(Secret::new(text)),
-            Filled::Malformed(message) => self.problem(message),
-            Filled::Missing(variable) => {
-                let problem = self.at()(is_missing(&variable));
-                self.notes.missing.borrow_mut().push(Missing {
-                    variable,
-                    owner,
-                    problem,
-                });
-                None
-            }
         }
     }
 
@@ -260,7 +241,8 @@ impl<'a> Field<'a> {
     }
 }
 
-fn is_missing(variable: &str) -> String {
+/// What is said of a variable that is not set.
+pub(super) fn is_missing(variable: &str) -> String {
     format!(
         "the environment variable {variable} is not set; set it, or write ${{{variable}:-default}}"
     )

@@ -21,12 +21,15 @@ impl Config {
                 names
             }};
         }
-        let mut names = changed!(server: listen admin_listen timezone drain_seconds refusal_status_no_funds request_log);
-        names.extend(changed!(ledger: kind path durability lease_ms));
+        let mut names = changed!(server:
+            listen admin_listen timezone drain_seconds refusal_status_no_funds request_log cors_origins tls
+            trusted_proxies
+        );
+        names.extend(changed!(ledger: kind path durability lease_ms keep_receipts_days));
         names.extend(changed!(caps:
             request_body_bytes request_memory_bytes answer_hold_bytes answer_memory_bytes
             answer_tail_bytes answer_hold_ms json_depth header_bytes header_count header_timeout_ms
-            body_timeout_ms client_stall_ms drain_client_ms drain_client_bytes connections attempts
+            body_timeout_ms client_stall_ms drain_client_ms drain_client_bytes connections h2_streams attempts
         ));
         self.server = running.server.clone();
         self.ledger = running.ledger.clone();

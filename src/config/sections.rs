@@ -7,14 +7,17 @@ use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use ipnet::IpNet;
 use jiff::tz::TimeZone;
 
 use super::error::ConfigError;
+use super::origins::origins;
 use super::read::{Field, Notes};
 use super::section::Section;
 use super::text::{did_you_mean, nearest};
 use super::{
-    Caps, Config, Durability, LedgerConfig, LedgerKind, Server, keys, models, tree, upstreams,
+    Caps, Config, Durability, LedgerConfig, LedgerKind, Server, TlsFiles, keys, models, tree,
+    upstreams,
 };
 
 const DAY_MS: u64 = 86_400_000;
@@ -27,19 +30,39 @@ pub(super) fn config(
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Config, ConfigError> {
     let tree = tree::parse(text, file)?;
-    let notes = Notes {
+    let notes = notes(file, env);
+    let mut config = sections(&notes, &Field::root(&notes, &tree).section());
+    ConfigError::unless_empty(notes.problems.take())?;
+    config.missing = notes.missing.take();
+    config.warnings = notes.warnings.take();
+    config.files = notes.files.take().into_iter().collect();
+    Ok(config)
+}
+
+/// Reads the `server` section of a config; problems elsewhere do not count.
+pub(super) fn server_alone(
+    text: &str,
+    file: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Server, ConfigError> {
+    let tree = tree::parse(text, file)?;
+    let notes = notes(file, env);
+    let root = Field::root(&notes, &tree).section();
+    let server = server(&section(&notes, &root, "server"));
+    ConfigError::unless_empty(notes.problems.take())?;
+    Ok(server)
+}
+
+fn notes<'a>(file: &'a str, env: &'a dyn Fn(&str) -> Option<String>) -> Notes<'a> {
+    Notes {
         file,
         env,
         timezone: RefCell::new(TimeZone::UTC),
         problems: RefCell::default(),
         warnings: RefCell::default(),
         missing: RefCell::default(),
-    };
-    let mut config = sections(&notes, &Field::root(&notes, &tree).section());
-    ConfigError::unless_empty(notes.problems.take())?;
-    config.missing = notes.missing.take();
-    config.warnings = notes.warnings.take();
-    Ok(config)
+        files: RefCell::default(),
+    }
 }
 
 /// Every section; those that others name come first.
@@ -83,6 +106,7 @@ fn sections(notes: &Notes<'_>, root: &Section<'_>) -> Config {
         caps,
         missing: Vec::new(),
         warnings: Vec::new(),
+        files: Vec::new(),
     }
 }
 
@@ -140,9 +164,38 @@ fn server(section: &Section<'_>) -> Server {
             .get("request_log")
             .and_then(|field| field.flag())
             .unwrap_or(true),
+        cors_origins: section
+            .get("cors_origins")
+            .map(|field| origins(&field))
+            .unwrap_or_default(),
+        tls: section.get("tls").and_then(|field| tls(&field.section())),
+        trusted_proxies: section
+            .get("trusted_proxies")
+            .map(|field| proxies(&field))
+            .unwrap_or_default(),
     };
     section.finish();
     server
+}
+
+/// Whether the files are fit is seen where they are read: `gateway::server::tls`.
+fn tls(section: &Section<'_>) -> Option<TlsFiles> {
+    let file = |name, example| section.need(name, example).and_then(|field| field.path());
+    let certificate = file("certificate", "/etc/tollgate/fullchain.pem");
+    let key = file("key", "/etc/tollgate/privkey.pem");
+    section.finish();
+    Some(TlsFiles {
+        certificate: certificate?,
+        key: key?,
+    })
+}
+
+fn proxies(field: &Field<'_>) -> Vec<IpNet> {
+    let proxies = keys::ranges(field, "trusts no proxy; remove the field to trust none");
+    if proxies.iter().any(|net| net.prefix_len() == 0) {
+        field.warn("trusts every address: any client can then make up its own; name your proxies");
+    }
+    proxies
 }
 
 fn timezone(text: &str) -> Result<(String, TimeZone), String> {
@@ -190,9 +243,23 @@ fn ledger(section: &Section<'_>) -> LedgerConfig {
         path: PathBuf::from(path.unwrap_or_else(|| "data/tollgate.db".to_owned())),
         durability: section.word("durability", Durability::Disk),
         lease_ms: section.integer("lease_ms", 60_000, 1_000, DAY_MS),
+        keep_receipts_days: section
+            .get("keep_receipts_days")
+            .and_then(|field| keep_receipts_days(&field)),
     };
     section.finish();
     ledger
+}
+
+fn keep_receipts_days(field: &Field<'_>) -> Option<u64> {
+    let days = field.integer(0, 36_500)?;
+    if days >= 2 {
+        return Some(days);
+    }
+    field.problem(format!(
+        "\"{days}\" is too short: repeated Idempotency-Keys and late settles need the receipts of the last \
+         24 hours. Write 2 or more, or remove the field to keep receipts for ever"
+    ))
 }
 
 fn caps(section: &Section<'_>) -> Caps {
@@ -220,6 +287,7 @@ fn caps(section: &Section<'_>) -> Caps {
         drain_client_ms: ms("drain_client_ms", 300_000),
         drain_client_bytes: section.size("drain_client_bytes", 32 * MIB),
         connections: count("connections", 10_000),
+        h2_streams: section.integer("h2_streams", 100, 1, 10_000),
         attempts: section.integer("attempts", 3, 1, 16),
     };
     for (one, all, names) in [

@@ -1,4 +1,5 @@
 mod refusals;
+mod upstreams;
 
 use std::path::PathBuf;
 
@@ -280,5 +281,81 @@ fn the_shipped_config_is_valid_without_any_environment() {
     assert_eq!(
         config.caps, defaults,
         "the caps that it shows are the defaults"
+    );
+}
+
+#[test]
+fn receipts_are_kept_for_ever_or_for_two_days_at_least() {
+    let kept = |days: &str| {
+        let ledger = format!("currency: CNY\nledger: {{ keep_receipts_days: {days} }}");
+        let config = parse(&SMALL.replacen("currency: CNY", &ledger, 1));
+        config.map(|config| config.ledger.keep_receipts_days)
+    };
+    assert_eq!(parse(SMALL).expect("valid").ledger.keep_receipts_days, None);
+    assert_eq!(kept("2").expect("valid"), Some(2));
+    assert_eq!(kept("36500").expect("valid"), Some(36_500));
+    for days in ["0", "1"] {
+        let error = kept(days).expect_err("too short").to_string();
+        assert!(
+            error.contains("config.yaml:3: ledger.keep_receipts_days"),
+            "{error}"
+        );
+        assert!(
+            error.contains("Idempotency-Key") && error.contains("2 or more"),
+            "{error}"
+        );
+    }
+    for days in ["36501", "-1", "1.5", "ages"] {
+        assert!(kept(days).is_err(), "{days}");
+    }
+}
+
+#[test]
+fn web_pages_are_allowed_by_origin_or_all_or_none() {
+    let origins = |value: &str| {
+        let server = format!("server: {{ cors_origins: {value} }}\ncurrency: CNY");
+        let config = parse(&SMALL.replacen("currency: CNY", &server, 1)).expect(value);
+        config.server.cors_origins
+    };
+    let listed = |all: &[&str]| CorsOrigins::Listed(all.iter().map(ToString::to_string).collect());
+    assert_eq!(origins("\"*\""), CorsOrigins::Any);
+    let all = [
+        "https://chat.example.com",
+        "http://localhost:3000",
+        "http://[::1]:5173",
+        "chrome-extension://abcdefghijklmnop",
+        "tauri://localhost",
+    ];
+    assert_eq!(origins(&format!("{all:?}")), listed(&all));
+    let none = parse(SMALL).expect("valid").server.cors_origins;
+    assert_eq!(none, CorsOrigins::None);
+}
+
+#[test]
+fn tls_and_trusted_proxies_are_off_until_they_are_written() {
+    let config = parse(SMALL).expect("valid");
+    assert_eq!(config.server.tls, None);
+    assert!(config.server.trusted_proxies.is_empty());
+    let more = "currency: CNY\nserver:\n  tls: { certificate: a.pem, key: b.pem }\n  trusted_proxies: [10.0.0.0/8, \"::1\"]";
+    let config = parse(&SMALL.replacen("currency: CNY", more, 1)).expect("valid");
+    let files = config.server.tls.expect("files");
+    assert_eq!(
+        (files.certificate, files.key),
+        (PathBuf::from("a.pem"), PathBuf::from("b.pem"))
+    );
+    let proxies: Vec<String> = config
+        .server
+        .trusted_proxies
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(proxies, ["10.0.0.0/8", "::1/128"]);
+    let all = "currency: CNY\nserver: { trusted_proxies: [0.0.0.0/0] }";
+    let warnings = parse(&SMALL.replacen("currency: CNY", all, 1))
+        .expect("allowed")
+        .warnings;
+    assert_eq!(
+        warnings[0].to_string(),
+        "config.yaml:3: server.trusted_proxies: trusts every address: any client can then make up its own; name your proxies"
     );
 }

@@ -1,10 +1,19 @@
 //! The `upstreams` section.
 
+mod headers;
+mod proxy;
+
 use std::collections::BTreeMap;
+use std::path::Path;
+
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 
 use super::read::Field;
 use super::text::is_name;
-use super::{Owner, Upstream, UpstreamKind};
+use super::{CaFile, Owner, Upstream, UpstreamKind};
+use crate::secret::Secret;
 
 const DAY_MS: u64 = 86_400_000;
 
@@ -22,21 +31,40 @@ pub(super) fn upstreams(field: &Field<'_>) -> BTreeMap<String, Upstream> {
 fn upstream(name: &str, field: &Field<'_>) -> Upstream {
     let section = field.section();
     let kind = section.word("kind", UpstreamKind::Openai);
-    let base_url = match kind {
-        UpstreamKind::Openai => section.need("base_url", "https://api.example.com/v1"),
-        UpstreamKind::Simulator => section.get("base_url"),
+    // What makes sense only for what is reached over a network.
+    let remote = |name| {
+        let field = section.get(name)?;
+        match kind {
+            UpstreamKind::Openai => Some(field),
+            UpstreamKind::Simulator => {
+                field.problem("the simulator is built in and has no address; remove the field")
+            }
+        }
     };
-    if let (UpstreamKind::Simulator, Some(url)) = (kind, &base_url) {
-        url.problem::<()>("the simulator is built in and has no address; remove the field");
+    let base_url = remote("base_url");
+    if base_url.is_none() && kind == UpstreamKind::Openai {
+        section.need("base_url", "https://api.example.com/v1");
     }
     let api_key = section.get("api_key");
-    let owner = Owner::Upstream(name.to_owned());
+    let auth_header = headers::auth_header(remote("auth_header"), api_key.is_some());
+    let owner = || Owner::Upstream(name.to_owned());
     let default = Upstream::simulator();
     let ms = |name, default| section.integer(name, default, 1, DAY_MS);
     let upstream = Upstream {
         kind,
-        base_url: base_url.as_ref().and_then(|field| field.read(address)),
-        api_key: api_key.as_ref().and_then(|field| field.secret(owner)),
+        base_url: base_url.as_ref().and_then(shown_safely),
+        api_key: api_key
+            .as_ref()
+            .and_then(|field| field.header_secret(owner())),
+        headers: headers::headers(
+            remote("headers"),
+            &owner,
+            api_key.as_ref().map(|_| &auth_header),
+        ),
+        auth_header,
+        query: query(remote("query"), &owner),
+        proxy: remote("proxy").and_then(|field| proxy::proxy(&field, owner())),
+        ca_file: remote("ca_file").and_then(|field| ca_file(&field)),
         connect_timeout_ms: ms("connect_timeout_ms", default.connect_timeout_ms),
         response_timeout_ms: ms("response_timeout_ms", default.response_timeout_ms),
         idle_timeout_ms: ms("idle_timeout_ms", default.idle_timeout_ms),
@@ -51,6 +79,54 @@ fn upstream(name: &str, field: &Field<'_>) -> Upstream {
     upstream
 }
 
+/// What is added to every address.
+fn query(field: Option<Field<'_>>, owner: &dyn Fn() -> Owner) -> Vec<(String, Secret)> {
+    let entries = field.map(|field| field.entries());
+    entries
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|(name, field)| Some((name.to_owned(), field.secret(owner())?)))
+        .collect()
+}
+
+/// Certificate authorities in a PEM file.
+fn ca_file(field: &Field<'_>) -> Option<CaFile> {
+    let path = field.path()?;
+    match authorities(&path) {
+        Ok(certificates) => Some(CaFile { path, certificates }),
+        Err(wrong) => field.problem(format!("the file {} {wrong}", path.display())),
+    }
+}
+
+fn authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let text = std::fs::read(path).map_err(|error| format!("cannot be read: {error}"))?;
+    let certificates = CertificateDer::pem_slice_iter(&text)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| format!("is not sound PEM: {error}"))?;
+    if certificates.is_empty() {
+        return Err("has no certificate; one begins with -----BEGIN CERTIFICATE-----".to_owned());
+    }
+    let mut roots = RootCertStore::empty();
+    for (index, certificate) in certificates.iter().enumerate() {
+        let number = index + 1;
+        roots.add(certificate.clone()).map_err(|error| {
+            format!("has a certificate (number {number}) that is none: {error}")
+        })?;
+    }
+    Ok(certificates)
+}
+
+/// An address; where it is wrong in a way that may hold a credential, it is not shown.
+fn shown_safely(field: &Field<'_>) -> Option<String> {
+    if !field.raw()?.contains(['@', '?']) {
+        return field.read(address);
+    }
+    match address(&field.text()?) {
+        Ok(address) => Some(address),
+        Err(wrong) => field.problem(wrong),
+    }
+}
+
 /// An address to which paths are appended, without its last slash.
 fn address(text: &str) -> Result<String, String> {
     let wrong = "is not an address such as https://api.example.com/v1";
@@ -61,7 +137,7 @@ fn address(text: &str) -> Result<String, String> {
             Err("has a user in it; put the key into api_key".to_owned())
         }
         (Some("http" | "https"), Some(_)) if uri.query().is_some() => {
-            Err("has a query; an address ends with its path".to_owned())
+            Err("has a query; write it as `query: { name: value }`".to_owned())
         }
         (Some("http" | "https"), Some(_)) if uri.path().ends_with("/chat/completions") => {
             Err("names one endpoint; leave /chat/completions out".to_owned())

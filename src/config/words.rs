@@ -39,6 +39,7 @@ words!(UpstreamKind { "openai" => Openai, "simulator" => Simulator });
 words!(AskUsage { "auto" => Auto, "never" => Never });
 words!(Category {
     "chat" => Chat,
+    "embedding" => Embedding,
     "text-to-image" => TextToImage,
     "image-edit" => ImageEdit,
     "multi-image-edit" => MultiImageEdit,

@@ -87,12 +87,17 @@ fn limits(gateway: &Gateway, key: &Key, wallet: &WalletView) -> Vec<Value> {
 
 /// `GET /v1/receipts/{id}`. Another wallet's receipt is as unknown as none.
 pub async fn receipt(gateway: &Gateway, key: &Key, id: &str) -> Result<Value, Refused> {
+    let kept = gateway.retention.as_ref().map_or(String::new(), |kept| {
+        format!(" Receipts are kept for {} days.", kept.days)
+    });
     let unknown = || {
         Refused::new(
             StatusCode::NOT_FOUND,
             "invalid_request_error",
             Code::ReceiptNotFound,
-            "No receipt has this id. It is in the header x-tollgate-request-id of a charged request.",
+            format!(
+                "No receipt has this id. It is in the header x-tollgate-request-id of a charged request.{kept}"
+            ),
         )
     };
     let request: RequestId = id.parse().map_err(|_| unknown())?;
@@ -103,7 +108,8 @@ pub async fn receipt(gateway: &Gateway, key: &Key, id: &str) -> Result<Value, Re
         .ok_or_else(unknown)
 }
 
-/// `GET /v1/usage?from&to&group_by=day|model`, the dates inclusive and local.
+/// `GET /v1/usage?from&to&group_by=day|model`, the dates inclusive and local. `kept_from` is the
+/// first day that is still told; null where all are.
 pub async fn usage(gateway: &Gateway, key: &Key, query: &str) -> Result<Value, Refused> {
     let query = Query::read(query);
     let group_by = query
@@ -130,10 +136,13 @@ pub async fn usage(gateway: &Gateway, key: &Key, query: &str) -> Result<Value, R
         .into_iter()
         .map(|(name, totals)| totals.object(group_by, &name))
         .collect();
+    let retention = gateway.retention.as_ref();
+    let kept_from = retention.map(|kept| kept.first_day(gateway.ledger.now()));
     Ok(json!({
         "object": "usage",
         "currency": &*gateway.currency,
         "group_by": group_by,
+        "kept_from": kept_from.map(|day| day.to_string()),
         "data": data,
     }))
 }

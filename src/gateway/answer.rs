@@ -16,15 +16,16 @@ use super::client_body::ClientBody;
 use super::conclude::{End, Facts, abandon, conclude};
 use super::forward::Answer;
 use super::headers;
-use super::job::{Job, Product};
+use super::job::Job;
 use super::meter::{DocumentTap, EventTap, MeteredBody, Tap};
 use super::passage::Passage;
 use super::receipt;
 use super::refusal::Refused;
+use super::service::Service;
 use super::signal::Signal;
 use crate::ledger::key::OnDisconnect;
 use crate::upstream::UpstreamBody;
-use crate::usage::answer::{AnswerError, AnswerFacts, read_answer};
+use crate::usage::answer::{AnswerFacts, read_answer};
 use crate::usage::transcript::Transcript;
 
 /// Turns an upstream's answer into the client's, and sees to its charge.
@@ -59,10 +60,10 @@ pub async fn deliver(
         return Err(not_understood());
     }
     let is_stream = is_event_stream(&answer.response);
-    if is_stream && job.product == Product::Images {
+    if is_stream && !job.service.streams() {
         tracing::error!(
-            upstream = %answer.endpoint.upstream(),
-            "the upstream streams images, which nobody asked it for: they cannot be counted"
+            upstream = %answer.endpoint.upstream(), path = job.service.path(),
+            "the upstream streams, which nobody asked it for: that cannot be metered"
         );
         job.reservation.void().await;
         return Err(not_understood());
@@ -88,7 +89,7 @@ pub async fn deliver(
         }
         Collected::Unfinished(head) => {
             let tail = gateway.caps.answer_tail_bytes;
-            let tap = Tap::Document(Box::new(DocumentTap::new(tail)));
+            let tap = Tap::Document(Box::new(DocumentTap::new(job.service, tail)));
             let response = Response::from_parts(parts, upstream);
             Ok(flow(gateway, response, head, tap, job))
         }
@@ -238,8 +239,14 @@ async fn charge(
 ) -> Result<Response<ClientBody>, Refused> {
     let request = job.reservation.request();
     let limits = job.reservation.limits.clone();
-    let mut facts = facts(read_answer(&body), &body);
-    if facts.images.is_none() && job.product == Product::Images {
+    let mut facts = facts(&body, job.service);
+    let is_known = facts.items.is_some()
+        || match job.service {
+            Service::Chat | Service::Completions => true,
+            Service::Embeddings => facts.usage.is_some(),
+            Service::Images => false,
+        };
+    if !is_known {
         job.reservation.void().await;
         return Err(not_understood());
     }
@@ -272,25 +279,32 @@ fn put_uncharged(response: &mut Response<ClientBody>, request: crate::ledger::id
 }
 
 /// What a JSON answer says; of anything else, only its text is known.
-pub fn facts(read: Result<AnswerFacts<'_>, AnswerError>, body: &[u8]) -> Facts {
-    match read {
-        Ok(facts) => Facts {
-            usage: facts.usage,
-            images: (facts.images > 0 || facts.without_images).then_some(facts.images),
-            // Only read where it may be needed: it walks the whole body again.
-            text: match facts.usage {
-                Some(Ok(reported)) if reported.has_input && reported.has_output => {
-                    Transcript::default()
-                }
-                _ => facts.transcript(),
-            },
-            client_gone: false,
-        },
-        Err(_) => Facts {
+pub fn facts(body: &[u8], service: Service) -> Facts {
+    let Ok(answer) = read_answer(body) else {
+        return Facts {
             usage: None,
-            images: None,
+            items: None,
             text: Transcript::of(body),
             client_gone: false,
-        },
+        };
+    };
+    let (usage, items) = match service {
+        Service::Embeddings => (answer.input_usage(), answer.embeddings),
+        _ => (answer.usage, answer.images),
+    };
+    Facts {
+        usage,
+        items: (items > 0 || answer.is_short).then_some(items),
+        text: transcript(&answer, service),
+        client_gone: false,
+    }
+}
+
+/// Only read where it may be needed: it walks the whole body again.
+fn transcript(answer: &AnswerFacts<'_>, service: Service) -> Transcript {
+    match answer.usage {
+        _ if service == Service::Embeddings => Transcript::default(),
+        Some(Ok(reported)) if reported.has_input && reported.has_output => Transcript::default(),
+        _ => answer.transcript(),
     }
 }

@@ -2,46 +2,23 @@
 
 use bytes::Bytes;
 
-use super::job::Product;
-use super::peek::{self, BadRequest, ChatRequest, ImageRequest, PeekCaps};
+use super::peek::{self, BadRequest, EmbeddingRequest, ImageRequest, PeekCaps, TextRequest};
 use super::refusal::Refused;
 use super::reservation::Reservation;
+use super::service::{Paths, Service};
 use super::splice::{Clamp, Edits, splice};
 use crate::ledger::key::OnShort;
-use crate::price::{Category, Model, PriceVersion, QuoteError, Segment, WorstCase};
+use crate::price::{Model, PriceVersion, QuoteError, Segment, WorstCase};
 use crate::usage::Meter;
-
-/// A metered service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Service {
-    /// Chat completions.
-    Chat,
-    /// Images made or edited.
-    Images,
-}
-
-impl Service {
-    /// The path below `/v1`, here and upstream.
-    pub const fn path(self) -> &'static str {
-        match self {
-            Service::Chat => "/chat/completions",
-            Service::Images => "/images/generations",
-        }
-    }
-
-    /// What it sells.
-    pub const fn product(self) -> Product {
-        match self {
-            Service::Chat => Product::Text,
-            Service::Images => Product::Images,
-        }
-    }
-}
 
 /// A request's body, read.
 pub enum Asked<'b> {
     /// For a chat.
-    Chat(ChatRequest<'b>),
+    Chat(TextRequest<'b>),
+    /// For completions of plain text.
+    Completions(TextRequest<'b>),
+    /// For embeddings.
+    Embeddings(EmbeddingRequest<'b>),
     /// For images.
     Images(ImageRequest<'b>),
 }
@@ -52,6 +29,8 @@ impl<'b> Asked<'b> {
         let caps = PeekCaps { json_depth };
         match service {
             Service::Chat => peek::peek_chat(body, caps).map(Asked::Chat),
+            Service::Completions => peek::peek_completions(body, caps).map(Asked::Completions),
+            Service::Embeddings => peek::peek_embeddings(body, caps).map(Asked::Embeddings),
             Service::Images => peek::peek_images(body, caps).map(Asked::Images),
         }
         .map_err(Refused::from)
@@ -61,6 +40,8 @@ impl<'b> Asked<'b> {
     pub fn service(&self) -> Service {
         match self {
             Asked::Chat(_) => Service::Chat,
+            Asked::Completions(_) => Service::Completions,
+            Asked::Embeddings(_) => Service::Embeddings,
             Asked::Images(_) => Service::Images,
         }
     }
@@ -68,27 +49,20 @@ impl<'b> Asked<'b> {
     /// The model, as the client named it.
     pub fn model(&self) -> &str {
         match self {
-            Asked::Chat(chat) => &chat.model,
+            Asked::Chat(text) | Asked::Completions(text) => &text.model,
+            Asked::Embeddings(embeddings) => &embeddings.model,
             Asked::Images(images) => &images.model,
         }
     }
 
     /// Whether the model can do this at all.
     pub fn fits(&self, model: &Model) -> Result<(), Refused> {
-        let is_chat = model.category == Category::Chat;
-        if is_chat == matches!(self, Asked::Chat(_)) {
+        if self.service().serves(model.category) {
             return Ok(());
         }
-        let other = if is_chat {
-            Service::Chat
-        } else {
-            Service::Images
-        };
-        let (id, path) = (&model.id, other.path());
-        Err(
-            Refused::bad_request(format!("The model `{id}` is served at POST /v1{path}."))
-                .param("model"),
-        )
+        let (id, paths) = (&model.id, Paths(model.category));
+        let message = format!("The model `{id}` is served at {paths}");
+        Err(Refused::bad_request(message).param("model"))
     }
 
     /// The worst case, priced.
@@ -99,13 +73,14 @@ impl<'b> Asked<'b> {
         on_short: OnShort,
     ) -> Result<Vec<Segment>, Refused> {
         let worst = match self {
-            Asked::Chat(chat) => {
-                let mut worst = chat.worst_case(&model.bounds)?;
+            Asked::Chat(text) | Asked::Completions(text) => {
+                let mut worst = text.worst_case(&model.bounds)?;
                 if on_short == OnShort::Clamp {
-                    worst.output_tokens_min = chat.output_floor(&model.bounds);
+                    worst.output_tokens_min = text.output_floor(&model.bounds);
                 }
                 worst
             }
+            Asked::Embeddings(embeddings) => embeddings.worst_case(&model.bounds),
             Asked::Images(images) => images.worst_case(&model.bounds)?,
         };
         price.quote(worst).map_err(too_large)
@@ -113,18 +88,26 @@ impl<'b> Asked<'b> {
 
     /// The maximum for each choice, where the ledger admitted less than was asked.
     pub fn clamp(&self, reservation: &Reservation) -> Option<u64> {
-        let Asked::Chat(chat) = self else { return None };
+        let text = self.text()?;
         let admitted = reservation.bound(Meter::is_output);
-        let worst: WorstCase = chat.worst_case(&reservation.model.bounds).ok()?;
+        let worst: WorstCase = text.worst_case(&reservation.model.bounds).ok()?;
         if admitted >= worst.output_tokens {
             return None;
         }
-        chat.maximum_within(admitted, &reservation.model.bounds)
+        text.maximum_within(admitted, &reservation.model.bounds)
     }
 
     /// Whether the stream's usage chunk would be there for our sake only.
     pub fn asks_usage_unasked(&self) -> bool {
-        matches!(self, Asked::Chat(chat) if chat.stream && chat.include_usage != Some(true))
+        self.text()
+            .is_some_and(|text| text.stream && text.include_usage != Some(true))
+    }
+
+    fn text(&self) -> Option<&TextRequest<'b>> {
+        match self {
+            Asked::Chat(text) | Asked::Completions(text) => Some(text),
+            Asked::Embeddings(_) | Asked::Images(_) => None,
+        }
     }
 
     /// The body for an upstream: the client's, with what must differ spliced in.
@@ -137,16 +120,19 @@ impl<'b> Asked<'b> {
         row: &Model,
     ) -> Bytes {
         let layout = match self {
-            Asked::Chat(chat) => &chat.layout,
+            Asked::Chat(text) | Asked::Completions(text) => &text.layout,
+            Asked::Embeddings(embeddings) => &embeddings.layout,
             Asked::Images(images) => &images.layout,
+        };
+        let field = match self {
+            // The row's field is that of a chat; completions have this one only.
+            Asked::Completions(_) => "max_tokens",
+            _ => &row.bounds.max_tokens_field,
         };
         let edits = Edits {
             model: model.filter(|model| *model != self.model()),
             include_usage,
-            clamp: clamp.map(|tokens| Clamp {
-                tokens,
-                field: &row.bounds.max_tokens_field,
-            }),
+            clamp: clamp.map(|tokens| Clamp { tokens, field }),
         };
         splice(body, layout, &edits)
     }

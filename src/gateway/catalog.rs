@@ -53,11 +53,25 @@ impl Catalog {
     /// # Errors
     /// Where a price cannot be kept exactly, or an endpoint cannot be.
     pub fn new(config: Config) -> Result<Self, CatalogError> {
+        let upstreams = Upstreams::new(&config)?;
+        Catalog::with(config, upstreams)
+    }
+
+    /// What a config offers that was read anew; endpoints that did not change keep their connections.
+    ///
+    /// # Errors
+    /// As [`Catalog::new`].
+    pub fn changed(&self, config: Config) -> Result<Self, CatalogError> {
+        let upstreams = self.upstreams.rebuilt(&config)?;
+        Catalog::with(config, upstreams)
+    }
+
+    fn with(config: Config, upstreams: Upstreams) -> Result<Self, CatalogError> {
         let mut kinds = config.upstreams.values().map(|upstream| upstream.kind);
         Ok(Catalog {
             simulates: kinds.any(|kind| kind == UpstreamKind::Simulator),
             prices: PriceBook::new(&config)?,
-            upstreams: Upstreams::new(&config)?,
+            upstreams,
             config: Arc::new(config),
         })
     }

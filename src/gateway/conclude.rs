@@ -1,11 +1,12 @@
 //! From what came back to what is charged: the upstream's word where it can be believed, else our own count.
 
-use super::job::{Job, Product};
+use super::job::Job;
 use super::reservation::{Consumed, is_input};
+use super::service::Service;
 use crate::ledger::LedgerError;
 use crate::ledger::hold::Settled;
 use crate::usage::report::{Reported, Unbelievable};
-use crate::usage::tokenizer::pooled;
+use crate::usage::tokenizer::{Tokenizer, pooled};
 use crate::usage::transcript::Transcript;
 use crate::usage::{Counted, Meter, Usage};
 
@@ -25,8 +26,8 @@ pub enum End {
 pub struct Facts {
     /// What the upstream reported.
     pub usage: Option<Result<Reported, Unbelievable>>,
-    /// Images delivered; `None` where the answer cannot be read, or is of no shape that is known.
-    pub images: Option<u64>,
+    /// Images or embeddings delivered; `None` where the answer cannot be read, or is of no shape that is known.
+    pub items: Option<u64>,
     /// The text that was delivered, to be counted where no report can be believed.
     pub text: Transcript,
     /// Whether the client had gone by then.
@@ -38,9 +39,9 @@ pub struct Facts {
 ///
 /// **Cancellation**: do not drop it; run it in a task that outlives the client.
 pub async fn conclude(job: Job, facts: Facts, end: End) -> Result<Option<Settled>, LedgerError> {
-    let consumed = match job.product {
-        Product::Images => images(&job, &facts, end),
-        Product::Text => text(&job, &facts, end).await,
+    let consumed = match job.service {
+        Service::Images => images(&job, &facts, end),
+        _ => tokens(&job, &facts, end).await,
     };
     let Some(mut consumed) = consumed else {
         job.reservation.void_answered().await;
@@ -59,7 +60,7 @@ pub async fn conclude(job: Job, facts: Facts, end: End) -> Result<Option<Settled
 /// the input is charged, since the upstream has read it. Images that nobody got are not; nor is
 /// anything where the proxy ends, and sends those away who would have waited.
 pub async fn abandon(job: Job) {
-    if job.product == Product::Images || is_stopping(&job) {
+    if job.service == Service::Images || is_stopping(&job) {
         return job.reservation.void().await;
     }
     let input = input_tokens(&job).await;
@@ -83,7 +84,7 @@ fn is_stopping(job: &Job) -> bool {
 /// be read may be the client's doing, which left before the end; an upstream's cut never is.
 fn images(job: &Job, facts: &Facts, end: End) -> Option<Consumed> {
     let asked = || job.reservation.bound(|meter| meter == Meter::Images);
-    let (images, counted, flags) = match (facts.images, end) {
+    let (images, counted, flags) = match (facts.items, end) {
         (Some(0), _) | (None, End::UpstreamCut) => return None,
         (Some(images), End::Complete) => (images, Counted::Exact, vec![]),
         (Some(images), _) => (images, Counted::Partial, vec![]),
@@ -125,7 +126,7 @@ fn with_tokens(job: &Job, facts: &Facts, mut consumed: Consumed) -> Consumed {
     consumed
 }
 
-async fn text(job: &Job, facts: &Facts, end: End) -> Option<Consumed> {
+async fn tokens(job: &Job, facts: &Facts, end: End) -> Option<Consumed> {
     let mut flags = Vec::new();
     match &facts.usage {
         Some(Ok(reported)) if reported.has_input && reported.has_output => {
@@ -142,7 +143,7 @@ async fn text(job: &Job, facts: &Facts, end: End) -> Option<Consumed> {
         Some(Ok(_)) | None => flags.push("usage_missing"),
         Some(Err(_)) => flags.push("usage_unbelievable"),
     }
-    if facts.text.is_empty() && (end != End::ClientGone || is_stopping(job)) {
+    if is_empty(job, facts, end) && (end != End::ClientGone || is_stopping(job)) {
         // Nothing was delivered, and nobody says what it cost: that is not the customer's.
         // A client that went is: the upstream read its input.
         return None;
@@ -157,6 +158,17 @@ async fn text(job: &Job, facts: &Facts, end: End) -> Option<Consumed> {
         counted,
         flags,
     })
+}
+
+/// Whether nothing was delivered. Embeddings of no known shape count as delivered, unless the upstream cut them.
+fn is_empty(job: &Job, facts: &Facts, end: End) -> bool {
+    match job.service {
+        Service::Embeddings => match facts.items {
+            Some(items) => items == 0,
+            None => end == End::UpstreamCut,
+        },
+        _ => facts.text.is_empty(),
+    }
 }
 
 /// Our own count, never above what was held. A side that the upstream did report stays as reported.
@@ -175,7 +187,12 @@ async fn estimate(job: &Job, facts: &Facts) -> Usage {
 async fn input_tokens(job: &Job) -> u64 {
     let (tokenizer, body) = (job.reservation.model.tokenizer, job.request_body.clone());
     let bound = job.reservation.bound(is_input);
-    let counted = pooled(move || tokenizer.count_chat(&body)).await;
+    let count = match job.service {
+        Service::Chat | Service::Images => Tokenizer::count_chat,
+        Service::Completions => Tokenizer::count_prompts,
+        Service::Embeddings => Tokenizer::count_inputs,
+    };
+    let counted = pooled(move || count(tokenizer, &body)).await;
     counted.flatten().map_or(bound, |tokens| tokens.min(bound))
 }
 
@@ -183,6 +200,12 @@ async fn input_tokens(job: &Job) -> u64 {
 async fn output_tokens(job: &Job, facts: &Facts) -> u64 {
     let (tokenizer, text) = (job.reservation.model.tokenizer, facts.text.clone());
     let bound = job.reservation.bound(Meter::is_output);
-    let counted = pooled(move || text.tokens(tokenizer)).await;
+    let may_echo = (job.service == Service::Completions).then(|| job.request_body.clone());
+    let counted = pooled(move || {
+        // A prompt that comes back was input already.
+        let echo = may_echo.map_or(0, |body| tokenizer.count_echo(&body));
+        text.tokens(tokenizer).saturating_sub(echo)
+    })
+    .await;
     counted.map_or(bound, |tokens| tokens.min(bound))
 }

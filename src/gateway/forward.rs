@@ -85,12 +85,15 @@ pub async fn forward<F: Fn(&Endpoint) -> Bytes>(
                     status,
                     body: &head,
                 }) {
-                    Next::OperatorFault => {
+                    next @ (Next::OperatorFault | Next::AccountEmpty) => {
                         tracing::error!(
                             upstream = %endpoint.upstream(), %status,
                             "the upstream refuses the operator's credential or account"
                         );
-                        return Err(Refused::operator_fault());
+                        failure = Refused::operator_fault();
+                        if next == Next::OperatorFault {
+                            return Err(failure);
+                        }
                     }
                     Next::Retry if !is_last => {
                         tracing::warn!(upstream = %endpoint.upstream(), %status, "trying another endpoint");

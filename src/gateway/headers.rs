@@ -5,6 +5,8 @@ use std::fmt::{Display, Write};
 use bytes::BytesMut;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
+use super::identify;
+
 /// Headers of one connection only (RFC 9110, section 7.6.1), and the de-facto ones.
 const HOP_BY_HOP: [HeaderName; 8] = [
     header::CONNECTION,
@@ -18,7 +20,7 @@ const HOP_BY_HOP: [HeaderName; 8] = [
 ];
 
 /// What a client says to the proxy, or must not say to the operator's account upstream.
-const CLIENT_ONLY: [HeaderName; 13] = [
+const CLIENT_ONLY: [HeaderName; 15] = [
     header::HOST,
     header::AUTHORIZATION,
     header::CONTENT_LENGTH,
@@ -26,8 +28,11 @@ const CLIENT_ONLY: [HeaderName; 13] = [
     header::COOKIE,
     header::EXPECT,
     header::FORWARDED,
-    HeaderName::from_static("x-api-key"),
-    HeaderName::from_static("api-key"),
+    // Which pages may call is settled here; some servers turn all but their own away.
+    header::ORIGIN,
+    identify::X_API_KEY,
+    identify::API_KEY,
+    HeaderName::from_static("x-goog-api-key"),
     // Tenants share the upstream's account, where their idempotency keys would collide.
     HeaderName::from_static("idempotency-key"),
     HeaderName::from_static("openai-organization"),
@@ -65,13 +70,14 @@ pub fn towards_upstream(headers: &mut HeaderMap) {
 
 /// Makes an upstream's headers fit for a client, in place.
 ///
-/// Its request id moves to `x-tollgate-upstream-request-id`: the plain name is the proxy's own.
+/// Its request id moves to `x-tollgate-upstream-request-id`: the plain name is the proxy's own. So is the say on which
+/// browsers' scripts may read answers.
 pub fn towards_client(headers: &mut HeaderMap) {
     drop_hop_by_hop(headers);
     for name in &OPERATOR_ONLY {
         headers.remove(name);
     }
-    drop_prefixed(headers, &[PREFIX, "x-ratelimit-"]);
+    drop_prefixed(headers, &[PREFIX, "x-ratelimit-", "access-control-"]);
     if let Some(id) = headers.remove(&X_REQUEST_ID) {
         headers.insert(UPSTREAM_REQUEST_ID, id);
     }
@@ -193,6 +199,7 @@ mod tests {
             ("x-forwarded-for", "10.0.0.1"),
             ("accept-encoding", "gzip"),
             ("openai-organization", "org"),
+            ("origin", "https://a.example"),
             ("content-type", "application/json"),
             ("user-agent", "a client"),
         ]);
@@ -225,6 +232,7 @@ mod tests {
             ("x-request-id", "up-1"),
             ("x-tollgate-cost", "forged"),
             ("transfer-encoding", "chunked"),
+            ("access-control-allow-origin", "*"),
             ("content-type", "application/json"),
         ]);
         towards_client(&mut headers);

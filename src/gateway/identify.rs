@@ -1,10 +1,10 @@
-//! Whose request this is: from a bearer credential to a key's record.
+//! Whose request this is: from a credential to a key's record.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::StatusCode;
-use http::header::{self, HeaderMap};
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
 
 use super::refusal::{Code, Refused};
@@ -13,6 +13,11 @@ use crate::ledger::{Ledger, LedgerError};
 
 /// The longest secret that is looked up.
 const SECRET_BYTES_MAX: usize = 512;
+
+/// Where a secret may stand as it is, beside the bearer: Anthropic's header.
+pub const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+/// The same: Azure's header.
+pub const API_KEY: HeaderName = HeaderName::from_static("api-key");
 
 /// Finds the key that a request was sent with.
 ///
@@ -23,7 +28,7 @@ pub async fn identify(
     headers: &HeaderMap,
     peer: IpAddr,
 ) -> Result<Arc<Key>, Refused> {
-    let secret = bearer(headers).ok_or_else(Refused::invalid_key)?;
+    let secret = secret(headers)?;
     let found = ledger.key(ledger.digest(secret)).await;
     let key = match found {
         Ok(Some(key)) => key,
@@ -50,13 +55,33 @@ fn allowed_from(nets: &[IpNet], peer: IpAddr) -> Result<(), Refused> {
     Err(ip_not_allowed(peer))
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, secret) = value.split_once(' ')?;
+/// The one secret of a request, wherever it stands. Several that differ name no one.
+fn secret(headers: &HeaderMap) -> Result<&str, Refused> {
+    let bearers = headers.get_all(header::AUTHORIZATION).iter();
+    let plain = [X_API_KEY, API_KEY]
+        .into_iter()
+        .flat_map(|name| headers.get_all(name));
+    let mut all = bearers.filter_map(bearer).chain(plain.filter_map(text));
+    let first = all.next().ok_or_else(Refused::invalid_key)?;
+    match all.all(|other| other == first) {
+        true => Ok(first),
+        false => Err(Refused::several_keys()),
+    }
+}
+
+fn bearer(value: &HeaderValue) -> Option<&str> {
+    let (scheme, secret) = value.to_str().ok()?.split_once(' ')?;
     let secret = secret.trim();
-    let fine =
-        scheme.eq_ignore_ascii_case("bearer") && (1..=SECRET_BYTES_MAX).contains(&secret.len());
-    fine.then_some(secret)
+    (scheme.eq_ignore_ascii_case("bearer") && is_secret(secret)).then_some(secret)
+}
+
+fn text(value: &HeaderValue) -> Option<&str> {
+    let secret = value.to_str().ok()?.trim();
+    is_secret(secret).then_some(secret)
+}
+
+fn is_secret(text: &str) -> bool {
+    (1..=SECRET_BYTES_MAX).contains(&text.len())
 }
 
 fn ip_not_allowed(peer: IpAddr) -> Refused {
@@ -71,7 +96,6 @@ fn ip_not_allowed(peer: IpAddr) -> Refused {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
 
     #[test]
     fn an_ipv4_range_allows_its_addresses_also_where_they_come_over_an_ipv6_listener() {
@@ -86,15 +110,52 @@ mod tests {
 
     #[test]
     fn a_bearer_is_read_in_any_case_and_nothing_else_is() {
-        let read = |value: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::AUTHORIZATION, HeaderValue::from_static(value));
-            bearer(&headers).map(str::to_owned)
-        };
+        let read = |value: &'static str| found(&[("authorization", value)]).ok();
         assert_eq!(read("Bearer abc").as_deref(), Some("abc"));
         assert_eq!(read("bearer  abc ").as_deref(), Some("abc"));
         assert_eq!(read("Basic abc"), None);
         assert_eq!(read("Bearer "), None);
         assert_eq!(read("abc"), None);
+    }
+
+    #[test]
+    fn a_plain_secret_is_read_as_it_stands() {
+        for name in ["x-api-key", "api-key"] {
+            assert_eq!(found(&[(name, " abc ")]).as_deref(), Ok("abc"));
+            assert!(found(&[(name, "")]).is_err());
+            // What is no credential of ours is none, such as that of a proxy in between.
+            let both = [("authorization", "Basic eDp5"), (name, "abc")];
+            assert_eq!(found(&both).as_deref(), Ok("abc"));
+        }
+    }
+
+    #[test]
+    fn several_secrets_must_be_one() {
+        let same = [
+            ("authorization", "Bearer abc"),
+            ("x-api-key", "abc"),
+            ("api-key", "abc"),
+        ];
+        assert_eq!(found(&same).as_deref(), Ok("abc"));
+        for other in ["authorization", "x-api-key", "api-key"] {
+            let value = if other == "authorization" {
+                "Bearer xyz"
+            } else {
+                "xyz"
+            };
+            let differ = [("authorization", "Bearer abc"), (other, value)];
+            let message = found(&differ).expect_err("two keys");
+            assert!(message.contains("differ"), "{message}");
+        }
+    }
+
+    /// The secret that is found among these headers, or why there is none.
+    fn found(pairs: &[(&'static str, &'static str)]) -> Result<String, String> {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        let secret = secret(&headers).map_err(|refused| refused.message)?;
+        Ok(secret.to_owned())
     }
 }

@@ -15,12 +15,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
-use super::request_body::Unread;
+use super::request_body::{LINGER, LINGER_PAUSE, Unread};
 
-/// How long a refused request may still send before its connection is closed.
-const LINGER: Duration = Duration::from_secs(5);
-/// How long it may pause meanwhile.
-const LINGER_PAUSE: Duration = Duration::from_secs(1);
 const LINGER_BUFFER_BYTES: usize = 8 * 1024;
 
 pin_project_lite::pin_project! {

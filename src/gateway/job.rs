@@ -6,23 +6,15 @@ use bytes::Bytes;
 
 use super::budget::Reserved;
 use super::reservation::Reservation;
+use super::service::Service;
 use crate::ledger::key::OnDisconnect;
-
-/// What a request is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Product {
-    /// Tokens.
-    Text,
-    /// Images.
-    Images,
-}
 
 /// What is needed to conclude a request.
 pub struct Job {
     /// The hold.
     pub reservation: Reservation,
     /// What it is for.
-    pub product: Product,
+    pub service: Service,
     /// The client's body, to be counted if need be.
     pub request_body: Bytes,
     /// The memory that the body takes; given back with the job.

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::Gateway;
 use super::answer::{deliver, stopped};
-use super::asked::{Asked, Service};
+use super::asked::Asked;
 use super::body;
 use super::budget::Reserved;
 use super::catalog::{Catalog, Pinned};
@@ -26,6 +26,7 @@ use super::refusal::Refused;
 use super::refuse::{Context, refuse};
 use super::request_body::RequestBody;
 use super::reservation::Reservation;
+use super::service::Service;
 use super::signal::Signal;
 use super::window::{Demand, counters};
 use crate::ledger::hold::{IdempotencyClaim, Quote, Refusal};
@@ -237,7 +238,7 @@ async fn exchange(
         _ => Duration::ZERO,
     };
     let job = Job {
-        product: asked.service().product(),
+        service: asked.service(),
         request_body: read.body.clone(),
         request_memory: read.memory,
         on_disconnect: policy,

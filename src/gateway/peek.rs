@@ -9,11 +9,15 @@
 
 mod bounds;
 mod chat;
+mod completions;
 mod content;
 mod depth;
+mod embeddings;
+mod generation;
 mod images;
 mod link;
 mod options;
+mod prompts;
 mod scalar;
 mod seen;
 mod table;
@@ -30,7 +34,7 @@ pub use bounds::InputSize;
 
 /// The longest model name, in bytes.
 pub const MODEL_BYTES_MAX: usize = 256;
-/// The most choices or images in one request, whatever its model.
+/// The most choices (of one prompt) or images in one request, whatever its model.
 pub const N_MAX: u64 = 128;
 
 /// Bounds on what is read.
@@ -40,22 +44,34 @@ pub struct PeekCaps {
     pub json_depth: usize,
 }
 
-/// What matters of a chat request.
+/// What matters of a request for text: a chat, or a completion.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ChatRequest<'b> {
+pub struct TextRequest<'b> {
     /// The model, as the client named it; never empty.
     pub model: Cow<'b, str>,
-    /// Choices; 1 to [`N_MAX`].
-    pub n: u64,
+    /// Texts that are generated, over all prompts, shown or not; at least 1.
+    pub choices: u64,
     /// Whether the client asked for a stream.
     pub stream: bool,
     /// Whether it asked for usage at the stream's end; `None` where it said nothing.
     pub include_usage: Option<bool>,
     /// What bounds the input tokens.
     pub input: InputSize,
-    /// Bytes of `prediction`: rejected tokens of it are output.
-    pub prediction_bytes: u64,
-    /// Where to edit; [`ChatRequest::client_max`] reads the maxima.
+    /// Bytes of the body that may become output beyond the maximum: rejected tokens of a `prediction` are
+    /// output, and so is an echoed prompt at some servers, once for each choice.
+    pub extra_output: u64,
+    /// Where to edit; [`TextRequest::client_max`] reads the maxima.
+    pub layout: Layout,
+}
+
+/// What matters of a request for embeddings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EmbeddingRequest<'b> {
+    /// The model, as the client named it; never empty.
+    pub model: Cow<'b, str>,
+    /// What bounds the input tokens.
+    pub input: InputSize,
+    /// Where to edit.
     pub layout: Layout,
 }
 
@@ -95,8 +111,24 @@ pub struct BadRequest {
 ///
 /// # Errors
 /// What is not one JSON object that all parsers read alike, has fields of a wrong type, or cannot be priced.
-pub fn peek_chat(body: &[u8], caps: PeekCaps) -> Result<ChatRequest<'_>, BadRequest> {
+pub fn peek_chat(body: &[u8], caps: PeekCaps) -> Result<TextRequest<'_>, BadRequest> {
     chat::peek(walk::text(body, caps)?)
+}
+
+/// Reads the body of a completion.
+///
+/// # Errors
+/// As [`peek_chat`].
+pub fn peek_completions(body: &[u8], caps: PeekCaps) -> Result<TextRequest<'_>, BadRequest> {
+    completions::peek(walk::text(body, caps)?)
+}
+
+/// Reads the body of a request for embeddings.
+///
+/// # Errors
+/// As [`peek_chat`].
+pub fn peek_embeddings(body: &[u8], caps: PeekCaps) -> Result<EmbeddingRequest<'_>, BadRequest> {
+    embeddings::peek(walk::text(body, caps)?)
 }
 
 /// Reads the body of a request for images.

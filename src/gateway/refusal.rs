@@ -12,6 +12,7 @@ use http_body_util::Full;
 use serde::Serialize;
 
 use super::headers;
+use super::service::Service;
 pub use code::Code;
 
 /// Whether and when the same request may succeed.
@@ -101,7 +102,20 @@ impl Refused {
     /// No key, or one that is unknown, revoked or expired: outsiders cannot tell which.
     pub fn invalid_key() -> Self {
         let message = "The API key is missing, unknown, revoked or expired. \
-                       Send a valid key as `Authorization: Bearer <key>`.";
+                       Send a valid key as `Authorization: Bearer <key>`, `x-api-key: <key>` \
+                       or `api-key: <key>`.";
+        Refused::unidentified(message)
+    }
+
+    /// Credentials that differ: whose request it is cannot be told.
+    pub fn several_keys() -> Self {
+        Refused::unidentified(
+            "The request has several API keys, which differ. Send one key, as \
+             `Authorization: Bearer <key>`, `x-api-key: <key>` or `api-key: <key>`.",
+        )
+    }
+
+    fn unidentified(message: &'static str) -> Self {
         Refused::new(
             StatusCode::UNAUTHORIZED,
             "invalid_request_error",
@@ -149,7 +163,8 @@ impl Refused {
     pub fn unknown_url(method: &http::Method, path: &str) -> Self {
         let message = format!(
             "{method} {path} is not served here: what cannot be metered is refused. \
-             See `POST /v1/chat/completions`, `POST /v1/images/generations`, `GET /v1/models`."
+             See {}, `GET /v1/models`.",
+            Service::list()
         );
         Refused::new(
             StatusCode::NOT_FOUND,

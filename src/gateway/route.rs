@@ -9,13 +9,13 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use serde_json::Value;
 
 use super::Gateway;
-use super::asked::Service;
 use super::client_body::ClientBody;
 use super::detach::Detached;
 use super::identify::identify;
 use super::observe::{PROBES, Record};
-use super::refusal::Refused;
+use super::refusal::{Code, Refused};
 use super::request_body::RequestBody;
+use super::service::Service;
 use super::{NotReady, account, lifecycle, models, receipt};
 
 /// The first parts of the paths that the proxy answers itself.
@@ -38,15 +38,16 @@ async fn dispatch(
     peer: IpAddr,
     request: Request<RequestBody>,
 ) -> Result<Response<ClientBody>, Refused> {
-    refuse_upgrade(request.headers())?;
+    refuse_head(&gateway, request.headers())?;
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
     let service = match (&parts.method, path) {
-        (&Method::POST, "/v1/chat/completions") => Service::Chat,
-        (&Method::POST, "/v1/images/generations") => Service::Images,
         (&Method::GET | &Method::HEAD, "/healthz") => return Ok(probe(record, 0, Ok(()))),
         (&Method::GET | &Method::HEAD, "/readyz") => {
             return Ok(probe(record, 1, gateway.ready()));
+        }
+        (&Method::POST, path) => {
+            Service::at(path).ok_or_else(|| Refused::unknown_url(&parts.method, path))?
         }
         (&Method::GET, path) => {
             let Some(path) = path.strip_prefix("/v1/") else {
@@ -66,9 +67,19 @@ async fn dispatch(
 
 /// Upgrades would pass what cannot be metered. (A length that can be read in two ways does not
 /// get here: hyper refuses it, or goes by the transfer coding and closes after the answer.)
-fn refuse_upgrade(headers: &HeaderMap) -> Result<(), Refused> {
+/// How many headers there are, hyper looks at over HTTP/1 only.
+fn refuse_head(gateway: &Gateway, headers: &HeaderMap) -> Result<(), Refused> {
     if headers.contains_key(header::UPGRADE) {
         return Err(Refused::bad_request("Upgrades are not served here."));
+    }
+    let limit = gateway.caps.header_count;
+    if headers.len() > limit {
+        return Err(Refused::new(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "invalid_request_error",
+            Code::InvalidRequestError,
+            format!("The request has more than the limit of {limit} headers."),
+        ));
     }
     Ok(())
 }

@@ -1,30 +1,34 @@
 //! The public listener: connections in, responses out, and an orderly end.
 
-use std::convert::Infallible;
+mod http1;
+mod http2;
+mod stall;
+pub mod tls;
+
 use std::future::Future;
-use std::net::SocketAddr;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use http::header::{self, HeaderValue};
 use http::{Request, Response};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 
 use super::Gateway;
+use super::client_address::client_address;
 use super::client_body::ClientBody;
 use super::io::ClientSocket;
 use super::refusal::Refused;
 use super::request_body::{RequestBody, Unread};
 use super::{live, route};
+use tls::Certificates;
 
 /// How long the holds of connections that were closed by force may take to end.
 const LAST_HOLDS: Duration = Duration::from_secs(30);
@@ -33,9 +37,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves clients until `shutdown` resolves; then lets what is under way finish within
 /// `drain`, ends the rest, and returns when every hold has ended.
+///
+/// With `certificates`, the port speaks TLS only.
 pub async fn serve(
     gateway: Arc<Gateway>,
     listener: TcpListener,
+    certificates: Option<Arc<Certificates>>,
     drain: Duration,
     shutdown: impl Future<Output = ()>,
 ) {
@@ -45,6 +52,7 @@ pub async fn serve(
         Arc::clone(&gateway.ledger),
         gateway.lease_ms,
     ));
+    let tls = certificates.as_ref().map(tls::acceptor);
     let (close, closing) = watch::channel(());
     let mut connections = JoinSet::new();
     loop {
@@ -59,9 +67,10 @@ pub async fn serve(
         while connections.try_join_next().is_some() {}
         match accepted {
             Ok((stream, peer)) => {
-                let (gateway, closing) = (Arc::clone(&gateway), closing.clone());
+                let (gateway, tls) = (Arc::clone(&gateway), tls.clone());
+                let connection = connection(gateway, tls, stream, peer, closing.clone());
                 connections.spawn(async move {
-                    connection(gateway, stream, peer, closing).await;
+                    connection.await;
                     drop(place);
                 });
             }
@@ -75,7 +84,7 @@ pub async fn serve(
     drop(listener);
     close.send_replace(());
     let finished = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(drain, finished).await.is_err() {
+    if timeout(drain, finished).await.is_err() {
         tracing::warn!(open = connections.len(), "connections are closed by force");
     }
     gateway.stop.raise();
@@ -85,73 +94,96 @@ pub async fn serve(
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    if tokio::time::timeout(LAST_HOLDS, ended).await.is_err() {
+    if timeout(LAST_HOLDS, ended).await.is_err() {
         tracing::error!(holds = gateway.live.count(), "holds are left to lapse");
     }
     renewing.abort();
 }
 
+/// One connection, from its first byte to its last.
 async fn connection(
     gateway: Arc<Gateway>,
+    tls: Option<TlsAcceptor>,
     stream: TcpStream,
     peer: SocketAddr,
-    mut closing: watch::Receiver<()>,
+    closing: watch::Receiver<()>,
 ) {
-    // Nagle's algorithm and delayed acknowledgements would hold small chunks back for 40 ms.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, %peer, "the connection was closed at once");
-        return;
-    }
-    let caps = &gateway.caps;
-    let unread = Unread::default();
-    let socket = ClientSocket::new(stream, caps.client_stall, unread.clone());
-    let io = TokioIo::new(Box::pin(socket));
-    let service = service_fn(|request: Request<Incoming>| {
-        let body = |inner| RequestBody::new(inner, unread.clone());
-        answer(
-            Arc::clone(&gateway),
-            peer,
-            request.map(body),
-            unread.clone(),
-        )
-    });
-    let mut builder = http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(caps.header_timeout)
-        .max_headers(caps.header_count)
-        .max_buf_size(caps.header_bytes)
-        .half_close(false);
-    let mut serving = pin!(builder.serve_connection(io, service));
-    let outcome = tokio::select! {
-        outcome = &mut serving => outcome,
-        _ = closing.changed() => {
-            serving.as_mut().graceful_shutdown();
-            serving.await
-        }
-    };
-    if let Err(error) = outcome {
+    if let Err(error) = converse(&gateway, tls, stream, peer.ip(), closing).await {
         tracing::debug!(%error, %peer, "the connection ended early");
     }
 }
 
+/// Finds out what the client speaks, and speaks it.
+async fn converse(
+    gateway: &Arc<Gateway>,
+    tls: Option<TlsAcceptor>,
+    stream: TcpStream,
+    peer: IpAddr,
+    mut closing: watch::Receiver<()>,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    // Nagle's algorithm and delayed acknowledgements would hold small chunks back for 40 ms.
+    stream.set_nodelay(true)?;
+    let patience = gateway.caps.header_timeout;
+    let unread = Unread::default();
+    let socket = |stream| {
+        Box::pin(ClientSocket::new(
+            stream,
+            gateway.caps.client_stall,
+            unread.clone(),
+        ))
+    };
+    match tls {
+        None if first(patience, &mut closing, http2::is_spoken(&stream)).await? => {
+            http2::serve(gateway, peer, socket(stream), closing).await?;
+        }
+        None => http1::serve(gateway, peer, socket(stream), &unread, closing).await?,
+        Some(tls) => {
+            let handshake = tls.accept(socket(stream));
+            let stream = first(patience, &mut closing, handshake).await?;
+            if stream.get_ref().1.alpn_protocol() == Some(tls::H2) {
+                http2::serve(gateway, peer, stream, closing).await?;
+            } else {
+                http1::serve(gateway, peer, stream, &unread, closing).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What comes before the first request. The client may take as long as for a head, and is left
+/// where the process ends meanwhile.
+async fn first<T>(
+    patience: Duration,
+    closing: &mut watch::Receiver<()>,
+    work: impl Future<Output = io::Result<T>>,
+) -> io::Result<T> {
+    tokio::select! {
+        biased;
+        done = timeout(patience, work) => done?,
+        _ = closing.changed() => Err(io::Error::other("the process ends")),
+    }
+}
+
+/// Answers one request, whatever becomes of it.
 async fn answer(
     gateway: Arc<Gateway>,
-    peer: SocketAddr,
+    peer: IpAddr,
     request: Request<RequestBody>,
-    unread: Unread,
-) -> Result<Response<ClientBody>, Infallible> {
-    let routed = AssertUnwindSafe(route::route(gateway, peer.ip(), request));
-    let mut response = routed.catch_unwind().await.unwrap_or_else(|_| {
-        tracing::error!(%peer, "a handler panicked; its hold has been ended");
-        Refused::internal().into_response().map(ClientBody::Full)
-    });
-    if unread.is_set() {
-        // Another request on this connection would be lost behind the rest of this one.
-        let headers = response.headers_mut();
-        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    Ok(response)
+) -> Response<ClientBody> {
+    let visit = gateway.cors.visit(&request);
+    let mut response = match visit.preflight() {
+        Some(response) => response,
+        None => {
+            let client = client_address(&gateway.trusted_proxies, peer, request.headers());
+            let routed = AssertUnwindSafe(route::route(gateway, client, request));
+            routed.catch_unwind().await.unwrap_or_else(|_| {
+                tracing::error!(%client, "a handler panicked; its hold has been ended");
+                Refused::internal().into_response().map(ClientBody::Full)
+            })
+        }
+    };
+    visit.mark(response.headers_mut());
+    response
 }
 
 #[cfg(test)]

@@ -163,7 +163,13 @@ impl Book {
         let now = self.now;
         let until = UnixMs(now.0.saturating_sub_unsigned(CLAIM_KEPT_MS));
         while let Some((wallet, key)) = self.memory.next_claim(until) {
-            self.forget(&wallet, |activity| activity.claims.forget(now, &key));
+            let mut again = None;
+            self.forget(&wallet, |activity| {
+                again = activity.claims.forget(now, &key)
+            });
+            if let Some(at) = again {
+                self.memory.claim_kept(at, wallet, key);
+            }
         }
     }
 

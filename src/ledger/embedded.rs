@@ -5,11 +5,16 @@
 //! group, so a crash loses nothing that anyone was told, and requests that come together share an fsync.
 
 mod audit;
+mod backup;
 mod committer;
 mod contract;
+mod draft;
+mod holdings;
 mod lock;
+mod migrate;
 mod open;
 mod reads;
+mod replace;
 mod restore;
 mod rows;
 mod schema;
@@ -20,6 +25,7 @@ mod writer;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hmac::{Hmac, Mac};
 use parking_lot::{Mutex, MutexGuard};
@@ -35,7 +41,11 @@ use crate::clock::{Clock, UnixMs};
 use crate::telemetry;
 
 pub use self::audit::audit_file;
+pub use self::backup::{Backup, BackupError, backup};
+pub use self::holdings::{Holdings, Sum};
 pub use self::open::{Durability, OpenError, OpenOptions};
+pub use self::replace::{Lost, Present, Replacement, RestoreError};
+pub use self::schema::StoreId;
 
 /// The exit status of a process whose ledger could not be made durable (`EX_SOFTWARE`).
 const EXIT_NOT_DURABLE: i32 = 70;
@@ -50,6 +60,8 @@ const SWEEP_SPAN_MS: u64 = 5_000;
 const COUNTERS_PER_SWEEP_MAX: u32 = 1_000;
 /// How many receipts are trimmed in one transaction; charges wait for no more than that.
 const RECEIPTS_PER_TRIM_MAX: u32 = 500;
+/// How long the next of these transactions waits.
+const TRIM_PAUSE: Duration = Duration::from_millis(20);
 
 /// The default [`Ledger`](super::Ledger): one process, one file.
 ///

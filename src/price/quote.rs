@@ -1,6 +1,6 @@
 //! The most that a request can cost, in parts that a ledger can split between grants and money.
 
-use super::{Category, PriceVersion, Segment, WorstCase};
+use super::{PriceVersion, Segment, WorstCase};
 use crate::money::{Nano, UnitPrice};
 use crate::usage::Meter;
 
@@ -38,16 +38,16 @@ impl PriceVersion {
     /// # Errors
     /// If a part reaches 2^53 nano.
     pub fn quote(&self, worst: WorstCase) -> Result<Vec<Segment>, QuoteError> {
-        let chat = self.category == Category::Chat;
+        let text = !self.category.is_image();
         let input = self
             .dearest(&INPUT_SIDE)
-            .or(chat.then_some(UnitPrice::ZERO));
+            .or(text.then_some(UnitPrice::ZERO));
         let output = self
             .dearest(&OUTPUT_SIDE)
-            .or(chat.then_some(UnitPrice::ZERO));
+            .or(text.then_some(UnitPrice::ZERO));
         let image = self
             .own_rate(Meter::Images)
-            .or((!chat).then_some(UnitPrice::ZERO));
+            .or((!text).then_some(UnitPrice::ZERO));
         let output_min = worst.output_tokens_min.min(worst.output_tokens);
         let parts = [
             (Meter::Input, input, worst.input_tokens, worst.input_tokens),

@@ -1,5 +1,6 @@
 //! What can go wrong between the proxy and an upstream. No message holds a key or a URL's secret part.
 
+use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,6 +66,20 @@ impl SendError {
         let detail = format!("no answer within {} ms", limit.as_millis());
         SendError::new(upstream, SendErrorKind::Timeout, true, detail)
     }
+}
+
+/// An error and all that caused it, each said once.
+pub(super) fn causes(error: Option<&(dyn Error + 'static)>) -> String {
+    let mut causes = Vec::new();
+    let mut next = error;
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        if causes.last() != Some(&text) {
+            causes.push(text);
+        }
+        next = cause.source();
+    }
+    causes.join(": ")
 }
 
 impl fmt::Display for SendErrorKind {

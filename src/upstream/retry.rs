@@ -37,11 +37,17 @@ pub enum Next {
     /// The upstream refuses the operator's credential or account. The client cannot mend that: 502,
     /// not to be retried, logged loudly.
     OperatorFault,
+    /// The operator's account there is empty, which another endpoint may not mind. Where none is left, it is
+    /// [`Next::OperatorFault`].
+    AccountEmpty,
 }
 
 /// Whether [`decide`] must see the body of an answer with this status.
 pub fn needs_body(status: StatusCode) -> bool {
-    status == StatusCode::FORBIDDEN
+    matches!(
+        status,
+        StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS
+    )
 }
 
 /// What an attempt's outcome means, before the first byte to the client.
@@ -52,30 +58,42 @@ pub fn decide(attempt: Attempt<'_>) -> Next {
         }
         Attempt::Failed(_) => Next::Fail,
         Attempt::Answered { status, body } => match status {
+            StatusCode::TOO_MANY_REQUESTS if speaks_of(body, &EMPTY_SIGNS) => Next::AccountEmpty,
             StatusCode::TOO_MANY_REQUESTS
             | StatusCode::BAD_GATEWAY
             | StatusCode::SERVICE_UNAVAILABLE => Next::Retry,
             StatusCode::UNAUTHORIZED | StatusCode::PAYMENT_REQUIRED => Next::OperatorFault,
-            StatusCode::FORBIDDEN if blames_credential(body) => Next::OperatorFault,
+            StatusCode::FORBIDDEN if speaks_of(body, &CREDENTIAL_SIGNS) => Next::OperatorFault,
             _ => Next::Answer,
         },
     }
 }
 
-/// Whether an error's code or type speaks of the credential or the account, rather than of the
-/// request (a moderated prompt, a forbidden region).
-fn blames_credential(body: &[u8]) -> bool {
-    const SIGNS: [&str; 9] = [
-        "key",
-        "auth",
-        "credential",
-        "permission",
-        "accessdenied",
-        "quota",
-        "balance",
-        "billing",
-        "arrear",
-    ];
+/// What a 403 says of the credential or the account, rather than of the request (a moderated prompt, a
+/// forbidden region).
+const CREDENTIAL_SIGNS: [&str; 9] = [
+    "key",
+    "auth",
+    "credential",
+    "permission",
+    "accessdenied",
+    "quota",
+    "balance",
+    "billing",
+    "arrear",
+];
+
+/// What a 429 says of an account that is empty, rather than of a rate that falls again by itself.
+const EMPTY_SIGNS: [&str; 5] = [
+    "insufficientquota",
+    "exceededcurrentquota",
+    "insufficientbalance",
+    "billing",
+    "arrear",
+];
+
+/// Whether an error's code or type has one of these words in it.
+fn speaks_of(body: &[u8], signs: &[&str]) -> bool {
     let Ok(error) = serde_json::from_slice::<ErrorBody>(body) else {
         return false;
     };
@@ -85,7 +103,7 @@ fn blames_credential(body: &[u8]) -> bool {
         .filter_map(Word::letters)
         // Blocked keywords are the request's, not the credential's.
         .map(|word| word.replace("keyword", ""))
-        .any(|word| SIGNS.iter().any(|sign| word.contains(sign)))
+        .any(|word| signs.iter().any(|sign| word.contains(sign)))
 }
 
 /// The error of a vendor: under `error`, or at the top.
@@ -183,6 +201,28 @@ mod tests {
             r#"{"error":{"code":"AllocationQuota.FreeTierOnly"}}"#,
         ] {
             assert_eq!(answered(403, body), Next::OperatorFault, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_429_of_an_empty_account_is_no_rate_limit() {
+        for body in [
+            r#"{"error":{"message":"m","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}"#,
+            r#"{"error":{"message":"m","type":"exceeded_current_quota_error"}}"#,
+            r#"{"error":{"code":"insufficient_balance"}}"#,
+            r#"{"error":{"code":"billing_hard_limit_reached"}}"#,
+            r#"{"code":"Arrearage","message":"m"}"#,
+        ] {
+            assert_eq!(answered(429, body), Next::AccountEmpty, "{body}");
+        }
+        for body in [
+            r#"{"error":{"message":"m","type":"requests","code":"rate_limit_exceeded"}}"#,
+            r#"{"error":{"message":"insufficient_quota","code":"429"}}"#,
+            r#"{"error":{"code":"balance_held"}}"#,
+            r#"{"code":"Throttling.AllocationQuota","message":"m"}"#,
+            "<html>",
+        ] {
+            assert_eq!(answered(429, body), Next::Retry, "{body}");
         }
     }
 

@@ -1,16 +1,20 @@
 //! An upstream inside this process: deterministic answers, true usage, and faults on demand.
 //!
-//! It speaks `/chat/completions` (streamed and not) and `/images/generations` as a vendor would,
-//! errors included. The same request gets the same answer, whatever the time and the process. Its
+//! It speaks `/chat/completions` and `/completions` (streamed and not), `/embeddings` and
+//! `/images/generations` as a vendor would, errors included. The same request gets the same answer, whatever the time and the process. Its
 //! usage is true by its own count: pieces of up to six letters or digits. A [`Fault`] is asked for by the header
 //! `x-simulator-fault` or by the model's suffix (`model#fault`); the header wins.
 //! `x-simulator-delay-ms` sets the time between two events of a stream, and before any other answer.
 
 mod body;
 mod chat;
+mod completion;
+mod embedding;
 mod fault;
 mod image;
 mod png;
+mod prompts;
+mod said;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -129,6 +133,8 @@ fn answer(call: &Call<'_>, plan: &Plan) -> Result<Answer, Refused> {
     }
     match call.path {
         "/chat/completions" => chat::answer(&call.body, plan),
+        "/completions" => completion::answer(&call.body, plan),
+        "/embeddings" => embedding::answer(&call.body, plan),
         "/images/generations" => image::answer(&call.body, plan),
         path => Err(Refused {
             status: StatusCode::NOT_FOUND,

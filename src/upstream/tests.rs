@@ -1,5 +1,6 @@
 //! What one attempt puts on the wire, and what it makes of what comes back, against a small scripted server.
 
+mod options;
 mod origin;
 
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use tokio::net::TcpListener;
 
 use super::retry::{Attempt, Next, decide};
 use super::*;
+use crate::secret::Secret;
 use origin::{Origin, Reply};
 
 const CANARY: &str = "sk-canary";
@@ -20,10 +22,9 @@ fn row(base_url: &str) -> config::Upstream {
         kind: UpstreamKind::Openai,
         base_url: Some(base_url.to_owned()),
         api_key: Some(Secret::new(CANARY.to_owned())),
-        connect_timeout_ms: 5_000,
         response_timeout_ms: 30_000,
         idle_timeout_ms: 30_000,
-        ask_usage: AskUsage::Auto,
+        ..config::Upstream::simulator()
     }
 }
 
@@ -36,13 +37,21 @@ fn route(upstream: &str, priority: u32, weight: u32) -> config::Route {
     }
 }
 
-/// These upstreams, and a model `m` with these routes.
+/// A config of these upstreams, and a model `m` with these routes.
+fn config<const N: usize>(rows: [(&str, config::Upstream); N], routes: &[config::Route]) -> Config {
+    const SMALL: &str = r#"{ "currency": "CNY", "upstreams": { "up": { "kind": "simulator" } },
+        "models": [{ "id": "m", "upstream": "up", "prices": [{ "free": true }] }] }"#;
+    let mut config = Config::parse(SMALL, "test.yaml", &|_| None).expect("a config");
+    config.upstreams = rows.map(|(name, row)| (name.to_owned(), row)).into();
+    config.models[0].routes = routes.to_vec();
+    config
+}
+
 fn build<const N: usize>(
     rows: [(&str, config::Upstream); N],
     routes: &[config::Route],
 ) -> Result<Upstreams, SetupError> {
-    let rows = rows.map(|(name, row)| (name.to_owned(), row));
-    Upstreams::build(&rows.into(), [("m", routes)])
+    Upstreams::new(&config(rows, routes))
 }
 
 /// One upstream `up` that serves the model `m`.

@@ -15,13 +15,16 @@ pub struct AnswerFacts<'a> {
     pub usage: Option<Result<Reported, Unbelievable>>,
     /// Entries of `data` (or of `images`, as some name it) that carry an image and are not errors.
     pub images: u64,
-    /// Whether the answer says itself that it carries no image, or fewer than asked for: by an error of its own, an
+    /// Entries of `data` that carry an embedding.
+    pub embeddings: u64,
+    /// Whether the answer says itself that it carries nothing, or less than asked for: by an error of its own, an
     /// empty list, or an entry that is an error. Where it does not, having no `images` means that its shape is unknown.
-    pub without_images: bool,
+    pub is_short: bool,
     /// Entries of `choices`.
     pub choices: u64,
     /// Whether the answer has an `error` of its own.
     pub error: bool,
+    top_usage: Option<&'a str>,
     body: &'a [u8],
 }
 
@@ -29,6 +32,11 @@ impl AnswerFacts<'_> {
     /// The text that the model wrote, over all choices, for counting it here. Walks the body anew.
     pub fn transcript(&self) -> Transcript {
         Transcript::of(self.body)
+    }
+
+    /// What was reported, of a service that writes nothing: all of it is input.
+    pub fn input_usage(&self) -> Option<Result<Reported, Unbelievable>> {
+        report::read_input(self.top_usage?.as_bytes())
     }
 }
 
@@ -56,14 +64,16 @@ pub fn read_answer(body: &[u8]) -> Result<AnswerFacts<'_>, AnswerError> {
     let answer: Answer<'_> = serde_json::from_slice(json)?;
     let images = image_count(&answer.data).max(image_count(&answer.images));
     let error = says_something(answer.error);
-    let without_images = error || lacks_images(&answer.data) || lacks_images(&answer.images);
+    let is_short = error || lacks_entries(&answer.data) || lacks_entries(&answer.images);
     let choices = answer.choices.0.as_ref().map_or(0, Vec::len);
     Ok(AnswerFacts {
         usage: last_usage(answer.usage, &answer.choices),
         images,
-        without_images,
+        embeddings: count(&answer.data, |entry| says_something(entry.embedding)),
+        is_short,
         choices: u64::try_from(choices).unwrap_or(u64::MAX),
         error,
+        top_usage: answer.usage.map(RawValue::get),
         body: json,
     })
 }
@@ -92,36 +102,42 @@ struct Answer<'a> {
     #[serde(borrow, default)]
     choices: Objects<Choice<'a>>,
     #[serde(borrow, default)]
-    data: Objects<Image<'a>>,
+    data: Objects<Entry<'a>>,
     #[serde(borrow, default)]
-    images: Objects<Image<'a>>,
+    images: Objects<Entry<'a>>,
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
-struct Image<'a> {
+struct Entry<'a> {
     #[serde(borrow, default)]
     url: Option<&'a RawValue>,
     #[serde(borrow, default)]
     b64_json: Option<&'a RawValue>,
     #[serde(borrow, default)]
+    embedding: Option<&'a RawValue>,
+    #[serde(borrow, default)]
     error: Option<&'a RawValue>,
 }
 
-fn image_count(entries: &Objects<Image<'_>>) -> u64 {
-    let delivered = |image: &&Image<'_>| {
+fn image_count(entries: &Objects<Entry<'_>>) -> u64 {
+    count(entries, |image| {
         (is_text(image.url) || is_text(image.b64_json)) && !says_something(image.error)
-    };
+    })
+}
+
+fn count(entries: &Objects<Entry<'_>>, delivered: impl Fn(&Entry<'_>) -> bool) -> u64 {
     let entries = entries.0.iter().flatten().flatten();
-    u64::try_from(entries.filter(delivered).count()).unwrap_or(u64::MAX)
+    let delivered = entries.filter(|entry| delivered(entry)).count();
+    u64::try_from(delivered).unwrap_or(u64::MAX)
 }
 
 /// Whether a list is there and empty, or tells of an error.
-fn lacks_images(entries: &Objects<Image<'_>>) -> bool {
-    let failed = |image: &Image<'_>| says_something(image.error);
+fn lacks_entries(entries: &Objects<Entry<'_>>) -> bool {
+    let failed = |entry: &Entry<'_>| says_something(entry.error);
     let is_short =
-        |list: &Vec<Option<Image<'_>>>| list.is_empty() || list.iter().flatten().any(failed);
+        |list: &Vec<Option<Entry<'_>>>| list.is_empty() || list.iter().flatten().any(failed);
     entries.0.as_ref().is_some_and(is_short)
 }
 

@@ -54,6 +54,19 @@ pub enum Unbelievable {
 
 /// Reads a `usage` object. `None` if it is null or says nothing about tokens: that is missing, not zero.
 pub fn read(usage: &[u8]) -> Option<Result<Reported, Unbelievable>> {
+    read_as(usage, reported)
+}
+
+/// Reads a `usage` object of a service that writes nothing, such as embeddings: all is input, even where only a total
+/// is told. The output is 0, and known to be.
+pub fn read_input(usage: &[u8]) -> Option<Result<Reported, Unbelievable>> {
+    read_as(usage, reported_input)
+}
+
+fn read_as(
+    usage: &[u8],
+    reported: fn(&Fields) -> Result<Option<Reported>, Unbelievable>,
+) -> Option<Result<Reported, Unbelievable>> {
     match trimmed(usage) {
         b"" | b"null" | b"[]" => None,
         object => match serde_json::from_slice(object) {
@@ -127,6 +140,20 @@ fn reported(fields: &Fields) -> Result<Option<Reported>, Unbelievable> {
         usage,
         has_input: wholes.input.is_some(),
         has_output: wholes.output.is_some(),
+    }))
+}
+
+fn reported_input(fields: &Fields) -> Result<Option<Reported>, Unbelievable> {
+    let parts = parts(fields)?;
+    let whole = wholes(fields, &parts)?.input;
+    let total = fields.total_tokens.known("total_tokens")?;
+    let Some(input) = whole.or(total) else {
+        return Ok(None);
+    };
+    Ok(Some(Reported {
+        usage: input_meters(Usage::NONE, input, &parts)?,
+        has_input: true,
+        has_output: true,
     }))
 }
 

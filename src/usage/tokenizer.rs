@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 
 mod chat;
 mod pieces;
+mod prompts;
 
 /// How many bytes of one thing are really counted: 4 MiB.
 pub const COUNTED_BYTES_MAX: usize = 4 << 20;

@@ -13,6 +13,8 @@ from support import Mock, Program, Tap, Tollgate, binary
 PRICES = {
     "mock/chat": {"input": "4", "cached_input": "1", "output": "16", "reasoning": "16"},
     "mock/image": {"images": "0.35"},
+    "sim/text": {"input": "4", "output": "16"},
+    "sim/embedding": {"input": "0.5"},
 }
 
 CONFIG = """
@@ -22,6 +24,7 @@ currency: CNY
 upstreams:
   mock: {{ base_url: "{mock}/v1", api_key: the-operators-own }}
   hasty: {{ base_url: "{mock}/v1", response_timeout_ms: 200 }}
+  simulator: {{ kind: simulator }}
   nobody: {{ base_url: "http://127.0.0.1:1/v1", connect_timeout_ms: 1000 }}
 models:
   - id: mock/chat
@@ -32,6 +35,8 @@ models:
     prices: [{{ per: 1M tokens, input: 4, cached_input: 1, output: 16 }}]
   - {{ id: mock/hasty, upstream: hasty, max_output_tokens: 1000, prices: [{{ per: 1M tokens, input: 4, output: 16 }}] }}
   - {{ id: mock/nobody, upstream: nobody, max_output_tokens: 1000, prices: [{{ per: 1M tokens, input: 4, output: 16 }}] }}
+  - {{ id: sim/text, upstream: simulator, max_output_tokens: 1000, prices: [{{ per: 1M tokens, input: 4, output: 16 }}] }}
+  - {{ id: sim/embedding, category: embedding, upstream: simulator, prices: [{{ per: 1M tokens, input: 0.5 }}] }}
   - {{ id: mock/image, category: text-to-image, upstream: mock, prices: [{{ per: image, image: 0.35 }}] }}
 grants:
   - {{ name: free-images, unit: images, amount: 3, models: [mock/image] }}

@@ -220,7 +220,10 @@ fn no_protocol_is_switched_to() {
         status.is_none_or(|status| status == 400 || status == 404),
         "{status:?}"
     );
-    let mut preface = Connection::open(&proxy.address);
+    // HTTP/2 is spoken from the first byte of a connection, or not at all.
+    let connection = Call::get("/v1/models").start(&proxy.address);
+    let (first, mut preface) = connection.answer().finish_and_keep();
+    assert_eq!(first.status, 401);
     preface.write(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
     let status = preface.try_answer().map(|exchange| exchange.status);
     assert!(

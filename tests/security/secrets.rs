@@ -4,7 +4,9 @@ use serde_json::json;
 
 use crate::support::proxy::ADMIN_TOKEN;
 use crate::support::setup::{ALICE, UPSTREAM_KEY};
-use crate::support::{Call, Retry, chat, refusal, start, start_with, stream, until};
+use crate::support::{
+    Call, Retry, TempDir, Tunnel, chat, refusal, start, start_with, stream, until,
+};
 
 const PROMPT: &str = "canary-prompt-0123456789";
 
@@ -73,6 +75,84 @@ fn no_secret_and_no_prompt_is_at_rest_in_a_log_or_in_an_answer() {
         for secret in [ALICE, &made, UPSTREAM_KEY, ADMIN_TOKEN, "wrong-canary"] {
             assert!(!head.contains(secret), "{secret} in {head}");
             assert!(!holds(&answer.body, secret), "{secret} in {answer:?}");
+        }
+    }
+}
+
+#[test]
+fn what_an_operator_adds_for_an_upstream_is_in_no_log_and_in_no_answer() {
+    const SECRETS: [&str; 6] = [
+        "header-canary",
+        "query-canary",
+        "user-canary",
+        "password-canary",
+        "file-canary",
+        // `user-canary:password-canary`, as a proxy is sent it
+        "dXNlci1jYW5hcnk6cGFzc3dvcmQtY2FuYXJ5",
+    ];
+    let dir = TempDir::new();
+    let file = dir.path().join("key");
+    std::fs::write(&file, "file-canary-0123456789\n").expect("a file");
+    let (open, strict) = (Tunnel::open(), Tunnel::for_credential("other"));
+    let through = |tunnel: &Tunnel| {
+        let address = &tunnel.address;
+        format!("http://user-canary:password-canary@{address}")
+    };
+    let (mock, mut proxy) = start_with(|setup| {
+        let fields = json!({
+            "api_key": format!("file:{}", file.display()),
+            "headers": { "x-canary": "header-canary" }, "query": { "key": "query-canary" },
+            "proxy": through(&open),
+        });
+        let mut shut = fields.clone();
+        shut["proxy"] = through(&strict).into();
+        shut["base_url"] = "https://127.0.0.1:1/v1".into();
+        setup
+            .upstream("mock", fields)
+            .upstream("shut", shut)
+            .model(json!({ "id": "free/chat", "upstream": "shut" }))
+    });
+    let mut answers = Vec::new();
+    for fault in [
+        "none",
+        "status=401",
+        "status=429",
+        "cut-before",
+        "cut-after=1",
+        "html",
+    ] {
+        for call in [chat(json!({})), stream(json!({}))] {
+            answers.push(proxy.send(ALICE, call.header("x-mock-fault", fault)));
+        }
+    }
+    // What is looked for was there.
+    assert_eq!(mock.headers()["x-canary"], "header-canary");
+    assert_eq!(
+        mock.headers()["authorization"],
+        "Bearer file-canary-0123456789"
+    );
+    assert!(open.heads()[0].contains(SECRETS[5]));
+    answers.push(proxy.send(ALICE, chat(json!({ "model": "free/chat" }))));
+    assert!(strict.heads()[0].contains(SECRETS[5]));
+    for path in ["/v1/models", "/v1/usage"] {
+        answers.push(proxy.send(ALICE, Call::get(path)));
+    }
+    answers.push(
+        Call::get("/admin/receipts")
+            .key(ADMIN_TOKEN)
+            .send(&proxy.admin_address),
+    );
+    proxy.terminate();
+    for (path, bytes) in proxy.dir.contents() {
+        for secret in SECRETS {
+            let found = holds(&bytes, secret) && path != proxy.config_path();
+            assert!(!found, "{secret} in {}", path.display());
+        }
+    }
+    for answer in &answers {
+        let shown = format!("{answer:?}");
+        for secret in SECRETS {
+            assert!(!shown.contains(secret), "{secret} in {shown}");
         }
     }
 }

@@ -36,7 +36,9 @@ pub fn tollgate(args: &[&str]) -> Command {
         "TOLLGATE_CONFIG",
         "TOLLGATE_ADMIN",
         "TOLLGATE_ADMIN_TOKEN",
+        "TOLLGATE_ADMIN_LISTEN",
         "TOLLGATE_EXAMPLE_KEY",
+        "TOLLGATE_LISTEN",
         "TOLLGATE_LOG",
         "MODELVERSE_API_KEY",
     ] {
@@ -64,8 +66,13 @@ pub struct Serving {
 impl Serving {
     /// Starts a server and waits until it listens.
     pub fn start(config: &str) -> Serving {
+        Serving::start_with(config, TOKEN)
+    }
+
+    /// The same with this text for the admin token.
+    pub fn start_with(config: &str, token: &str) -> Serving {
         let mut child = tollgate(&["--config", config, "serve"])
-            .env("TOLLGATE_ADMIN_TOKEN", TOKEN)
+            .env("TOLLGATE_ADMIN_TOKEN", token)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()

@@ -91,6 +91,22 @@ impl Call {
         self.header("authorization", format!("Bearer {secret}"))
     }
 
+    /// The same for clients that are given a request.
+    pub fn request(&self) -> http::Request<()> {
+        let mut request = http::Request::builder()
+            .method(self.method.as_str())
+            .uri(format!("http://tollgate.test{}", self.path));
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        request.body(()).expect("a sound request")
+    }
+
+    /// The body.
+    pub fn body(&self) -> bytes::Bytes {
+        self.body.clone().into()
+    }
+
     /// The exact bytes that are sent.
     pub fn bytes(&self) -> Vec<u8> {
         let (method, path) = (&self.method, &self.path);
@@ -278,6 +294,20 @@ impl Connection {
         self.buffer.is_empty() && !self.fill()
     }
 
+    /// Whether the other side has neither closed nor reset so far; reads what it said.
+    pub fn is_open(&mut self) -> bool {
+        self.stream.set_nonblocking(true).expect("a socket");
+        let open = loop {
+            match self.stream.read(&mut [0; 16_384]) {
+                Ok(0) => break false,
+                Ok(_) => {}
+                Err(error) => break error.kind() == ErrorKind::WouldBlock,
+            }
+        };
+        self.stream.set_nonblocking(false).expect("a socket");
+        open
+    }
+
     /// Reads some more; false at the end.
     fn fill(&mut self) -> bool {
         let mut chunk = [0; 16_384];
@@ -448,7 +478,7 @@ fn read_trailers(connection: &mut Connection) -> Option<Headers> {
     }
 }
 
-fn read_headers(lines: &str) -> Headers {
+pub(super) fn read_headers(lines: &str) -> Headers {
     let header = |line: &str| {
         let (name, value) = line.split_once(':').expect("a header");
         (name.to_ascii_lowercase(), value.trim().to_owned())

@@ -6,7 +6,9 @@
     reason = "each test binary uses its own part of this"
 )]
 
+pub mod curl;
 pub mod http;
+pub mod http2;
 pub mod load;
 pub mod mock;
 pub mod proxy;
@@ -14,8 +16,12 @@ pub mod raw;
 pub mod refusal;
 pub mod setup;
 pub mod temp;
+pub mod tls;
+pub mod tunnel;
 
+pub use curl::curl;
 pub use http::{Answer, Call, Connection, Exchange};
+pub use http2::Http2;
 pub use load::{Load, Seen};
 pub use mock::Mock;
 pub use proxy::Proxy;
@@ -23,6 +29,8 @@ pub use raw::RawUpstream;
 pub use refusal::{Retry, refusal};
 pub use setup::{Setup, chat, image, occupy, start, start_with, stream};
 pub use temp::TempDir;
+pub use tls::Authority;
+pub use tunnel::Tunnel;
 
 use std::process::Command;
 use std::time::{Duration, Instant};

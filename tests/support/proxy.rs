@@ -18,6 +18,8 @@ pub const ADMIN_TOKEN: &str = "admin-canary-0123456789-abcdef";
 pub struct Proxy {
     /// `host:port` of the proxy.
     pub address: String,
+    /// Whether it speaks TLS there.
+    pub tls: bool,
     /// `host:port` of the admin API.
     pub admin_address: String,
     pub dir: TempDir,
@@ -48,6 +50,7 @@ impl Proxy {
         let dir = TempDir::new();
         let mut proxy = Proxy {
             address: String::new(),
+            tls: false,
             admin_address: String::new(),
             dir,
             level,
@@ -110,9 +113,12 @@ impl Proxy {
                 .unwrap_or_else(|| panic!("not `{prefix}...`: {line}"))
                 .to_owned()
         };
-        let address = next("listening on http://");
+        let listening = next("listening on ");
+        let (scheme, address) = listening.split_once("://").expect("a URL");
+        let (tls, address) = (scheme == "https", address.to_owned());
         self.admin_address = next("admin API on http://");
         self.address = address;
+        self.tls = tls;
     }
 
     fn log_path(&self) -> PathBuf {

@@ -4,8 +4,11 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+
+use parking_lot::Mutex;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::DEADLINE;
 
@@ -13,7 +16,8 @@ use super::DEADLINE;
 pub struct RawUpstream {
     /// `host:port`
     pub address: String,
-    seen: Arc<AtomicU64>,
+    scheme: &'static str,
+    seen: Arc<Mutex<Vec<String>>>,
     ended: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -21,15 +25,21 @@ pub struct RawUpstream {
 impl RawUpstream {
     /// Answers with exactly these bytes; none closes the connection without an answer.
     pub fn answering(answer: impl Into<Vec<u8>>) -> RawUpstream {
-        RawUpstream::start(answer.into(), false)
+        RawUpstream::start(answer.into(), false, None)
     }
 
     /// Answers with exactly these bytes, and then neither says more nor closes.
     pub fn stalling(answer: impl Into<Vec<u8>>) -> RawUpstream {
-        RawUpstream::start(answer.into(), true)
+        RawUpstream::start(answer.into(), true, None)
     }
 
-    fn start(mut answer: Vec<u8>, stalls: bool) -> RawUpstream {
+    /// Answers with a status and a JSON body, over TLS.
+    pub fn secure(status: u16, body: &str, tls: Arc<ServerConfig>) -> RawUpstream {
+        RawUpstream::start(json_answer(status, body).into(), false, Some(tls))
+    }
+
+    fn start(mut answer: Vec<u8>, stalls: bool, tls: Option<Arc<ServerConfig>>) -> RawUpstream {
+        let scheme = if tls.is_some() { "https" } else { "http" };
         // It closes after its answer, and says so: a request on a connection that closes
         // unannounced cannot be told from one that was begun.
         let line_end = answer.windows(2).position(|pair| pair == b"\r\n");
@@ -39,10 +49,10 @@ impl RawUpstream {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("bound").to_string();
         let (seen, ended) = (
-            Arc::new(AtomicU64::new(0)),
+            Arc::new(Mutex::new(Vec::new())),
             Arc::new(AtomicBool::new(false)),
         );
-        let (counter, end) = (Arc::clone(&seen), Arc::clone(&ended));
+        let (log, end) = (Arc::clone(&seen), Arc::clone(&ended));
         let thread = std::thread::spawn(move || {
             let mut open = Vec::new();
             for stream in listener.incoming() {
@@ -50,12 +60,25 @@ impl RawUpstream {
                     return;
                 }
                 let stream = stream.expect("a connection");
-                let kept = serve(stream, &answer, &counter).filter(|_| stalls);
-                open.extend(kept);
+                stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
+                let mut stream: Box<dyn Stream> = match &tls {
+                    None => Box::new(stream),
+                    Some(config) => {
+                        let connection = ServerConnection::new(Arc::clone(config));
+                        Box::new(StreamOwned::new(
+                            connection.expect("a sound config"),
+                            stream,
+                        ))
+                    }
+                };
+                if serve(&mut *stream, &answer, &log) && stalls {
+                    open.push(stream);
+                }
             }
         });
         RawUpstream {
             address,
+            scheme,
             seen,
             ended,
             thread: Some(thread),
@@ -64,20 +87,42 @@ impl RawUpstream {
 
     /// Answers with a status and a JSON body.
     pub fn json(status: u16, body: &str) -> RawUpstream {
+        RawUpstream::answering(json_answer(status, body))
+    }
+
+    /// Answers with a stream of events of this data, and `[DONE]`.
+    pub fn events(data: &[&str]) -> RawUpstream {
+        let mut body: String = data
+            .iter()
+            .map(|data| format!("data: {data}\n\n"))
+            .collect();
+        body.push_str("data: [DONE]\n\n");
         let length = body.len();
         RawUpstream::answering(format!(
-            "HTTP/1.1 {status} Status\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {length}\r\n\r\n{body}"
         ))
     }
 
     /// What a config calls `base_url`.
     pub fn base_url(&self) -> String {
-        format!("http://{}/v1", self.address)
+        format!("{}://{}/v1", self.scheme, self.address)
     }
 
     /// Whole requests seen so far.
-    pub fn seen(&self) -> u64 {
-        self.seen.load(Ordering::SeqCst)
+    pub fn seen(&self) -> usize {
+        self.seen.lock().len()
+    }
+
+    /// The last request, head and body.
+    pub fn last(&self) -> String {
+        self.seen.lock().last().expect("a request").clone()
+    }
+
+    /// The JSON body of the last request.
+    pub fn last_body(&self) -> serde_json::Value {
+        let request = self.last();
+        let (_, body) = request.split_once("\r\n\r\n").expect("a whole request");
+        serde_json::from_str(body).expect("JSON")
     }
 
     /// A base URL where nobody listens. Not a port that was just free: another test may get it.
@@ -86,20 +131,33 @@ impl RawUpstream {
     }
 }
 
-/// Reads one request and answers it; the connection, still open.
-fn serve(mut stream: TcpStream, answer: &[u8], seen: &AtomicU64) -> Option<TcpStream> {
-    stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
+/// A connection, plain or TLS.
+trait Stream: Read + Write + Send {}
+
+impl<S: Read + Write + Send> Stream for S {}
+
+fn json_answer(status: u16, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "HTTP/1.1 {status} Status\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
+}
+
+/// Reads one request and answers it; whether one came.
+fn serve(stream: &mut dyn Stream, answer: &[u8], seen: &Mutex<Vec<String>>) -> bool {
     let (mut read, mut chunk) = (Vec::new(), [0; 16_384]);
     while !is_whole(&read) {
         match stream.read(&mut chunk) {
             Ok(length) if length > 0 => read.extend_from_slice(&chunk[..length]),
-            _ => return None,
+            _ => return false,
         }
     }
-    seen.fetch_add(1, Ordering::SeqCst);
+    seen.lock()
+        .push(String::from_utf8_lossy(&read).into_owned());
     // An error means that the proxy left, which is its right.
     stream.write_all(answer).unwrap_or_default();
-    Some(stream)
+    stream.flush().unwrap_or_default();
+    true
 }
 
 fn is_whole(request: &[u8]) -> bool {

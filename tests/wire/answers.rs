@@ -229,7 +229,7 @@ fn asking_for_usage_is_one_insertion_into_the_clients_bytes() {
 fn the_upstream_is_called_with_the_operators_credential_and_none_of_the_clients() {
     let (mock, proxy) = start();
     let call = chat(json!({}))
-        .header("x-api-key", "client-secret")
+        .header("x-api-key", ALICE)
         .header("cookie", "a=client-secret")
         .header("openai-organization", "client-org")
         .header("x-forwarded-for", "10.1.2.3")

@@ -123,7 +123,7 @@ fn a_model_without_a_price_in_force_does_not_exist() {
 fn what_cannot_be_metered_is_not_served() {
     let (mock, proxy) = start();
     for (method, path) in [
-        ("POST", "/v1/embeddings"),
+        ("POST", "/v1/audio/speech"),
         ("POST", "/v1/responses"),
         ("POST", "/v1/chat/completions/"),
         ("POST", "/v1//chat/completions"),

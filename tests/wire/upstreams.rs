@@ -102,6 +102,31 @@ fn another_endpoint_is_tried_where_the_first_says_that_it_did_nothing() {
 }
 
 #[test]
+fn a_429_of_an_empty_account_is_the_operators_fault_unless_another_endpoint_serves() {
+    const EMPTY: &str = r#"{"error":{"message":"You exceeded your current quota","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}"#;
+    let empty = RawUpstream::json(429, EMPTY);
+    let (mock, proxy) = two(&empty.base_url());
+    for call in [chat(json!({})), stream(json!({}))] {
+        assert_eq!(proxy.send(ALICE, call).status, 200);
+    }
+    assert_eq!((empty.seen(), mock.arrived()), (2, 2));
+    assert!(
+        proxy
+            .log()
+            .contains("refuses the operator's credential or account")
+    );
+
+    let (_mock, proxy) =
+        start_with(|setup| setup.upstream("mock", json!({ "base_url": empty.base_url() })));
+    for call in [chat(json!({})), stream(json!({})), image(json!({}))] {
+        let answer = proxy.send(ALICE, call);
+        refusal(&answer, 502, "upstream_unavailable", Retry::Never);
+        assert!(!answer.text().contains("quota"), "{answer:?}");
+    }
+    untouched(&proxy);
+}
+
+#[test]
 fn another_endpoint_is_tried_where_nobody_listens() {
     let (mock, proxy) = two(&RawUpstream::nowhere());
     for call in [chat(json!({})), stream(json!({}))] {

@@ -277,3 +277,107 @@ fn addresses_and_time_zones_say_what_was_likely_meant() {
         "config.yaml:3: caps.json_depth: \"1\" is not a whole number from 8 to 1024",
     );
 }
+
+#[test]
+fn an_origin_is_written_as_browsers_write_it() {
+    const AT: &str = "config.yaml:2: server.cors_origins[0]:";
+    for (origin, likely) in [
+        ("https://a.example/", "; did you mean `https://a.example`?"),
+        (
+            "https://a.example/chat?x",
+            "; did you mean `https://a.example`?",
+        ),
+        ("HTTPS://A.example", "; did you mean `https://a.example`?"),
+        (
+            "https://a.example:443",
+            "; did you mean `https://a.example`?",
+        ),
+        ("a.example", "; did you mean `https://a.example`?"),
+        ("https://*.example", ""),
+        ("https://", ""),
+        ("https://me@a.example", ""),
+        ("https://a.example:x", ""),
+        ("*", ""),
+    ] {
+        refuses(
+            "currency: CNY",
+            &format!("server: {{ cors_origins: [\"{origin}\"] }}\ncurrency: CNY"),
+            &format!(
+                "{AT} \"{origin}\" is no origin such as https://chat.example.com, in lower case and without a path{likely}"
+            ),
+        );
+    }
+    for (value, message) in [
+        ("[]", "is empty; remove the field to allow no web page"),
+        (
+            "\"https://a.example\"",
+            "\"https://a.example\" is no list of origins; write [\"https://a.example\"], or \"*\" for every page",
+        ),
+    ] {
+        refuses(
+            "currency: CNY",
+            &format!("server: {{ cors_origins: {value} }}\ncurrency: CNY"),
+            &format!("config.yaml:2: server.cors_origins: {message}"),
+        );
+    }
+}
+
+#[test]
+fn an_embedding_model_is_priced_by_its_input() {
+    let of = |prices: &str| {
+        format!(
+            "upstream: demo\n    category: embedding\n    prices: [{prices}]\n  - id: other\n    upstream: demo"
+        )
+    };
+    let fine = of(
+        "{ per: 1M tokens, input: 0.13, cached_input: 0.1 }, { effective_from: \"2030-01-01T00:00:00Z\", request: 1 }",
+    );
+    parse(&SMALL.replacen("upstream: demo", &fine, 1)).expect("valid");
+    for (prices, message) in [
+        (
+            "{ per: 1M tokens, input: 0.13, output: 0 }",
+            "has a price for output, but an embedding model gives neither text nor images; remove it",
+        ),
+        (
+            "{ image: 1 }",
+            "has a price for image, but an embedding model gives neither text nor images; remove it",
+        ),
+        (
+            "{ per: 1M tokens, cached_input: 1 }",
+            "has a price for cached_input but none for input; other tokens of that side would be free",
+        ),
+    ] {
+        let found = refusal("upstream: demo", &of(prices));
+        assert!(found[0].ends_with(message), "{found:?}");
+    }
+}
+
+#[test]
+fn tls_needs_both_files_and_a_list_of_proxies_addresses() {
+    let server = |fields: &str| format!("currency: CNY\nserver: {fields}");
+    refuses(
+        "currency: CNY",
+        &server("{ tls: { certificate: a.pem } }"),
+        "config.yaml:3: server.tls: has no `key`; write one, such as `key: /etc/tollgate/privkey.pem`",
+    );
+    refuses(
+        "currency: CNY",
+        &server("{ tls: { certificate: a.pem, key: b.pem, chain: c.pem } }"),
+        "config.yaml:3: server.tls.chain: is no known field; known here: certificate, key",
+    );
+    refuses(
+        "currency: CNY",
+        &server("{ trusted_proxies: [proxy.internal] }"),
+        "config.yaml:3: server.trusted_proxies[0]: \"proxy.internal\" is no IP address or range such as 10.0.0.0/8 or 2001:db8::/32",
+    );
+    refuses(
+        "currency: CNY",
+        &server("{ trusted_proxies: [] }"),
+        "config.yaml:3: server.trusted_proxies: trusts no proxy; remove the field to trust none",
+    );
+    refuses(
+        "currency: CNY",
+        "currency: CNY\ncaps: { h2_streams: 0 }",
+        "config.yaml:3: caps.h2_streams: \"0\" is not a whole number from 1 to 10000",
+    );
+}

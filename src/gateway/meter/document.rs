@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::gateway::answer::facts;
 use crate::gateway::conclude::Facts;
-use crate::usage::answer::read_answer;
+use crate::gateway::service::Service;
 use crate::usage::skeleton::Skeleton;
 
 /// Keeps a skeleton of the body to read at its end, and the last bytes until it is charged.
@@ -15,16 +15,18 @@ pub struct DocumentTap {
     held: VecDeque<Bytes>,
     held_bytes: usize,
     tail_bytes: usize,
+    service: Service,
 }
 
 impl DocumentTap {
-    /// A tap that holds the last `tail_bytes` back.
-    pub fn new(tail_bytes: usize) -> Self {
+    /// A tap on a service's answer, which holds the last `tail_bytes` back.
+    pub fn new(service: Service, tail_bytes: usize) -> Self {
         DocumentTap {
             skeleton: Skeleton::new(),
             held: VecDeque::new(),
             held_bytes: 0,
             tail_bytes,
+            service,
         }
     }
 
@@ -52,10 +54,10 @@ impl DocumentTap {
     /// What the body says.
     pub fn facts(&mut self) -> Facts {
         let body = std::mem::take(&mut self.skeleton).into_json();
-        let mut facts = facts(read_answer(&body), &body);
+        let mut facts = facts(&body, self.service);
         if body.trim_ascii().is_empty() {
             // Blanks that kept the connection alive: nothing came that could be missed.
-            facts.images = Some(0);
+            facts.items = Some(0);
         }
         facts
     }

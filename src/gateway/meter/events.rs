@@ -130,7 +130,7 @@ impl EventTap {
         let facts = std::mem::take(&mut self.meter).finish();
         Facts {
             usage: facts.usage,
-            images: Some(0),
+            items: Some(0),
             text: facts.transcript,
             client_gone: false,
         }

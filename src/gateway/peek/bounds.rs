@@ -1,6 +1,6 @@
 //! The worst case of a request, from its size and its model's bounds.
 
-use super::{BadRequest, ChatRequest, ImageRequest};
+use super::{BadRequest, EmbeddingRequest, ImageRequest, TextRequest};
 use crate::price::{Bounds, WorstCase};
 
 /// How large a request is, in the measures that bound its input tokens.
@@ -12,6 +12,8 @@ pub struct InputSize {
     pub inline_media_bytes: u64,
     /// Images in the input, written out or linked.
     pub images: u64,
+    /// Prompts that are read apart, each in a context of its own; 0 is one as well.
+    pub prompts: u64,
     /// Whether it holds or links something whose tokens cannot be told from its bytes: audio, video, documents.
     pub unbounded: bool,
 }
@@ -24,32 +26,44 @@ impl InputSize {
             .inline_media_bytes
             .saturating_add(other.inline_media_bytes);
         self.images = self.images.saturating_add(other.images);
+        self.prompts = self.prompts.saturating_add(other.prompts);
         self.unbounded |= other.unbounded;
     }
 
-    /// The most input tokens that a body of this size can come to: a token is never less than a byte.
+    /// The most input tokens that a body of this size can come to: a token is never less than a byte. What a server
+    /// adds to each of several prompts (their begin and end) is not more than their quotes and commas.
     pub fn tokens_max(&self, bounds: &Bounds) -> u64 {
+        let context_tokens = bounds.context_tokens.saturating_mul(self.prompts.max(1));
         // A row that states no tokens for an image bounds none.
         if self.unbounded || (self.images > 0 && bounds.image_tokens_max == 0) {
-            return bounds.context_tokens;
+            return context_tokens;
         }
         self.body_bytes
             .saturating_sub(self.inline_media_bytes)
             .saturating_add(self.images.saturating_mul(bounds.image_tokens_max))
             .saturating_add(bounds.overhead_tokens)
-            .min(bounds.context_tokens)
+            .min(context_tokens)
     }
 }
 
-impl ChatRequest<'_> {
-    /// The larger of the maxima that the client sent, for one choice.
+impl TextRequest<'_> {
+    /// The larger of the maxima that the client sent, for one choice. A 0 is none: some servers take it for the
+    /// absence of a maximum.
     pub fn client_max(&self) -> Option<u64> {
+        self.sent_maxima().max().filter(|_| !self.sends_zero())
+    }
+
+    fn sent_maxima(&self) -> impl Iterator<Item = u64> {
         let sent = [self.layout.max_tokens, self.layout.max_completion_tokens];
-        sent.into_iter().filter_map(|maximum| maximum?.tokens).max()
+        sent.into_iter().filter_map(|maximum| maximum?.tokens)
+    }
+
+    fn sends_zero(&self) -> bool {
+        self.sent_maxima().any(|tokens| tokens == 0)
     }
 
     /// The most that this request can consume on a model with these bounds, not to be clamped: for a key whose policy
-    /// is to clamp, set `output_tokens_min` to [`ChatRequest::output_floor`].
+    /// is to clamp, set `output_tokens_min` to [`TextRequest::output_floor`].
     ///
     /// # Errors
     /// Where the client asks for more output than the model may give.
@@ -71,16 +85,20 @@ impl ChatRequest<'_> {
     }
 
     /// The least output that a ledger may clamp this request to: one token a choice, and what no maximum lowers.
+    /// A maximum of 0 cannot be lowered, and to replace it would be to ask for more.
     pub fn output_floor(&self, bounds: &Bounds) -> u64 {
-        let choice = bounds.max_output_tokens.min(1);
+        let choice = match self.sends_zero() {
+            true => bounds.max_output_tokens,
+            false => bounds.max_output_tokens.min(1),
+        };
         self.output_tokens(choice, bounds)
     }
 
     /// The maximum to write into the request, a choice, so that it cannot exceed `output` tokens in all.
-    /// `None` where that is below [`ChatRequest::output_floor`].
+    /// `None` where that is below [`TextRequest::output_floor`].
     pub fn maximum_within(&self, output: u64, bounds: &Bounds) -> Option<u64> {
-        let choices = output.checked_sub(self.prediction_bytes)?;
-        let choice = choices.checked_div(self.n)?;
+        let choices = output.checked_sub(self.extra_output)?;
+        let choice = choices.checked_div(self.choices)?;
         choice
             .checked_sub(bounds.reasoning_tokens_max)
             .filter(|tokens| *tokens > 0)
@@ -89,8 +107,8 @@ impl ChatRequest<'_> {
     fn output_tokens(&self, choice: u64, bounds: &Bounds) -> u64 {
         choice
             .saturating_add(bounds.reasoning_tokens_max)
-            .saturating_mul(self.n)
-            .saturating_add(self.prediction_bytes)
+            .saturating_mul(self.choices)
+            .saturating_add(self.extra_output)
     }
 
     fn above_maximum(&self, tokens: u64, limit: u64) -> BadRequest {
@@ -106,6 +124,16 @@ impl ChatRequest<'_> {
                 self.model
             ),
         )
+    }
+}
+
+impl EmbeddingRequest<'_> {
+    /// The most that this request can consume on a model with these bounds. Nothing is written.
+    pub fn worst_case(&self, bounds: &Bounds) -> WorstCase {
+        WorstCase {
+            input_tokens: self.input.tokens_max(bounds),
+            ..WorstCase::default()
+        }
     }
 }
 

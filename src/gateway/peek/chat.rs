@@ -1,18 +1,16 @@
 //! The body of a chat completion, member by member.
 
-use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use serde::de::MapAccess;
 use serde_json::value::RawValue;
 
 use super::content::Messages;
-use super::options::stream_options;
+use super::generation::{Extent, Generation};
 use super::table::{self, Rule, Table, Why};
 use super::tools::{Modalities, Tools};
 use super::walk::{Array, At, Members, Pass, walk};
-use super::{BadRequest, ChatRequest, InputSize, N_MAX, scalar};
-use crate::gateway::splice::{Layout, Maximum, Span, StreamOptions};
+use super::{BadRequest, InputSize, TextRequest};
 
 static CHAT: LazyLock<Table> = LazyLock::new(|| {
     Table::new(&[
@@ -33,96 +31,43 @@ static CHAT: LazyLock<Table> = LazyLock::new(|| {
                 "tools",
             ],
         ),
-        (Rule::Unbounded, UNBOUNDED),
+        (Rule::Unbounded, table::UNBOUNDED),
         (Rule::Refuse(Why::Redirect), table::REDIRECTS),
         (Rule::Refuse(Why::OtherModel), table::OTHER_MODELS),
         (Rule::Refuse(Why::Shared), table::SHARED),
         (Rule::Refuse(Why::Background), &["background"]),
         (Rule::Refuse(Why::Builtin), table::BUILTINS),
         (Rule::Refuse(Why::Audio), &["audio"]),
-        (Rule::Refuse(Why::Maximum), MAXIMA),
-        (Rule::Refuse(Why::Count), COUNTS),
+        (Rule::Refuse(Why::Maximum), table::MAXIMA),
+        (Rule::Refuse(Why::Count), table::COUNTS),
     ])
 });
 
-/// What makes a prompt longer than the body, or adds to it what is not in the body.
-const UNBOUNDED: &[&str] = &[
-    "chat_template",
-    "mm_processor_kwargs",
-    "media_io_kwargs",
-    "attachments",
-    "files",
-    "image",
-    "images",
-    "video",
-    "videos",
-];
-
-/// What some server or other reads in the place of `max_tokens`.
-const MAXIMA: &[&str] = &[
-    "n_predict",
-    "num_predict",
-    "max_new_tokens",
-    "max_output_tokens",
-    "max_gen_tokens",
-    "max_gen_len",
-    "max_length",
-    "max_decode_tokens",
-    "max_tokens_to_sample",
-];
-
-/// What some server or other reads in the place of `n`.
-const COUNTS: &[&str] = &[
-    "n_cmpl",
-    "num_return_sequences",
-    "num_completions",
-    "num_generations",
-    "candidate_count",
-];
-
 /// Reads a chat request.
-pub(super) fn peek(body: &str) -> Result<ChatRequest<'_>, BadRequest> {
+pub(super) fn peek(body: &str) -> Result<TextRequest<'_>, BadRequest> {
     let pass = Pass::new(body);
     let mut chat = Chat::default();
     walk(&pass, &mut chat)?;
-    let (model, model_span) = chat.model.ok_or_else(scalar::no_model)?;
+    chat.common.named()?;
     if !chat.has_messages {
         return Err(BadRequest::at(
             "messages",
             "messages is missing: send an array of messages.",
         ));
     }
-    Ok(ChatRequest {
-        model,
-        n: chat.n.unwrap_or(1),
-        stream: chat.stream,
-        include_usage: chat.include_usage,
-        input: InputSize {
-            body_bytes: pass.body_bytes(),
-            ..chat.input
-        },
-        prediction_bytes: chat.prediction_bytes,
-        layout: Layout {
-            first_member: pass.first_member(),
-            model: model_span,
-            max_tokens: chat.max_tokens,
-            max_completion_tokens: chat.max_completion_tokens,
-            stream_options: chat.stream_options,
-        },
-    })
+    let extent = Extent {
+        choices: chat.common.n.unwrap_or(1),
+        extra_output: chat.prediction_bytes,
+        input: chat.input,
+    };
+    chat.common.finish(&pass, extent)
 }
 
 /// What has been read so far.
 #[derive(Default)]
 struct Chat<'b> {
-    model: Option<(Cow<'b, str>, Span)>,
+    common: Generation<'b>,
     has_messages: bool,
-    n: Option<u64>,
-    stream: bool,
-    stream_options: StreamOptions,
-    include_usage: Option<bool>,
-    max_tokens: Option<Maximum>,
-    max_completion_tokens: Option<Maximum>,
     prediction_bytes: u64,
     input: InputSize,
 }
@@ -175,34 +120,19 @@ impl<'b> Chat<'b> {
         name: &'static str,
         raw: &'b RawValue,
     ) -> Result<(), BadRequest> {
-        let span = pass.span(raw);
         match name {
-            "model" => self.model = Some((scalar::model(raw, at)?, span)),
-            "n" => self.n = scalar::positive(raw, at, N_MAX)?,
-            "best_of" => best_of(raw, at)?,
-            "max_tokens" => self.max_tokens = Some(maximum(raw, at, span)?),
-            "max_completion_tokens" => {
-                self.max_completion_tokens = Some(maximum(raw, at, span)?);
+            "best_of" => best_of(raw, at),
+            "prediction" if raw.get() != "null" => {
+                self.prediction_bytes = raw.get().len() as u64;
+                Ok(())
             }
-            "stream" => self.stream = scalar::boolean(raw, at)?.unwrap_or(false),
-            "stream_options" => {
-                (self.stream_options, self.include_usage) = stream_options(pass, at, raw)?;
-            }
-            "prediction" if raw.get() != "null" => self.prediction_bytes = raw.get().len() as u64,
             "modalities" => {
                 let elements = &mut Modalities;
-                pass.parse(raw.get(), Array { pass, at, elements })?;
+                pass.parse(raw.get(), Array { pass, at, elements })
             }
-            "service_tier" => scalar::service_tier(raw, at)?,
-            _ => {}
+            _ => self.common.value(pass, at, name, raw),
         }
-        Ok(())
     }
-}
-
-fn maximum(raw: &RawValue, at: At<'_>, span: Span) -> Result<Maximum, BadRequest> {
-    let tokens = scalar::positive(raw, at, u64::MAX)?;
-    Ok(Maximum { span, tokens })
 }
 
 fn best_of(raw: &RawValue, at: At<'_>) -> Result<(), BadRequest> {

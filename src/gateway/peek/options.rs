@@ -1,4 +1,4 @@
-//! `stream_options` of a chat.
+//! `stream_options` of a chat or a completion.
 
 use std::sync::LazyLock;
 

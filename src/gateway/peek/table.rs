@@ -32,6 +32,10 @@ pub(super) enum Why {
     Maximum,
     /// Another name of `n`.
     Count,
+    /// Another place for `prompt`.
+    Prompt,
+    /// Another place for `input`.
+    Input,
 }
 
 impl Why {
@@ -58,6 +62,12 @@ impl Why {
                 "is not accepted: it is read by some upstreams instead of `max_tokens`. Use `max_tokens` or `max_completion_tokens`."
             }
             Why::Count => "is not accepted: it is read by some upstreams instead of `n`. Use `n`.",
+            Why::Prompt => {
+                "is not accepted: it is read by some upstreams instead of `prompt`. Use `prompt`."
+            }
+            Why::Input => {
+                "is not accepted: it is read by some upstreams instead of `input`. Use `input`."
+            }
         }
     }
 }
@@ -130,6 +140,41 @@ pub(super) const BUILTINS: &[&str] = &[
     "server_tools",
     "web_search",
     "web_search_options",
+];
+
+/// What makes a prompt longer than the body, or adds to it what is not in the body.
+pub(super) const UNBOUNDED: &[&str] = &[
+    "chat_template",
+    "mm_processor_kwargs",
+    "media_io_kwargs",
+    "attachments",
+    "files",
+    "image",
+    "images",
+    "video",
+    "videos",
+];
+
+/// What some server or other reads in the place of `max_tokens`.
+pub(super) const MAXIMA: &[&str] = &[
+    "n_predict",
+    "num_predict",
+    "max_new_tokens",
+    "max_output_tokens",
+    "max_gen_tokens",
+    "max_gen_len",
+    "max_length",
+    "max_decode_tokens",
+    "max_tokens_to_sample",
+];
+
+/// What some server or other reads in the place of `n`.
+pub(super) const COUNTS: &[&str] = &[
+    "n_cmpl",
+    "num_return_sequences",
+    "num_completions",
+    "num_generations",
+    "candidate_count",
 ];
 
 /// What a key is to a [`Table`].

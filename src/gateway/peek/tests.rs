@@ -1,14 +1,16 @@
 //! What is read of a body, and what is refused.
 
+mod completions;
+mod embeddings;
 mod properties;
 mod refusals;
 
-use super::{ChatRequest, ImageRequest, InputSize, PeekCaps, peek_chat, peek_images};
+use super::{ImageRequest, InputSize, PeekCaps, TextRequest, peek_chat, peek_images};
 use crate::price::{Bounds, WorstCase};
 
 pub(super) const CAPS: PeekCaps = PeekCaps { json_depth: 64 };
 
-fn chat(body: &str) -> ChatRequest<'_> {
+fn chat(body: &str) -> TextRequest<'_> {
     peek_chat(body.as_bytes(), CAPS).unwrap_or_else(|refusal| panic!("{body}: {refusal:?}"))
 }
 
@@ -41,7 +43,7 @@ fn the_shortest_chat_reads_as_its_defaults() {
     let body = r#" {"model":"m","messages":[]}"#;
     let request = chat(body);
     assert_eq!(request.model, "m");
-    assert_eq!(request.n, 1);
+    assert_eq!(request.choices, 1);
     assert!(!request.stream);
     assert_eq!(request.include_usage, None);
     assert_eq!(request.client_max(), None);
@@ -57,10 +59,10 @@ fn nulls_are_absent_values() {
             "background":false,"previous_response_id":null,"api_key":null}"#,
     );
     assert_eq!(
-        (request.n, request.stream, request.client_max()),
+        (request.choices, request.stream, request.client_max()),
         (1, false, None)
     );
-    assert_eq!(request.prediction_bytes, 0);
+    assert_eq!(request.extra_output, 0);
     assert!(!request.input.unbounded);
 }
 
@@ -71,7 +73,7 @@ fn fields_are_read_under_escaped_keys_and_values() {
             "\u006e":3,"str\u0065am":true,"stream_options":{"include\u005fusage":false}}"#,
     );
     assert_eq!(request.model, "a/b");
-    assert_eq!((request.n, request.stream), (3, true));
+    assert_eq!((request.choices, request.stream), (3, true));
     assert_eq!(request.include_usage, Some(false));
     assert_eq!(request.input.images, 1);
 }
@@ -99,7 +101,7 @@ fn a_prediction_counts_by_its_bytes() {
     let request = chat(
         r#"{"model":"m","messages":[],"prediction": {"type":"content","content":"abc"} ,"max_tokens":10,"n":2}"#,
     );
-    assert_eq!(request.prediction_bytes, 34);
+    assert_eq!(request.extra_output, 34);
     let worst = request.worst_case(&bounds()).unwrap();
     assert_eq!(worst.output_tokens, 2 * 10 + 34);
 }
@@ -167,6 +169,7 @@ fn the_input_is_bounded_by_bytes_images_and_context() {
         body_bytes,
         inline_media_bytes,
         images,
+        prompts: 0,
         unbounded: false,
     };
     let bounds = bounds();

@@ -80,6 +80,7 @@ impl Proxy {
         let serving = serve(
             gateway.clone(),
             listener,
+            None,
             Duration::ZERO,
             std::future::pending(),
         );

@@ -70,8 +70,9 @@ impl Wallet {
         self.report(&id.wallet, &outcome, changes);
         let answer = self.answer(now, &outcome);
         let activity = self.activity.get_or_insert_default();
-        if let Some(claim) = &record.idempotency {
-            activity.claims.charge(now, claim, &receipt);
+        if let Some(claim) = &record.idempotency
+            && activity.claims.charge(now, claim, &receipt)
+        {
             memory.claim_ended(now, &id.wallet, &record.key, claim);
         }
         let request = planted!(Request::Settled(Box::new(outcome)), DoubleSettle => Request::Lapsed(now, record));
@@ -174,8 +175,9 @@ impl Wallet {
         }
         if let Some((claim, activity)) = record.idempotency.as_ref().zip(self.activity.as_mut()) {
             let id = &record.hold.id;
-            activity.claims.release(now, &record.key, claim, id.request);
-            memory.claim_ended(now, &id.wallet, &record.key, claim);
+            if activity.claims.release(now, &record.key, claim, id.request) {
+                memory.claim_ended(now, &id.wallet, &record.key, claim);
+            }
         }
     }
 

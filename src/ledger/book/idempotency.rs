@@ -12,6 +12,11 @@ use crate::ledger::receipt::Receipt;
 /// How long a claim is kept after its request ended, in milliseconds.
 pub(super) const CLAIM_KEPT_MS: u64 = 24 * 60 * 60 * 1000;
 
+/// The most claims of one wallet that are kept for no more than their body: their requests were voided or
+/// lapsed, and charged nothing. What is beyond is forgotten at once, so that failing requests cannot fill
+/// the memory; such a key may then be used with another body.
+pub(super) const RELEASED_MAX: usize = 1_000;
+
 /// What a claim is known by: the key and the client's token.
 pub(super) type ClaimKey = (KeyId, Arc<str>);
 
@@ -23,17 +28,28 @@ struct Claim {
     charged: Option<Arc<Receipt>>,
     /// When a request under it last ended, or began.
     at: UnixMs,
+    /// Whether the book's memory will come back to it.
+    queued: bool,
 }
 
 impl Claim {
     fn is_over(&self, now: UnixMs) -> bool {
         self.in_flight.is_none() && now.since(self.at) >= CLAIM_KEPT_MS
     }
+
+    /// Whether nothing is known of it but its body.
+    fn is_released(&self) -> bool {
+        self.in_flight.is_none() && self.charged.is_none()
+    }
 }
 
 /// The claims of one wallet.
 #[derive(Debug, Default)]
-pub(super) struct Claims(HashMap<ClaimKey, Claim>);
+pub(super) struct Claims {
+    claims: HashMap<ClaimKey, Claim>,
+    /// How many of them are released.
+    released: usize,
+}
 
 impl Claims {
     /// Whether a request may claim this now.
@@ -44,7 +60,7 @@ impl Claims {
         claim: &IdempotencyClaim,
     ) -> Result<(), Refusal> {
         let key = (key.clone(), claim.token.clone());
-        let Some(known) = self.0.get(&key).filter(|known| !known.is_over(now)) else {
+        let Some(known) = self.claims.get(&key).filter(|known| !known.is_over(now)) else {
             return Ok(());
         };
         if known.body != claim.body {
@@ -70,37 +86,58 @@ impl Claims {
         claim: &IdempotencyClaim,
         by: RequestId,
     ) {
+        let key = (key.clone(), claim.token.clone());
         let begun = Claim {
             body: claim.body,
             in_flight: Some(by),
             charged: None,
             at: now,
+            queued: self.claims.get(&key).is_some_and(|known| known.queued),
         };
-        self.0.insert((key.clone(), claim.token.clone()), begun);
+        self.put(key, begun);
     }
 
-    /// A request that claimed this was voided, or lapsed: the same body may run anew.
+    /// A request that claimed this was voided, or lapsed: the same body may run anew. Answers whether
+    /// the memory has to note that the claim ended.
     pub(super) fn release(
         &mut self,
         now: UnixMs,
         key: &KeyId,
         claim: &IdempotencyClaim,
         by: RequestId,
-    ) {
-        let known = self.0.get_mut(&(key.clone(), claim.token.clone()));
-        if let Some(known) = known.filter(|known| known.in_flight == Some(by)) {
-            known.in_flight = None;
-            known.at = now;
+    ) -> bool {
+        let key = (key.clone(), claim.token.clone());
+        let known = self.claims.get_mut(&key);
+        let Some(known) = known.filter(|known| known.in_flight == Some(by)) else {
+            return false;
+        };
+        known.in_flight = None;
+        known.at = now;
+        if known.is_released() {
+            if self.released >= RELEASED_MAX {
+                self.claims.remove(&key);
+                return false;
+            }
+            self.released += 1;
         }
+        !std::mem::replace(&mut known.queued, true)
     }
 
     /// A request that claimed this was charged. It may have lapsed before, and another request may be in
-    /// flight under the claim since; then both say so. A claim that has passed on to another body is left alone.
-    pub(super) fn charge(&mut self, now: UnixMs, claim: &IdempotencyClaim, receipt: &Arc<Receipt>) {
+    /// flight under the claim since; then both say so. A claim that has passed on to another body is left
+    /// alone. Answers whether the memory has to note that the claim ended.
+    pub(super) fn charge(
+        &mut self,
+        now: UnixMs,
+        claim: &IdempotencyClaim,
+        receipt: &Arc<Receipt>,
+    ) -> bool {
         let key = (receipt.key.clone(), claim.token.clone());
-        let known = self.0.get(&key).filter(|known| !known.is_over(now));
+        let known = self.claims.get(&key);
+        let queued = known.is_some_and(|known| known.queued);
+        let known = known.filter(|known| !known.is_over(now));
         if known.is_some_and(|known| known.body != claim.body) {
-            return;
+            return false;
         }
         let in_flight = known.and_then(|known| known.in_flight);
         let charged = Claim {
@@ -108,24 +145,40 @@ impl Claims {
             in_flight: in_flight.filter(|by| *by != receipt.request_id),
             charged: Some(receipt.clone()),
             at: now,
+            queued: true,
         };
-        self.0.insert(key, charged);
+        self.put(key, charged);
+        !queued
     }
 
-    /// Drops a claim whose time is over.
-    pub(super) fn forget(&mut self, now: UnixMs, key: &ClaimKey) {
-        if self.0.get(key).is_some_and(|claim| claim.is_over(now)) {
-            self.0.remove(key);
+    /// Drops a claim whose time is over. Answers when one ended again that was used meanwhile: the memory
+    /// has to come back to it.
+    pub(super) fn forget(&mut self, now: UnixMs, key: &ClaimKey) -> Option<UnixMs> {
+        let known = self.claims.get_mut(key)?;
+        if known.in_flight.is_some() {
+            known.queued = false;
+            return None;
         }
+        if !known.is_over(now) {
+            return Some(known.at);
+        }
+        let over = self.claims.remove(key);
+        self.released -= usize::from(over.is_some_and(|claim| claim.is_released()));
+        None
+    }
+
+    fn put(&mut self, key: ClaimKey, claim: Claim) {
+        let before = self.claims.insert(key, claim);
+        self.released -= usize::from(before.is_some_and(|claim| claim.is_released()));
     }
 
     /// Whether there are none.
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.claims.is_empty()
     }
 
     /// The requests that claims take to be in flight.
     pub(super) fn in_flight(&self) -> impl Iterator<Item = RequestId> + '_ {
-        self.0.values().filter_map(|claim| claim.in_flight)
+        self.claims.values().filter_map(|claim| claim.in_flight)
     }
 }

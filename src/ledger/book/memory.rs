@@ -36,7 +36,7 @@ impl Memory {
         self.lapses
     }
 
-    /// A claim was released or charged.
+    /// A claim was released or charged, and is not waited for already.
     pub(super) fn claim_ended(
         &mut self,
         now: UnixMs,
@@ -46,6 +46,18 @@ impl Memory {
     ) {
         let key = (key.clone(), claim.token.clone());
         self.claims.push_back((now, wallet.clone(), key));
+    }
+
+    /// A claim that was waited for ended again at `at`. It comes after what has ended since: late by the time
+    /// that has passed, and once only.
+    pub(super) fn claim_kept(&mut self, at: UnixMs, wallet: WalletId, key: ClaimKey) {
+        self.claims.push_back((at, wallet, key));
+    }
+
+    /// How many claims are waited for.
+    #[cfg(test)]
+    pub(super) fn claims(&self) -> usize {
+        self.claims.len()
     }
 
     /// The next request that was settled or voided before `ended`, or lapsed before `lapsed`.

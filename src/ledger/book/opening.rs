@@ -229,8 +229,10 @@ impl Book {
             && now.since(receipt.settled_at) < CLAIM_KEPT_MS
         {
             let at = receipt.settled_at;
-            activity.claims.charge(at, claim, &receipt);
-            self.memory.claim_ended(at, &id.wallet, &receipt.key, claim);
+            if activity.claims.charge(at, claim, &receipt) {
+                let memory = &mut self.memory;
+                memory.claim_ended(at, &id.wallet, &receipt.key, claim);
+            }
         }
         self.memory.request_ended(receipt.settled_at, &id);
         let outcome = Outcome {

@@ -2,10 +2,14 @@
 
 mod stored;
 
-use std::fmt;
 use std::path::Path;
 
+use rusqlite::Connection;
+
 use self::stored::Account;
+use super::holdings::{Holdings, Sum};
+use super::lock::StoreLock;
+use super::migrate;
 use super::open::{self, OpenError};
 use crate::clock::UnixMs;
 use crate::ledger::AuditReport;
@@ -13,7 +17,6 @@ use crate::ledger::book::Book;
 use crate::ledger::grant::GrantUnit;
 use crate::ledger::receipt::Receipt;
 use crate::ledger::wallet::WalletView;
-use crate::money::Nano;
 
 pub(super) use self::stored::Stored;
 
@@ -25,10 +28,36 @@ const FINDINGS_MAX: usize = 1000;
 /// # Errors
 /// Where the store cannot be opened at all; everything else is a finding.
 pub fn audit_file(path: &Path) -> Result<AuditReport, OpenError> {
-    let opened = open::open_existing(path)?;
-    let book = BookState::of(&opened.book, opened.clock.now());
-    let stored = Stored::read(&opened.connection);
-    Ok(compare(stored, book))
+    let path = path
+        .canonicalize()
+        .map_err(OpenError::io("find the ledger", path))?;
+    let _lock = StoreLock::take(&path)?;
+    let connection = open::connect_plainly(&path)?;
+    let tx = connection.unchecked_transaction()?;
+    migrate::preview(&tx)?;
+    Ok(report(&tx))
+}
+
+/// Audits a store that nobody writes to, and says what it holds. One of an older version is read as
+/// it would be once brought up to date, and stays as it is.
+pub(super) fn examine(connection: &Connection) -> Result<(AuditReport, Holdings), OpenError> {
+    let tx = connection.unchecked_transaction()?;
+    let schema_version = migrate::preview(&tx)?;
+    let report = report(&tx);
+    Ok((report, Holdings::read(&tx, schema_version)?))
+}
+
+fn report(connection: &Connection) -> AuditReport {
+    let book = match open::book(connection, None) {
+        Ok((book, clock)) => BookState::of(&book, clock.now()),
+        Err(error) => BookState::unreadable(&error),
+    };
+    compare(Stored::read(connection), book)
+}
+
+/// What can be found wrong with a file that cannot be copied.
+pub(super) fn findings_of(connection: &Connection) -> Vec<String> {
+    Stored::read(connection).findings.list()
 }
 
 /// What the book says at one moment.
@@ -39,6 +68,14 @@ pub(super) struct BookState {
 }
 
 impl BookState {
+    fn unreadable(error: &OpenError) -> BookState {
+        BookState {
+            wallets: Vec::new(),
+            live_holds: 0,
+            findings: vec![error.to_string()],
+        }
+    }
+
     pub fn of(book: &Book, now: UnixMs) -> BookState {
         let ids = book.wallets();
         BookState {
@@ -124,7 +161,7 @@ fn check_receipt(receipt: &Receipt, findings: &mut Findings) {
         findings.add(format!(
             "wallet {wallet}: receipt {id} is priced {}, but its free money, charge and shortfall come to {}",
             receipt.priced,
-            Money(sum)
+            Sum(sum)
         ));
     }
 }
@@ -167,7 +204,7 @@ fn check_account(wallet: &str, account: &Account, findings: &mut Findings) {
         if i128::from(says.get()) != sum {
             findings.add(format!(
                 "wallet {wallet}: its {what} {says}, but its {of} {}",
-                Money(sum)
+                Sum(sum)
             ));
         }
     }
@@ -228,18 +265,6 @@ fn check_view(view: &WalletView, account: &Account, findings: &mut Findings) {
                 "wallet {wallet}: its grant {name} has {} used in memory, but {stored} in the store",
                 state.used
             ));
-        }
-    }
-}
-
-/// A sum of nano units, which may leave the range of one amount.
-struct Money(i128);
-
-impl fmt::Display for Money {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match i64::try_from(self.0) {
-            Ok(nano) => Nano::new(nano).fmt(f),
-            Err(_) => write!(f, "{} nano units", self.0),
         }
     }
 }

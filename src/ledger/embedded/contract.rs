@@ -7,7 +7,9 @@ use hmac::Mac;
 use rusqlite::params;
 
 use super::audit::{self, BookState, Stored};
-use super::{Embedded, RECEIPTS_PER_TRIM_MAX, Reader, blocking, open, reads, restore, tally};
+use super::{
+    Embedded, RECEIPTS_PER_TRIM_MAX, Reader, TRIM_PAUSE, blocking, open, reads, restore, tally,
+};
 use crate::clock::UnixMs;
 use crate::ledger::credit::{Credited, Entry};
 use crate::ledger::hold::{Charge, Hold, HoldRef, Quote, Refusal, Settled};
@@ -196,6 +198,8 @@ impl Ledger for Embedded {
                 if moved == 0 {
                     return Ok(trimmed);
                 }
+                // Charges wait for one piece at most, and the next leaves them most of the time.
+                tokio::time::sleep(TRIM_PAUSE).await;
             }
         }
         .boxed()

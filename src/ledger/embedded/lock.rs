@@ -2,8 +2,9 @@
 
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
+use super::draft::beside;
 use super::open::OpenError;
 
 /// Held as long as the store is open; dropping it lets the next process in.
@@ -15,7 +16,7 @@ pub(super) struct StoreLock {
 impl StoreLock {
     /// Takes the lock of the store at `store`, or says who has it.
     pub fn take(store: &Path) -> Result<StoreLock, OpenError> {
-        let path = beside(store);
+        let path = beside(store, ".lock");
         let mut file = super::open::private()
             .open(&path)
             .map_err(OpenError::io("open the lock file", &path))?;
@@ -34,12 +35,6 @@ impl StoreLock {
         sign(&mut file).map_err(OpenError::io("write to the lock file", &path))?;
         Ok(StoreLock { _file: file })
     }
-}
-
-fn beside(store: &Path) -> PathBuf {
-    let mut name = store.as_os_str().to_owned();
-    name.push(".lock");
-    PathBuf::from(name)
 }
 
 fn sign(file: &mut File) -> std::io::Result<()> {

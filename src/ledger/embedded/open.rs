@@ -8,6 +8,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::lock::StoreLock;
+use super::migrate::{self, STEPS};
 use super::restore;
 use super::schema::{self, Meta};
 use crate::clock::Clock;
@@ -86,6 +87,30 @@ pub enum OpenError {
         /// What this program knows.
         known: i64,
     },
+    /// A store of an older version could not be brought up to date.
+    #[error(
+        "the ledger cannot be brought from schema version {from} to {to}, and stays at {from}, \
+         which the version of tollgate that wrote it can use: {source}"
+    )]
+    Migration {
+        /// What the store has.
+        from: i64,
+        /// Where the step was to lead.
+        to: i64,
+        /// What went wrong.
+        source: Box<OpenError>,
+    },
+    /// A copy of the store could not be written.
+    #[error("cannot copy the ledger to {to}: {source}", to = .to.display())]
+    Copy {
+        /// The copy.
+        to: PathBuf,
+        /// SQLite's answer.
+        source: rusqlite::Error,
+    },
+    /// Another process is writing a copy to the same place.
+    #[error("another process is writing to {path}", path = .0.display())]
+    DraftInUse(PathBuf),
     /// The file is a database of something else.
     #[error("the file is a database, but no Tollgate ledger; set another ledger.path")]
     Foreign,
@@ -136,22 +161,12 @@ pub(super) fn open_file(options: &OpenOptions) -> Result<Opened, OpenError> {
     let path = make_file(&options.path)?;
     let lock = StoreLock::take(&path)?;
     let connection = connect(&path, options.durability)?;
-    let opened = load(connection, Some(&options.currency), options.clock.clone())?;
-    Ok(Opened {
-        lock: Some(lock),
-        path: Some(path),
-        ..opened
-    })
-}
-
-/// Opens a file that must be there, whatever its currency.
-pub(super) fn open_existing(path: &Path) -> Result<Opened, OpenError> {
-    let path = path
-        .canonicalize()
-        .map_err(OpenError::io("find the ledger", path))?;
-    let lock = StoreLock::take(&path)?;
-    let connection = connect(&path, Durability::Disk)?;
-    let opened = load(connection, None, None)?;
+    let opened = load(
+        connection,
+        Some(&path),
+        &options.currency,
+        options.clock.clone(),
+    )?;
     Ok(Opened {
         lock: Some(lock),
         path: Some(path),
@@ -161,7 +176,27 @@ pub(super) fn open_existing(path: &Path) -> Result<Opened, OpenError> {
 
 /// Makes a store that ends with the process.
 pub(super) fn open_memory(currency: &str, clock: Option<Clock>) -> Result<Opened, OpenError> {
-    load(Connection::open_in_memory()?, Some(currency), clock)
+    load(Connection::open_in_memory()?, None, currency, clock)
+}
+
+/// The book as the rows of a store that is up to date tell it, and the time there.
+pub(super) fn book(
+    connection: &Connection,
+    clock: Option<Clock>,
+) -> Result<(Book, Clock), OpenError> {
+    let latest = restore::latest(connection)?;
+    let clock = clock.unwrap_or_else(|| Clock::system(latest));
+    let mut book = Book::new();
+    restore::book(connection, clock.now(), &mut book)?;
+    Ok((book, clock))
+}
+
+/// A connection to a file whose lock is held, for looking at it: nothing about it is set.
+pub(super) fn connect_plainly(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    Ok(connection)
 }
 
 /// A second connection to an open store, which can only read.
@@ -191,43 +226,44 @@ pub(super) fn private() -> std::fs::OpenOptions {
 /// Makes the file and its directories, so that they survive power loss; answers its real name.
 fn make_file(path: &Path) -> Result<PathBuf, OpenError> {
     if !path.exists() {
-        let parent = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        make_directory(parent)?;
+        make_directory(parent(path))?;
         private()
             .open(path)
             .map_err(OpenError::io("create the ledger", path))?;
-        sync_directory(parent)?;
+        sync_directory(parent(path))?;
     }
     path.canonicalize()
         .map_err(OpenError::io("find the ledger", path))
 }
 
-fn make_directory(path: &Path) -> Result<(), OpenError> {
+/// The directory that a file is in.
+pub(super) fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// Makes a directory and those above it, so that they survive power loss.
+pub(super) fn make_directory(path: &Path) -> Result<(), OpenError> {
     if path.is_dir() {
         return Ok(());
     }
-    let parent = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
+    let parent = parent(path);
     make_directory(parent)?;
     std::fs::create_dir(path).map_err(OpenError::io("create the directory", path))?;
     sync_directory(parent)
 }
 
-fn sync_directory(path: &Path) -> Result<(), OpenError> {
+/// Makes durable which files a directory has, and their names.
+pub(super) fn sync_directory(path: &Path) -> Result<(), OpenError> {
     File::open(path)
         .and_then(|directory| directory.sync_all())
         .map_err(OpenError::io("sync the directory", path))
 }
 
 fn connect(path: &Path, durability: Durability) -> Result<Connection, OpenError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY_TIMEOUT)?;
+    let connection = connect_plainly(path)?;
     let mode: String =
         connection.pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))?;
     if mode != "wal" {
@@ -248,25 +284,24 @@ fn connect(path: &Path, durability: Durability) -> Result<Connection, OpenError>
 
 fn load(
     connection: Connection,
-    currency: Option<&str>,
+    path: Option<&Path>,
+    currency: &str,
     clock: Option<Clock>,
 ) -> Result<Opened, OpenError> {
-    if let Some(currency) = currency
-        && schema::is_empty(&connection)?
-    {
+    if schema::is_empty(&connection)? {
         schema::create(&connection, currency)?;
     }
-    let meta = schema::read(&connection)?;
-    if let Some(asked) = currency.filter(|asked| *asked != meta.currency) {
+    schema::version(&connection, migrate::newest(&STEPS))?;
+    let kept = schema::currency(&connection)?;
+    if kept != currency {
         return Err(OpenError::Currency {
-            kept: meta.currency,
-            asked: asked.to_owned(),
+            kept,
+            asked: currency.to_owned(),
         });
     }
-    let latest = restore::latest(&connection)?;
-    let clock = clock.unwrap_or_else(|| Clock::system(latest));
-    let mut book = Book::new();
-    restore::book(&connection, clock.now(), &mut book)?;
+    migrate::upgrade(&connection, path, &STEPS)?;
+    let meta = schema::read(&connection)?;
+    let (book, clock) = book(&connection, clock)?;
     Ok(Opened {
         connection,
         lock: None,

@@ -1,11 +1,15 @@
-//! The tables of a store, and the few facts about it as a whole: version, currency, pepper.
+//! The tables of a store, and the few facts about it as a whole: version, currency, pepper, name.
 
+use std::fmt;
+
+use hmac::{Hmac, Mac};
 use rusqlite::{Connection, OptionalExtension, params};
+use serde::{Serialize, Serializer};
+use sha2::Sha256;
 
+use super::migrate::{STEPS, newest};
 use super::open::OpenError;
-
-/// The version that this program reads and writes.
-const VERSION: i64 = 1;
+use crate::clock::UnixMs;
 
 /// Marks the file as Tollgate's, for `file(1)` and for us.
 const APPLICATION_ID: i64 = 0x746f_6c6c;
@@ -125,10 +129,27 @@ CREATE TABLE checkpoints (
 /// The secret that key digests are made with: 32 random bytes, drawn when the store is made.
 pub(super) type Pepper = [u8; 32];
 
+/// The name of a store, by which a backup of it is known from another's: 32 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreId([u8; 16]);
+
+impl fmt::Display for StoreId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl Serialize for StoreId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// What a store says about itself.
 pub(super) struct Meta {
     pub currency: String,
     pub pepper: Pepper,
+    pub store_id: StoreId,
 }
 
 /// Makes the tables of a new store, all or none.
@@ -138,13 +159,52 @@ pub(super) fn create(connection: &Connection, currency: &str) -> Result<(), Open
     let tx = connection.unchecked_transaction()?;
     tx.execute_batch(TABLES)?;
     tx.pragma_update(None, "application_id", APPLICATION_ID)?;
-    let mut put = tx.prepare("INSERT INTO meta (name, value) VALUES (?1, ?2)")?;
-    put.execute(params!["schema_version", VERSION])?;
+    let mut put = tx.prepare(PUT)?;
     put.execute(params!["currency", currency])?;
     put.execute(params!["pepper", pepper])?;
     drop(put);
+    set_version(&tx, newest(&STEPS))?;
+    add_store_id(&tx)?;
     tx.commit()?;
     Ok(())
+}
+
+/// The step to version 2: the store has a name. It follows from the pepper, so that every copy of a
+/// store gets the same one, whenever it is brought up to date.
+pub(super) fn add_store_id(connection: &Connection) -> Result<(), OpenError> {
+    let pepper: Pepper = fact(connection, "pepper")?;
+    let mut hash =
+        Hmac::<Sha256>::new_from_slice(&pepper).expect("an HMAC takes a key of any length");
+    hash.update(b"the name of this store");
+    let hash: [u8; 32] = hash.finalize().into_bytes().into();
+    connection.execute(PUT, params!["store_id", &hash[..16]])?;
+    Ok(())
+}
+
+const PUT: &str = "INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)";
+
+/// Notes the version that the tables have now.
+pub(super) fn set_version(connection: &Connection, version: i64) -> rusqlite::Result<usize> {
+    connection.execute(PUT, params!["schema_version", version])
+}
+
+/// Notes in a copy when it was taken.
+pub(super) fn set_taken_at(connection: &Connection, at: UnixMs) -> rusqlite::Result<usize> {
+    connection.execute(PUT, params!["taken_at", at.0])
+}
+
+/// Makes a copy a store like any other.
+pub(super) fn forget_taken_at(connection: &Connection) -> rusqlite::Result<usize> {
+    connection.execute("DELETE FROM meta WHERE name = 'taken_at'", [])
+}
+
+/// When this copy was taken; none in a store that is no copy.
+pub(super) fn taken_at(connection: &Connection) -> Result<Option<UnixMs>, OpenError> {
+    match fact(connection, "taken_at") {
+        Ok(at) => Ok(Some(UnixMs(at))),
+        Err(OpenError::MetaMissing(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Whether nothing was ever made in this file.
@@ -154,23 +214,32 @@ pub(super) fn is_empty(connection: &Connection) -> rusqlite::Result<bool> {
     })
 }
 
-/// Reads what a store says about itself, and refuses what this program cannot keep.
-pub(super) fn read(connection: &Connection) -> Result<Meta, OpenError> {
+/// The version of the tables. Refuses a file that is no store of ours, and a version newer than `known`.
+pub(super) fn version(connection: &Connection, known: i64) -> Result<i64, OpenError> {
     let application: i64 =
         connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
     if application != APPLICATION_ID {
         return Err(OpenError::Foreign);
     }
     let found: i64 = fact(connection, "schema_version")?;
-    if found != VERSION {
-        return Err(OpenError::Schema {
-            found,
-            known: VERSION,
-        });
+    if (1..=known).contains(&found) {
+        Ok(found)
+    } else {
+        Err(OpenError::Schema { found, known })
     }
+}
+
+/// The currency of all amounts, in a store of any version.
+pub(super) fn currency(connection: &Connection) -> Result<String, OpenError> {
+    fact(connection, "currency")
+}
+
+/// Reads what a store that is up to date says about itself.
+pub(super) fn read(connection: &Connection) -> Result<Meta, OpenError> {
     Ok(Meta {
-        currency: fact(connection, "currency")?,
+        currency: currency(connection)?,
         pepper: fact(connection, "pepper")?,
+        store_id: StoreId(fact(connection, "store_id")?),
     })
 }
 

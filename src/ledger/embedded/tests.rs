@@ -2,7 +2,9 @@
 
 mod auditing;
 mod committing;
+mod copying;
 mod crashing;
+mod migrating;
 mod opening;
 mod same_as_book;
 mod schedule;

@@ -1,20 +1,13 @@
 //! The simulator's `/chat/completions`.
 
-mod form;
-
-use http::StatusCode;
 use serde::Deserialize;
 
-use super::{Answer, Fault, Plan, Refused, parse, text};
-use form::{Stream, Usage, whole};
+use super::said::{CHOICES_MAX, Choice, Form, Said, Shape, StreamOptions, Usage, range};
+use super::{Answer, Plan, Refused, parse, text};
 
-const CHOICES_MAX: i64 = 128;
 /// Around each message, and before the answer, as chat templates do.
 const TOKENS_PER_MESSAGE: u64 = 3;
 const TOKENS_PER_IMAGE: u64 = 85;
-/// More than any context, within JSON's exact numbers.
-const ABSURD_TOKENS: i64 = 9_000_000_000_000_000;
-
 #[derive(Deserialize)]
 struct Request {
     messages: Option<Vec<Message>>,
@@ -23,11 +16,6 @@ struct Request {
     n: Option<i64>,
     stream: Option<bool>,
     stream_options: Option<StreamOptions>,
-}
-
-#[derive(Deserialize)]
-struct StreamOptions {
-    include_usage: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -50,37 +38,19 @@ struct Part {
     text: Option<String>,
 }
 
-/// What is said, before it is put into a form.
-struct Said {
-    choices: Vec<Choice>,
-    /// `None` if it is not to be reported.
-    usage: Option<Usage>,
-}
-
-struct Choice {
-    pieces: Vec<String>,
-    finish_reason: &'static str,
-}
-
 /// Answers one chat.
 pub(super) fn answer(body: &[u8], plan: &Plan) -> Result<Answer, Refused> {
     let request: Request = parse(body)?;
     let said = say(&request, plan)?;
-    let id = format!("chatcmpl-{:016x}", plan.hash);
-    if request.stream == Some(true) && plan.fault != Some(Fault::Json) {
-        let asked = request
-            .stream_options
-            .and_then(|options| options.include_usage);
-        let stream = Stream {
-            id: &id,
-            plan,
-            usage: said.usage.filter(|_| asked == Some(true)),
-        };
-        return Ok(Answer::Events(stream.events(&said.choices)));
-    }
-    match plan.fault {
-        Some(Fault::ErrorEvent) => Err(Refused::on_demand(StatusCode::INTERNAL_SERVER_ERROR)),
-        _ => Ok(Answer::Json(StatusCode::OK, whole(&id, plan, &said))),
+    said.answer(&form(&request), plan)
+}
+
+fn form(request: &Request) -> Form {
+    let options = request.stream_options.as_ref();
+    Form {
+        shape: Shape::Chat,
+        stream: request.stream == Some(true),
+        include_usage: options.and_then(|options| options.include_usage) == Some(true),
     }
 }
 
@@ -119,22 +89,6 @@ fn say(request: &Request, plan: &Plan) -> Result<Said, Refused> {
     })
 }
 
-/// A field that is a number from 1 to `max`, if it is there.
-fn range(name: &'static str, value: Option<i64>, max: i64) -> Result<Option<u64>, Refused> {
-    let Some(value) = value else {
-        return Ok(None);
-    };
-    let fits = u64::try_from(value)
-        .ok()
-        .filter(|_| (1..=max).contains(&value));
-    fits.map(Some).ok_or_else(|| {
-        Refused::bad(
-            format!("{name} is {value}; it must be from 1 to {max}"),
-            Some(name),
-        )
-    })
-}
-
 impl Message {
     /// The text of the message, without its images.
     fn text(&self) -> String {
@@ -162,41 +116,5 @@ impl Message {
             + text::count(&self.role)
             + text::count(&self.text())
             + TOKENS_PER_IMAGE.saturating_mul(images as u64)
-    }
-}
-
-impl Choice {
-    /// The text, or as much of it as `limit` pieces are.
-    fn new(text: &str, limit: u64) -> Self {
-        let mut pieces: Vec<String> = text::pieces(text).map(str::to_owned).collect();
-        let kept = usize::try_from(limit).unwrap_or(usize::MAX);
-        let finish_reason = if pieces.len() > kept {
-            "length"
-        } else {
-            "stop"
-        };
-        pieces.truncate(kept);
-        Choice {
-            pieces,
-            finish_reason,
-        }
-    }
-}
-
-impl Usage {
-    /// The usage that is reported, true but for faults.
-    fn report(input: u64, output: u64, fault: Option<Fault>) -> Option<Self> {
-        let count = |count| i64::try_from(count).unwrap_or(i64::MAX / 4);
-        let (input, output) = match fault {
-            Some(Fault::NoUsage) => return None,
-            Some(Fault::NegativeUsage) => (-count(input), -count(output)),
-            Some(Fault::AbsurdUsage) => (ABSURD_TOKENS, ABSURD_TOKENS),
-            _ => (count(input), count(output)),
-        };
-        Some(Usage {
-            prompt_tokens: input,
-            completion_tokens: output,
-            total_tokens: input.saturating_add(output),
-        })
     }
 }

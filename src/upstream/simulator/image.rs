@@ -2,9 +2,11 @@
 //!
 //! The pictures are tiny, whatever size is asked for.
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 
-use super::png::{base64, picture};
+use super::png::picture;
 use super::{Answer, CREATED, Fault, Plan, Refused, json, parse, text};
 use http::StatusCode;
 
@@ -80,7 +82,7 @@ pub(super) fn answer(body: &[u8], plan: &Plan) -> Result<Answer, Refused> {
                 prompt.as_bytes(),
                 &index.to_le_bytes(),
             ];
-            entry(base64(&picture(text::hash(&seed))))
+            entry(BASE64_STANDARD.encode(picture(text::hash(&seed))))
         }
     });
     let images = Images {

@@ -1,6 +1,7 @@
 //! What the simulator promises: the same answer for the same request, true usage, each fault as named.
 
 mod faults;
+mod plain;
 
 use http_body_util::BodyExt;
 use serde_json::{Value, json};

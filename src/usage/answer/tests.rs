@@ -128,3 +128,30 @@ proptest! {
         prop_assert!(read_answer(&CHAT.as_bytes()[..cut]).is_err());
     }
 }
+
+#[test]
+fn embeddings_are_counted_in_either_encoding() {
+    let read = facts(
+        r#"{"object":"list","data":[{"object":"embedding","index":0,"embedding":[0.1,-2e-3]},
+        {"index":1,"embedding":"AACAPw=="},{"index":2,"embedding":[]},{"index":3}],
+        "model":"m","usage":{"prompt_tokens":7,"total_tokens":7}}"#,
+    );
+    assert_eq!((read.embeddings, read.images, read.is_short), (2, 0, false));
+    let reported = read.input_usage().unwrap().unwrap();
+    assert_eq!(reported.usage, Usage::tokens(7, 0));
+    assert!(facts(r#"{"data":[]}"#).is_short);
+    let unknown = facts(r#"{"vectors":[[1]],"usage":{"total_tokens":3}}"#);
+    assert_eq!((unknown.embeddings, unknown.is_short), (0, false));
+    assert_eq!(
+        unknown.input_usage().unwrap().unwrap().usage,
+        Usage::tokens(3, 0)
+    );
+}
+
+#[test]
+fn the_text_of_a_completion_is_found() {
+    let completion = r#"{"id":"cmpl-1","object":"text_completion","choices":[
+        {"text":" one","index":0,"logprobs":{"tokens":["no"],"text_offset":[0]},"finish_reason":"stop"},
+        {"text":" two","index":1,"logprobs":null,"finish_reason":"length"}]}"#;
+    assert_eq!(facts(completion).transcript().text(), " one two");
+}

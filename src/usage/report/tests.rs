@@ -196,3 +196,35 @@ proptest! {
         read(&bytes);
     }
 }
+
+#[test]
+fn of_a_service_that_writes_nothing_all_is_input() {
+    let input = |json: &str| read_input(json.as_bytes()).unwrap().unwrap();
+    for json in [
+        r#"{"prompt_tokens":9,"total_tokens":9}"#,
+        r#"{"prompt_tokens":9,"completion_tokens":0,"total_tokens":9}"#,
+        r#"{"input_tokens":9}"#,
+        r#"{"total_tokens":9}"#,
+        r#"{"prompt_tokens":9,"total_tokens":12}"#,
+    ] {
+        let reported = input(json);
+        assert_eq!(reported.usage, Usage::tokens(9, 0), "{json}");
+        assert!(reported.has_input && reported.has_output, "{json}");
+    }
+    let zero = input(r#"{"prompt_tokens":0,"total_tokens":0}"#);
+    assert!(zero.usage == Usage::NONE && zero.has_input);
+    let cached = input(
+        r#"{"prompt_tokens":9,"total_tokens":9,"prompt_tokens_details":{"cached_tokens":4}}"#,
+    );
+    assert_eq!(cached.usage, meters(4, 0, 5, 0, 0));
+    for missing in ["null", "{}", r#"{"cost":1}"#] {
+        assert_eq!(read_input(missing.as_bytes()), None, "{missing}");
+    }
+    for absurd in [
+        r#"{"prompt_tokens":-9,"total_tokens":9}"#,
+        r#"{"total_tokens":-1}"#,
+        r#"{"prompt_tokens":9,"total_tokens":3}"#,
+    ] {
+        assert!(read_input(absurd.as_bytes()).unwrap().is_err(), "{absurd}");
+    }
+}

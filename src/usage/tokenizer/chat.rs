@@ -77,7 +77,7 @@ impl Message<'_> {
 }
 
 /// A string's text, or the text inside an array or object.
-fn text_of(value: &RawValue) -> Cow<'_, str> {
+pub(super) fn text_of(value: &RawValue) -> Cow<'_, str> {
     let json = value.get();
     if !json.starts_with('"') {
         return Cow::Owned(Transcript::of(json.as_bytes()).text());

@@ -162,3 +162,46 @@ proptest! {
         Tokenizer::default().count_chat(&bytes);
     }
 }
+
+#[test]
+fn prompts_are_counted_text_by_text_and_ids_as_they_are() {
+    let tokenizer = Tokenizer::O200kBase;
+    for (prompt, tokens) in [
+        (r#""hello world""#, 2),
+        (r#""hello\u0020world""#, 2),
+        (r#"["hello world","hello"]"#, 3),
+        ("[15339,1917]", 2),
+        ("[[1,2,3],[4],[]]", 4),
+        ("[]", 0),
+        (r#""""#, 0),
+    ] {
+        let count = |name: &str, more: &str| {
+            let body = format!(r#"{{"model":"m","{name}":{prompt}{more}}}"#);
+            match name {
+                "prompt" => tokenizer.count_prompts(body.as_bytes()),
+                _ => tokenizer.count_inputs(body.as_bytes()),
+            }
+        };
+        assert_eq!(count("prompt", ""), Some(tokens), "{prompt}");
+        assert_eq!(count("input", ""), Some(tokens), "{prompt}");
+        let suffix = r#","suffix":"hello world""#;
+        assert_eq!(count("prompt", suffix), Some(tokens + 2), "{prompt}");
+    }
+    for body in ["", "[]", "{}", r#"{"prompt":null}"#] {
+        assert_eq!(tokenizer.count_prompts(body.as_bytes()), None, "{body}");
+        assert_eq!(tokenizer.count_inputs(body.as_bytes()), None, "{body}");
+    }
+}
+
+#[test]
+fn an_echo_is_every_prompt_once_a_choice() {
+    let echo = |more: &str| {
+        let body = format!(r#"{{"prompt":["hello world","hello"]{more}}}"#);
+        Tokenizer::O200kBase.count_echo(body.as_bytes())
+    };
+    assert_eq!(echo(""), 0);
+    assert_eq!(echo(r#","echo":false,"n":2"#), 0);
+    assert_eq!(echo(r#","echo":true"#), 3);
+    assert_eq!(echo(r#","echo":true,"n":2,"best_of":4"#), 6);
+    assert_eq!(Tokenizer::O200kBase.count_echo(b"no JSON"), 0);
+}

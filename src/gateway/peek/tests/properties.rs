@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::CAPS;
-use crate::gateway::peek::{peek_chat, peek_images};
+use crate::gateway::peek::{peek_chat, peek_completions, peek_embeddings, peek_images};
 
 /// A part of a message's content: its JSON, its images, the bytes written out in it.
 fn part() -> impl Strategy<Value = (String, u64, u64)> {
@@ -34,6 +34,8 @@ proptest! {
     fn no_bytes_make_it_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
         let seen = (peek_chat(&body, CAPS), peek_images(&body, CAPS));
         prop_assert!(seen.0.is_err() && seen.1.is_err());
+        let seen = (peek_completions(&body, CAPS), peek_embeddings(&body, CAPS));
+        prop_assert!(seen.0.is_err() && seen.1.is_err());
     }
 
     #[test]
@@ -52,6 +54,37 @@ proptest! {
             prop_assert_eq!(model, request.model);
         }
         let _seen = peek_images(&body, CAPS);
+    }
+
+    #[test]
+    fn no_damage_to_prompts_makes_it_panic(
+        at in 0_usize..200,
+        byte in any::<u8>(),
+        cut in 0_usize..250,
+    ) {
+        let mut body = br#"{"model":"m","prompt":[[1,22],[333]],"input":["a","b"],"n":2,"best_of":3,"echo":true,"max_tokens":0,"stream_options":{}}"#.to_vec();
+        let len = body.len();
+        body[at % len] = byte;
+        body.truncate(cut);
+        let _seen = (peek_completions(&body, CAPS), peek_embeddings(&body, CAPS));
+    }
+
+    #[test]
+    fn prompts_are_counted_whatever_is_in_them(
+        texts in proptest::collection::vec(".{0,20}", 1..9),
+        lists in proptest::collection::vec(proptest::collection::vec(any::<u32>(), 0..9), 1..9),
+    ) {
+        for (prompts, count) in [
+            (Value::from(texts.clone()), texts.len()),
+            (Value::from(lists.clone()), lists.len()),
+            (Value::from(texts.concat()), 1),
+            (Value::from(lists.concat()), 1),
+        ] {
+            let body = format!(r#"{{"prompt":{prompts},"model":"m"}}"#);
+            let completion = peek_completions(body.as_bytes(), CAPS).unwrap();
+            prop_assert_eq!(completion.choices, count as u64);
+            prop_assert_eq!(completion.input.body_bytes, body.len() as u64);
+        }
     }
 
     #[test]

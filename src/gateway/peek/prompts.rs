@@ -1,0 +1,109 @@
+//! `prompt` and `input`: one text or several, written out or as token ids.
+
+use serde::de::SeqAccess;
+use serde_json::value::RawValue;
+
+use super::BadRequest;
+use super::walk::{Array, At, Elements, Pass};
+
+/// How many prompts a value holds; 0 for a null or an empty array.
+pub(super) fn count<'b>(pass: &Pass<'b>, at: At<'_>, raw: &'b RawValue) -> Result<u64, BadRequest> {
+    match raw.get().as_bytes() {
+        b"null" => Ok(0),
+        [b'"', ..] => Ok(1),
+        [b'[', ..] => {
+            let elements = &mut Prompts::default();
+            pass.parse(raw.get(), Array { pass, at, elements })?;
+            Ok(elements.count)
+        }
+        _ => Err(BadRequest::at(
+            at.to_string(),
+            format!("{at} must be a string, an array of strings, or token ids."),
+        )),
+    }
+}
+
+/// What an array of prompts is made of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Strings: a prompt each.
+    Texts,
+    /// Token ids: one prompt.
+    Ids,
+    /// Arrays of token ids: a prompt each.
+    Lists,
+}
+
+#[derive(Default)]
+struct Prompts {
+    kind: Option<Kind>,
+    count: u64,
+}
+
+impl<'b> Elements<'b> for Prompts {
+    const EXPECTED: &'static str = "an array of prompts";
+
+    fn next<S: SeqAccess<'b>>(
+        &mut self,
+        pass: &Pass<'b>,
+        at: At<'_>,
+        seq: &mut S,
+    ) -> Result<Option<()>, S::Error> {
+        let Some(raw) = seq.next_element::<&'b RawValue>()? else {
+            return Ok(None);
+        };
+        let kind = match raw.get().as_bytes() {
+            [b'"', ..] => Some(Kind::Texts),
+            [b'[', ..] => Some(Kind::Lists),
+            id if is_id(id) => Some(Kind::Ids),
+            _ => None,
+        };
+        // A mixture is one prompt to some servers, and several to others.
+        if kind.is_none() || self.kind.is_some_and(|before| Some(before) != kind) {
+            return Err(pass.refuse(BadRequest::at(
+                at.to_string(),
+                format!(
+                    "{at} does not fit: send only strings, only token ids, or only arrays of token ids."
+                ),
+            )));
+        }
+        self.kind = kind;
+        if kind == Some(Kind::Lists) {
+            let elements = &mut Ids;
+            pass.parse(raw.get(), Array { pass, at, elements })
+                .map_err(|refusal| pass.refuse(refusal))?;
+        }
+        self.count = match kind {
+            Some(Kind::Ids) => 1,
+            _ => self.count + 1,
+        };
+        Ok(Some(()))
+    }
+}
+
+/// One prompt as token ids.
+struct Ids;
+
+impl<'b> Elements<'b> for Ids {
+    const EXPECTED: &'static str = "an array of token ids";
+
+    fn next<S: SeqAccess<'b>>(
+        &mut self,
+        pass: &Pass<'b>,
+        at: At<'_>,
+        seq: &mut S,
+    ) -> Result<Option<()>, S::Error> {
+        match seq.next_element::<&'b RawValue>()? {
+            None => Ok(None),
+            Some(raw) if is_id(raw.get().as_bytes()) => Ok(Some(())),
+            Some(_) => Err(pass.refuse(BadRequest::at(
+                at.to_string(),
+                format!("{at} must be a token id: a whole number of at least 0."),
+            ))),
+        }
+    }
+}
+
+fn is_id(written: &[u8]) -> bool {
+    written.iter().all(u8::is_ascii_digit)
+}

@@ -1,0 +1,105 @@
+//! A backup: a copy of a store as it is at one moment, taken beside a running server, and audited.
+
+use std::path::{Path, PathBuf};
+
+use super::draft::{Draft, beside};
+use super::holdings::Holdings;
+use super::migrate::{STEPS, newest};
+use super::open::{self, OpenError};
+use super::{audit, restore, schema};
+use crate::clock::Clock;
+use crate::ledger::AuditReport;
+
+/// A backup that was taken.
+#[derive(Clone, Debug)]
+pub struct Backup {
+    /// The file. Where the audit found something it ends with `.suspect`.
+    pub file: PathBuf,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// What it holds.
+    pub holdings: Holdings,
+    /// What its audit found.
+    pub report: AuditReport,
+}
+
+/// Why no backup was taken.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// Something has that name.
+    #[error("{path} is there already: choose another name, or replace it with --force", path = .0.display())]
+    Exists(PathBuf),
+    /// A backup onto the store itself.
+    #[error("{path} is the ledger itself, or one of its files: choose another name", path = .0.display())]
+    Itself(PathBuf),
+    /// A folder is no file.
+    #[error("{path} is a directory: name a file in it", path = .0.display())]
+    Directory(PathBuf),
+    /// The store cannot be read, or the copy not written.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+}
+
+impl From<rusqlite::Error> for BackupError {
+    fn from(error: rusqlite::Error) -> Self {
+        BackupError::Store(error.into())
+    }
+}
+
+/// Copies the store at `store` to `out`, as it is at one moment. Other processes may have it open:
+/// they are not waited for, and do not wait. `out` appears once it was audited and is on disk, or
+/// not at all; a backup whose audit found something is kept beside it as `out.suspect`.
+///
+/// # Errors
+/// Where there is no such store, or `out` cannot be written; see [`BackupError`].
+pub fn backup(store: &Path, out: &Path, overwrite: bool) -> Result<Backup, BackupError> {
+    let store = store
+        .canonicalize()
+        .map_err(OpenError::io("find the ledger", store))?;
+    vacant(&store, out, overwrite)?;
+    let source = open::connect_reader(&store)?;
+    schema::version(&source, newest(&STEPS))?;
+    let draft = Draft::create(out)?;
+    let taken_at = Clock::system(restore::latest(&source)?).now();
+    draft.copy(&source)?;
+    drop(source);
+    let copy = draft.connect()?;
+    schema::set_taken_at(&copy, taken_at)?;
+    let (report, holdings) = audit::examine(&copy)?;
+    drop(copy);
+    let bytes = draft.size()?;
+    let file = if report.findings.is_empty() {
+        // Again: reading a large store takes a while.
+        vacant(&store, out, overwrite)?;
+        out.to_owned()
+    } else {
+        beside(out, ".suspect")
+    };
+    draft.finish(&file)?;
+    Ok(Backup {
+        file,
+        bytes,
+        holdings,
+        report,
+    })
+}
+
+/// Refuses a name that a backup may not take.
+fn vacant(store: &Path, out: &Path, overwrite: bool) -> Result<(), BackupError> {
+    if out.is_dir() {
+        return Err(BackupError::Directory(out.to_owned()));
+    }
+    // By its real name, were it there: a new file has one through its directory.
+    let real = out.canonicalize().ok().or_else(|| {
+        let folder = open::parent(out).canonicalize().ok()?;
+        Some(folder.join(out.file_name()?))
+    });
+    let own = ["", "-wal", "-shm", ".lock"].map(|end| beside(store, end));
+    if real.is_some_and(|real| own.contains(&real)) {
+        return Err(BackupError::Itself(out.to_owned()));
+    }
+    if out.exists() && !overwrite {
+        return Err(BackupError::Exists(out.to_owned()));
+    }
+    Ok(())
+}

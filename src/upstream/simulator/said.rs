@@ -1,0 +1,113 @@
+//! What the simulator says, as a chat or as a completion of plain text.
+
+mod form;
+
+use http::StatusCode;
+use serde::Deserialize;
+
+use super::{Answer, Fault, Plan, Refused, text};
+pub(super) use form::{Shape, Usage};
+
+/// The most choices of one prompt.
+pub(super) const CHOICES_MAX: i64 = 128;
+/// More than any context, within JSON's exact numbers.
+const ABSURD_TOKENS: i64 = 9_000_000_000_000_000;
+
+/// How an answer is to be given.
+pub(super) struct Form {
+    pub(super) shape: Shape,
+    pub(super) stream: bool,
+    /// Whether a stream ends with its usage.
+    pub(super) include_usage: bool,
+}
+
+/// `stream_options` of a request.
+#[derive(Deserialize)]
+pub(super) struct StreamOptions {
+    pub(super) include_usage: Option<bool>,
+}
+
+/// What is said, before it is put into a form.
+pub(super) struct Said {
+    pub(super) choices: Vec<Choice>,
+    /// `None` if it is not to be reported.
+    pub(super) usage: Option<Usage>,
+}
+
+pub(super) struct Choice {
+    pub(super) pieces: Vec<String>,
+    pub(super) finish_reason: &'static str,
+}
+
+/// A field that is a number from 1 to `max`, if it is there.
+pub(super) fn range(
+    name: &'static str,
+    value: Option<i64>,
+    max: i64,
+) -> Result<Option<u64>, Refused> {
+    let Some(value) = value else {
+        return Ok(None);
+    };
+    let fits = u64::try_from(value)
+        .ok()
+        .filter(|_| (1..=max).contains(&value));
+    fits.map(Some).ok_or_else(|| {
+        Refused::bad(
+            format!("{name} is {value}; it must be from 1 to {max}"),
+            Some(name),
+        )
+    })
+}
+
+impl Said {
+    /// The answer on its form.
+    pub(super) fn answer(&self, form: &Form, plan: &Plan) -> Result<Answer, Refused> {
+        if form.stream && plan.fault != Some(Fault::Json) {
+            return Ok(Answer::Events(form.shape.events(
+                self,
+                form.include_usage,
+                plan,
+            )));
+        }
+        match plan.fault {
+            Some(Fault::ErrorEvent) => Err(Refused::on_demand(StatusCode::INTERNAL_SERVER_ERROR)),
+            _ => Ok(Answer::Json(StatusCode::OK, form.shape.whole(self, plan))),
+        }
+    }
+}
+
+impl Choice {
+    /// The text, or as much of it as `limit` pieces are.
+    pub(super) fn new(text: &str, limit: u64) -> Self {
+        let mut pieces: Vec<String> = text::pieces(text).map(str::to_owned).collect();
+        let kept = usize::try_from(limit).unwrap_or(usize::MAX);
+        let finish_reason = if pieces.len() > kept {
+            "length"
+        } else {
+            "stop"
+        };
+        pieces.truncate(kept);
+        Choice {
+            pieces,
+            finish_reason,
+        }
+    }
+}
+
+impl Usage {
+    /// The usage that is reported, true but for faults.
+    pub(super) fn report(input: u64, output: u64, fault: Option<Fault>) -> Option<Self> {
+        let count = |count| i64::try_from(count).unwrap_or(i64::MAX / 4);
+        let (input, output) = match fault {
+            Some(Fault::NoUsage) => return None,
+            Some(Fault::NegativeUsage) => (-count(input), -count(output)),
+            Some(Fault::AbsurdUsage) => (ABSURD_TOKENS, ABSURD_TOKENS),
+            _ => (count(input), count(output)),
+        };
+        Some(Usage {
+            prompt_tokens: input,
+            completion_tokens: output,
+            total_tokens: input.saturating_add(output),
+        })
+    }
+}

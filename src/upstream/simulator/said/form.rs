@@ -1,0 +1,202 @@
+//! The forms of an answer: one document, or a stream of events; a chat's, or a completion's.
+
+use bytes::Bytes;
+use http::StatusCode;
+use serde::Serialize;
+
+use super::super::{CREATED, Fault, Plan, Refused, json};
+use super::{Choice, Said};
+
+/// Whose answer it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Shape {
+    /// A chat's.
+    Chat,
+    /// A completion's.
+    Text,
+}
+
+/// The usage, as vendors report it.
+#[derive(Serialize, Clone, Copy)]
+pub(in super::super) struct Usage {
+    pub(in super::super) prompt_tokens: i64,
+    pub(super) completion_tokens: i64,
+    pub(super) total_tokens: i64,
+}
+
+/// What all events of one stream share.
+struct Stream<'a> {
+    shape: Shape,
+    id: String,
+    plan: &'a Plan,
+    /// Only if the client asked for it.
+    usage: Option<Usage>,
+}
+
+#[derive(Serialize)]
+struct Document<'a, C> {
+    id: &'a str,
+    object: &'static str,
+    created: u32,
+    model: &'a str,
+    choices: &'a [C],
+    /// Absent, null, or there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<Option<Usage>>,
+}
+
+/// A choice of a whole answer, or the part of it that one event carries.
+#[derive(Serialize)]
+struct Part<'a> {
+    index: usize,
+    #[serde(flatten)]
+    what: What<'a>,
+    finish_reason: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "snake_case")]
+enum What<'a> {
+    Message(Message<'a>),
+    Delta(Message<'a>),
+    Text(&'a str),
+}
+
+#[derive(Serialize, Default)]
+struct Message<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<&'a str>,
+}
+
+impl Shape {
+    /// The answer as one document.
+    pub(super) fn whole(self, said: &Said, plan: &Plan) -> Bytes {
+        let texts: Vec<String> = said.choices.iter().map(|one| one.pieces.concat()).collect();
+        let choices: Vec<Part<'_>> = said
+            .choices
+            .iter()
+            .zip(&texts)
+            .enumerate()
+            .map(|(index, (choice, text))| Part {
+                index,
+                what: match self {
+                    Shape::Chat => What::Message(Message {
+                        role: Some("assistant"),
+                        content: Some(text),
+                    }),
+                    Shape::Text => What::Text(text),
+                },
+                finish_reason: Some(choice.finish_reason),
+            })
+            .collect();
+        json(&Document {
+            id: &self.id(plan),
+            object: match self {
+                Shape::Chat => "chat.completion",
+                Shape::Text => "text_completion",
+            },
+            created: CREATED,
+            model: &plan.model,
+            choices: &choices,
+            usage: said.usage.map(Some),
+        })
+    }
+
+    /// The answer as events, with its usage where that is asked for.
+    pub(super) fn events(self, said: &Said, include_usage: bool, plan: &Plan) -> Vec<Bytes> {
+        let stream = Stream {
+            shape: self,
+            id: self.id(plan),
+            plan,
+            usage: said.usage.filter(|_| include_usage),
+        };
+        stream.events(&said.choices)
+    }
+
+    fn id(self, plan: &Plan) -> String {
+        let prefix = match self {
+            Shape::Chat => "chatcmpl",
+            Shape::Text => "cmpl",
+        };
+        format!("{prefix}-{:016x}", plan.hash)
+    }
+}
+
+impl Stream<'_> {
+    /// All events: each choice of a chat begins, the choices' pieces in turn, each choice ends, usage, `[DONE]`.
+    fn events(&self, choices: &[Choice]) -> Vec<Bytes> {
+        let mut events = Vec::new();
+        if self.shape == Shape::Chat {
+            let role = |index| {
+                let message = Message {
+                    role: Some("assistant"),
+                    content: Some(""),
+                };
+                self.part(index, What::Delta(message), None)
+            };
+            events.extend((0..choices.len()).map(role));
+        }
+        let longest = choices.iter().map(|choice| choice.pieces.len()).max();
+        for turn in 0..longest.unwrap_or(0) {
+            for (index, choice) in choices.iter().enumerate() {
+                if let Some(piece) = choice.pieces.get(turn) {
+                    events.push(self.part(index, self.piece(Some(piece)), None));
+                }
+            }
+        }
+        if self.plan.fault == Some(Fault::ErrorEvent) {
+            events.truncate(events.len() / 2);
+            let error = Refused::on_demand(StatusCode::INTERNAL_SERVER_ERROR).body();
+            events.push(event(&error));
+            return events;
+        }
+        for (index, choice) in choices.iter().enumerate() {
+            events.push(self.part(index, self.piece(None), Some(choice.finish_reason)));
+        }
+        if self.usage.is_some() {
+            events.push(self.document(&[], Some(self.usage)));
+        }
+        events.push(event(b"[DONE]"));
+        events
+    }
+
+    /// A piece of text; none where the choice ends.
+    fn piece<'p>(&self, piece: Option<&'p str>) -> What<'p> {
+        match self.shape {
+            Shape::Chat => What::Delta(Message {
+                role: None,
+                content: piece,
+            }),
+            Shape::Text => What::Text(piece.unwrap_or_default()),
+        }
+    }
+
+    fn part(&self, index: usize, what: What<'_>, finish_reason: Option<&'static str>) -> Bytes {
+        let part = Part {
+            index,
+            what,
+            finish_reason,
+        };
+        self.document(&[part], self.usage.map(|_| None))
+    }
+
+    fn document(&self, choices: &[Part<'_>], usage: Option<Option<Usage>>) -> Bytes {
+        event(&json(&Document {
+            id: &self.id,
+            object: match self.shape {
+                Shape::Chat => "chat.completion.chunk",
+                Shape::Text => "text_completion",
+            },
+            created: CREATED,
+            model: &self.plan.model,
+            choices,
+            usage,
+        }))
+    }
+}
+
+fn event(data: &[u8]) -> Bytes {
+    [b"data: ", data, b"\n\n"].concat().into()
+}

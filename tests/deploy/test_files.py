@@ -1,0 +1,163 @@
+"""Dockerfile, compose file and unit: sound by their own tools, and in step with the config and with each other."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import compose_spec
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+UNIT = (ROOT / "deploy/tollgate.service").read_text()
+COMPOSE = (ROOT / "deploy/compose.yaml").read_text()
+CONFIG = (ROOT / "config.yaml").read_text()
+MANIFEST = (ROOT / "Cargo.toml").read_text()
+
+# The config's own default, which its comment shows.
+DRAIN_SECONDS = int(re.search(r"# drain_seconds: (\d+)", CONFIG)[1])
+# What `serve` refuses to start without: `${NAME}` outside of comments.
+NEEDED = set(re.findall(r"\$\{([A-Z_]+)\}", re.sub(r"(?m)#.*$", "", CONFIG)))
+
+
+def run(*command):
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    return ran.returncode, (ran.stdout + ran.stderr).strip()
+
+
+def settings(name):
+    """Every value of a unit's setting."""
+    return re.findall(rf"(?m)^{name}=(.*)$", UNIT)
+
+
+def setting(name):
+    [value] = settings(name)
+    return value
+
+
+@pytest.fixture(scope="module")
+def compose():
+    """The compose file as an engine reads it, in an environment that sets nothing."""
+    text = re.sub(r"(?<!\$)\$\{\w+:-([^}]*)\}", r"\1", COMPOSE)
+    file = compose_spec.PyCompose.from_yaml(text.replace("$$", "$"))
+    file.validate()
+    return file.to_dict()
+
+
+def test_the_linter_finds_nothing_in_the_dockerfile():
+    hadolint = Path(sys.executable).with_name("hadolint")
+    assert run(str(hadolint), "--no-color", str(ROOT / "Dockerfile")) == (0, "")
+
+
+def test_the_image_is_built_by_a_toolchain_that_is_new_enough():
+    number = lambda version: tuple(map(int, version.split(".")))
+    [image] = re.findall(r"(?m)^ARG RUST_IMAGE=rust:(\d+\.\d+\.\d+)-", DOCKERFILE)
+    [least] = re.findall(r'(?m)^rust-version = "([\d.]+)"', MANIFEST)
+    assert number(image) >= number(least)
+
+
+def test_the_image_tells_the_version_that_is_in_it():
+    [version] = re.findall(r'(?m)^version = "([\d.]+)"', MANIFEST)
+    assert f"\nARG VERSION={version}\n" in DOCKERFILE
+
+
+def test_what_the_dockerfile_copies_is_let_in_and_nothing_else():
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    let_in = {line[1:] for line in lines if line.startswith("!")}
+    assert "*" in lines
+    copied = set()
+    for words in re.findall(r"(?m)^COPY (?!--from)(.*) \S+$", DOCKERFILE):
+        copied.update("LICENSE-*" if word.startswith("LICENSE-") else word for word in words.split())
+    assert copied == let_in
+
+
+def test_the_image_runs_as_a_user_without_rights():
+    last = DOCKERFILE.rsplit("\nFROM ", 1)[1]
+    [user] = re.findall(r"(?m)^USER (\d+):\d+$", last)
+    assert int(user) > 1000
+    assert "RUN" not in re.findall(r"(?m)^[A-Z]+", last), "the base may have no shell"
+
+
+def test_the_ledger_of_the_shipped_config_lies_in_the_volume():
+    [path] = re.findall(r"(?m)^ledger: .*\bpath: ([^,\s]+)", CONFIG)
+    last = DOCKERFILE.rsplit("\nFROM ", 1)[1]
+    [folder] = re.findall(r"(?m)^WORKDIR (\S+)$", last)
+    [volume] = re.findall(r"(?m)^VOLUME (\S+)$", last)
+    assert Path(folder, path).parent == Path(volume)
+    assert Path(setting("WorkingDirectory")) == Path("/var/lib", setting("StateDirectory"))
+
+
+def test_the_compose_file_is_valid(compose):
+    assert set(compose["services"]) == {"tollgate", "redis"}
+    assert compose["services"]["redis"]["profiles"] == ["redis"]
+
+
+def test_compose_reaches_from_this_machine_only(compose):
+    ports = compose["services"]["tollgate"]["ports"]
+    assert len(ports) == 2
+    assert all(str(port).startswith("127.0.0.1:") for port in ports)
+    assert "ports" not in compose["services"]["redis"]
+
+
+def test_every_service_gives_up_what_it_does_not_need(compose):
+    for name, service in compose["services"].items():
+        assert service["read_only"] is True, name
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        assert "healthcheck" in service, name
+
+
+def test_redis_may_neither_forget_nor_evict(compose):
+    command = compose["services"]["redis"]["command"][-1]
+    for line in ["appendonly yes", "maxmemory-policy noeviction", "requirepass $(cat /run/secrets/redis_password)"]:
+        assert line in command
+
+
+def test_every_secret_that_the_shipped_config_needs_is_a_file(compose):
+    service = compose["services"]["tollgate"]
+    needed = NEEDED | {"TOLLGATE_ADMIN_TOKEN"}
+    assert len(needed) >= 3
+    units = dict(line.split("=", 1) for line in settings("Environment"))
+    credentials = {line.split(":")[0] for line in settings("LoadCredential")}
+    for variable in needed:
+        folder, name = os.path.split(service["environment"][variable])
+        assert folder == "file:/run/secrets" and name in service["secrets"], variable
+        folder, name = os.path.split(units[variable])
+        assert folder == "file:%d" and name in credentials, variable
+
+
+def test_running_requests_get_the_time_that_the_config_gives_them(compose):
+    assert int(setting("TimeoutStopSec")) > DRAIN_SECONDS
+    for name, service in compose["services"].items():
+        assert compose_spec.parse_duration(service["stop_grace_period"]) > DRAIN_SECONDS, name
+
+
+def verified(tmp_path, unit):
+    """What systemd says of a unit whose program is there."""
+    program = shutil.which("true")
+    path = tmp_path / "tollgate.service"
+    path.write_text(unit.replace("/usr/local/bin/tollgate", program))
+    return run("systemd-analyze", "verify", str(path))
+
+
+def test_the_unit_is_valid(tmp_path):
+    assert verified(tmp_path, UNIT) == (0, "")
+    code, said = verified(tmp_path, UNIT.replace("TimeoutStopSec", "TimeoutStopSecs"))
+    assert "TimeoutStopSecs" in said, "systemd-analyze would say so"
+
+
+def test_the_unit_leaves_the_service_little(tmp_path):
+    path = tmp_path / "tollgate.service"
+    path.write_text(UNIT)
+    code, said = run("systemd-analyze", "security", "--offline=yes", "--threshold=20", str(path))
+    assert code == 0, said
+    assert "Overall exposure level" in said
+
+
+def test_a_wrong_config_does_not_start_again_and_again():
+    assert setting("Restart") == "on-failure"
+    assert setting("RestartPreventExitStatus").split() == ["1", "2"]
+    assert "-HUP $MAINPID" in setting("ExecReload")

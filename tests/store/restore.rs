@@ -1,0 +1,186 @@
+//! Restores: a round trip, what is refused, and kills in the middle.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::command::{run, tollgate};
+use crate::support::setup::ALICE;
+use crate::support::{Call, Mock, Proxy, TempDir, chat};
+use crate::{audited, beside, fatten, json_of, some_requests, start, store, text, with};
+
+/// A proxy that has run, and a backup of then.
+fn with_backup(mock: &Mock) -> (Proxy, String) {
+    let proxy = start(mock);
+    some_requests(&proxy, 2);
+    let file = proxy.dir.path().join("copy.db");
+    let ran = with(&proxy, &["backup", "--out", text(&file)]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    (proxy, text(&file).to_owned())
+}
+
+#[test]
+fn after_a_restore_keys_and_balances_are_those_of_then() {
+    let mock = Mock::start();
+    let (mut proxy, file) = with_backup(&mock);
+    let then = proxy.view(ALICE, "/v1/balance");
+    let (carol, _) = proxy.create_key(&json!({ "name": "carol", "balance": "3" }));
+    some_requests(&proxy, 3);
+    assert!(proxy.top_up("alice", "invoice-9", "7.5"));
+
+    let running = with(&proxy, &["restore", &file, "--yes"]);
+    assert_eq!(running.code, 1);
+    let words = format!("in use by process {}", proxy.pid());
+    assert!(running.err.contains(&words), "{}", running.err);
+    assert!(proxy.terminate().success());
+
+    let look = with(&proxy, &["--json", "restore", &file]);
+    assert_eq!(look.code, 1, "{}", look.err);
+    assert!(
+        look.err.contains("--yes") && look.err.contains("nothing was changed"),
+        "{}",
+        look.err
+    );
+    let told = json_of(&look);
+    assert_eq!(
+        (&told["restored"], &told["kept"]),
+        (&json!(false), &json!(null))
+    );
+    let lost = &told["present"]["store"]["lost"];
+    assert_eq!(
+        (
+            &lost["receipts"],
+            &lost["credits"],
+            &lost["credited"],
+            &lost["keys"]
+        ),
+        (&json!(6), &json!(2), &json!("10.5"), &json!(1))
+    );
+    assert_eq!(audited(&store(&proxy)), 10, "it only looked");
+
+    let ran = with(&proxy, &["restore", &file, "--yes"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    for words in [
+        "6 receipts, ",
+        "2 credits, 10.5 CNY",
+        "1 keys made",
+        "age           ",
+    ] {
+        assert!(ran.out.contains(words), "{words}: {}", ran.out);
+    }
+    proxy.serve();
+    assert_eq!(proxy.view(ALICE, "/v1/balance"), then);
+    assert_eq!(proxy.send(ALICE, chat(json!({}))).status, 200);
+    assert_eq!(proxy.send(&carol, Call::get("/v1/balance")).status, 401);
+    proxy.audit();
+    assert!(proxy.terminate().success());
+
+    let kept = beside(&store(&proxy));
+    let kept = kept.iter().find(|name| name.contains(".before-restore-"));
+    let kept = proxy.dir.path().join(kept.expect("the store of before"));
+    assert_eq!(audited(&kept), 10);
+}
+
+#[test]
+fn a_backup_of_another_ledger_or_currency_needs_force() {
+    let mock = Mock::start();
+    let (mut proxy, _file) = with_backup(&mock);
+    let (mut other, foreign) = with_backup(&mock);
+    other.terminate();
+    proxy.terminate();
+    let ran = with(&proxy, &["restore", &foreign, "--yes"]);
+    assert_eq!(ran.code, 1);
+    assert!(
+        ran.err.contains("of another ledger") && ran.err.contains("--force"),
+        "{}",
+        ran.err
+    );
+    assert_eq!(audited(&store(&proxy)), 4);
+    let ran = with(&proxy, &["restore", &foreign, "--yes", "--force"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(
+        ran.out.contains("4 receipts, "),
+        "all of it is lost: {}",
+        ran.out
+    );
+
+    let config = std::fs::read_to_string(proxy.config_path()).expect("a config");
+    std::fs::write(proxy.config_path(), config.replace("CNY", "USD")).expect("a config");
+    let ran = with(&proxy, &["restore", &foreign, "--yes"]);
+    assert_eq!(ran.code, 1);
+    assert!(
+        ran.err.contains("keeps CNY") && ran.err.contains("currency: USD"),
+        "{}",
+        ran.err
+    );
+}
+
+#[test]
+fn a_corrupted_backup_is_refused_with_its_findings() {
+    let mock = Mock::start();
+    let (mut proxy, file) = with_backup(&mock);
+    proxy.terminate();
+    let mut bytes = std::fs::read(&file).expect("a backup");
+    for byte in bytes.iter_mut().skip(4_200).step_by(1_000) {
+        *byte ^= 0xff;
+    }
+    std::fs::write(&file, bytes).expect("a broken backup");
+    let before = beside(&store(&proxy));
+    let ran = with(&proxy, &["restore", &file, "--yes"]);
+    assert_eq!(ran.code, 3, "{}{}", ran.out, ran.err);
+    assert!(ran.err.lines().count() > 1, "{}", ran.err);
+    assert!(
+        ran.err.contains("is damaged: nothing was changed"),
+        "{}",
+        ran.err
+    );
+    assert_eq!(beside(&store(&proxy)), before);
+    assert_eq!(audited(&store(&proxy)), 4);
+
+    let ran = with(&proxy, &["restore", "/dev/null", "--yes"]);
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    let ran = with(&proxy, &["restore", "no-such-file", "--yes"]);
+    assert!(
+        ran.code == 1 && ran.err.contains("no-such-file"),
+        "{}",
+        ran.err
+    );
+}
+
+#[test]
+fn a_killed_restore_leaves_the_old_ledger_or_the_new_one() {
+    let mock = Mock::start();
+    let (mut proxy, _) = with_backup(&mock);
+    some_requests(&proxy, 1);
+    proxy.terminate();
+    let place = TempDir::new();
+    let target = place.path().join("tollgate.db");
+    let fat = proxy.dir.path().join("fat.db");
+    let copy = |from: &str, to: &str, force: &[&str]| {
+        let ran = run(tollgate(&["backup", "--store", from, "--out", to]).args(force));
+        assert_eq!(ran.code, 0, "{}", ran.err);
+    };
+    // The new one has 4 receipts, the old one 6.
+    let new = proxy.dir.path().join("copy.db");
+    fatten(&new);
+    copy(text(&new), text(&fat), &[]);
+    let mut cut = 0;
+    for round in 0..12_u64 {
+        copy(text(&store(&proxy)), text(&target), &["--force"]);
+        let mut child = tollgate(&["restore", text(&fat), "--store", text(&target), "--yes"])
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("it starts");
+        std::thread::sleep(Duration::from_millis(round * 40));
+        child.kill().expect("a signal");
+        let ended = child.wait().expect("its end");
+        let receipts = audited(&target);
+        match ended.success() {
+            true => assert_eq!(receipts, 4, "round {round}"),
+            false => assert!([4, 6].contains(&receipts), "round {round}: {receipts}"),
+        }
+        cut += u64::from(!ended.success());
+    }
+    assert!(cut > 0, "no restore was cut off");
+}
