@@ -61,7 +61,7 @@ impl<'b> Asked<'b> {
             return Ok(());
         }
         let (id, paths) = (&model.id, Paths(model.category));
-        let message = format!("The model `{id}` is served at {paths}");
+        let message = format!("The model `{id}` is served at {paths}.");
         Err(Refused::bad_request(message).param("model"))
     }
 

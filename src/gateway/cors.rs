@@ -39,19 +39,19 @@ impl Cors {
     /// Looks at a request.
     pub fn visit<B>(&self, request: &Request<B>) -> Visit {
         let headers = request.headers();
-        let origin = headers.get(header::ORIGIN);
         let (allowed, varies) = match &self.0 {
             CorsOrigins::None => return Visit::NONE,
             CorsOrigins::Any => (Some(ANY), false),
             CorsOrigins::Listed(origins) => {
                 let listed = |origin: &&HeaderValue| origins.iter().any(|each| each == *origin);
+                let origin = headers.get(header::ORIGIN);
                 (origin.filter(listed).cloned(), true)
             }
         };
         let path = request.uri().path();
         let asks_first = request.method() == Method::OPTIONS
             && (path == "/v1" || path.starts_with("/v1/"))
-            && origin.is_some()
+            && headers.contains_key(header::ORIGIN)
             && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
         let wanted = || headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();
         Visit {

@@ -1,6 +1,6 @@
 //! The metered services: their paths, and which models are served where.
 
-use std::fmt::{self, Write};
+use std::fmt;
 
 use crate::price::Category;
 
@@ -73,12 +73,12 @@ impl Service {
 
 impl fmt::Display for Paths {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut or = "";
+        let mut and = "";
         for service in Service::ALL.iter().filter(|each| each.serves(self.0)) {
-            write!(f, "{or}POST /v1{}", service.path())?;
-            or = " and ";
+            write!(f, "{and}POST /v1{}", service.path())?;
+            and = " and ";
         }
-        f.write_char('.')
+        Ok(())
     }
 }
 
@@ -106,11 +106,11 @@ mod tests {
     fn a_category_names_all_of_its_paths() {
         assert_eq!(
             Paths(Category::Chat).to_string(),
-            "POST /v1/chat/completions and POST /v1/completions."
+            "POST /v1/chat/completions and POST /v1/completions"
         );
         assert_eq!(
             Paths(Category::Embedding).to_string(),
-            "POST /v1/embeddings."
+            "POST /v1/embeddings"
         );
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Model, Per, PriceBook, PriceVersion, field, printed};
+use super::{Category, Model, Per, PriceBook, PriceVersion, field, printed};
 use crate::clock::UnixMs;
 use crate::config::Words as _;
 use crate::money::UnitPrice;
@@ -38,11 +38,18 @@ pub enum Severity {
 
 /// Everything in the book that looks wrong, in the book's order.
 pub fn lint(book: &PriceBook) -> Vec<LintFinding> {
-    let medians =
-        [Meter::Input, Meter::Output, Meter::Images].map(|meter| (meter, median(book, meter)));
+    let medians = |embedding| {
+        [Meter::Input, Meter::Output, Meter::Images]
+            .map(|meter| (meter, median(book, meter, embedding)))
+    };
+    let (of_embeddings, of_others) = (medians(true), medians(false));
     let common = common_per(book);
     let mut findings = Vec::new();
     for model in book.models() {
+        let medians = match model.category {
+            Category::Embedding => &of_embeddings,
+            _ => &of_others,
+        };
         let mut flag = |field, severity, message| {
             findings.push(LintFinding {
                 model: Arc::clone(&model.id),
@@ -55,7 +62,7 @@ pub fn lint(book: &PriceBook) -> Vec<LintFinding> {
             if let Some(message) = cheap_output(version) {
                 flag("output", Severity::Warning, message);
             }
-            for (meter, median) in &medians {
+            for (meter, median) in medians {
                 if let Some(message) = far_off(version, *meter, *median) {
                     flag(field(*meter), Severity::Warning, message);
                 }
@@ -148,9 +155,12 @@ fn always_free(model: &Model) -> Option<String> {
         .then(|| format!("{}: is free, with no end", from(last.effective_from)))
 }
 
-/// The middle one of all priced rates of a meter, one a version; the lower of two middles.
-fn median(book: &PriceBook, meter: Meter) -> Option<UnitPrice> {
-    let versions = book.models().iter().flat_map(|model| &model.versions);
+/// The middle one of all priced rates of a meter, one a version; the lower of two middles. A token to embed costs a
+/// small part of one to chat about: the two are not compared.
+fn median(book: &PriceBook, meter: Meter, embedding: bool) -> Option<UnitPrice> {
+    let alike = |model: &&Arc<Model>| (model.category == Category::Embedding) == embedding;
+    let models = book.models().iter().filter(alike);
+    let versions = models.flat_map(|model| &model.versions);
     let mut rates: Vec<UnitPrice> = versions
         .filter_map(|version| version.own_rate(meter))
         .filter(|rate| !rate.is_zero())

@@ -300,6 +300,39 @@ fn lint_notes_what_is_free_with_no_end_and_what_is_far_too_cheap() {
     assert_eq!(findings(&priced("alone", "2")), []);
 }
 
+#[test]
+fn embeddings_are_quoted_and_linted_by_their_input_alone() {
+    let embedding = |id: &str, price: &str| {
+        format!(
+            "  - {{ id: {id}, category: embedding, upstream: demo, prices: [{{ per: 1M tokens, input: {price} }}] }}\n"
+        )
+    };
+    let chats = "abcd".chars().map(|id| {
+        format!("  - {{ id: {id}, upstream: demo, prices: [{{ per: 1M tokens, input: 4, output: 16 }}] }}\n")
+    });
+    let chats: String = chats.collect();
+    let usual = ["e", "f", "g"].map(|id| embedding(id, "0.02")).concat();
+    // A fiftieth of what chats cost is usual for them; fifty times of what others cost is not.
+    assert_eq!(findings(&format!("{chats}{usual}")), []);
+    let dear = format!("{chats}{usual}{}", embedding("h", "4"));
+    assert_eq!(
+        findings(&dear),
+        [("h".to_owned(), "input", Severity::Warning)]
+    );
+    let book = book(&usual);
+    let price = book.find("e").and_then(|model| model.at(START));
+    let worst = WorstCase {
+        input_tokens: 9,
+        ..WorstCase::default()
+    };
+    let segments = price.expect("a price").quote(worst).expect("a quote");
+    let parts: Vec<_> = segments
+        .iter()
+        .map(|part| (part.meter, part.count))
+        .collect();
+    assert_eq!(parts, [(Meter::Input, 9)]);
+}
+
 /// Money that segments come to after units of grants were taken, as a ledger computes it.
 fn held(segments: &[Segment], took: &mut FreeUnits) -> i64 {
     let mut left = *took;

@@ -183,3 +183,24 @@ fn a_preface_in_pieces_is_a_preface_and_what_only_begins_like_one_is_http1() {
     post.write(&call[1..]);
     assert_eq!(post.answer().finish().status, 200);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn neither_key_nor_prompt_is_logged() {
+    let (_mock, proxy) = start();
+    let client = Http2::open(&proxy.address).await;
+    let prompt = "a-prompt-canary-0123456789";
+    let messages = json!([{ "role": "user", "content": prompt }]);
+    for call in [
+        chat(json!({ "messages": messages })),
+        stream(json!({ "messages": messages })),
+        chat(json!({ "messages": messages, "n": "many" })),
+    ] {
+        client.send(&call.key(ALICE)).await;
+    }
+    let log = proxy.log();
+    assert!(
+        log.contains("HEADERS") || log.contains("Headers"),
+        "it tells of frames"
+    );
+    assert!(!log.contains(ALICE) && !log.contains(prompt));
+}

@@ -28,7 +28,10 @@ fn before(upstream: &RawUpstream) -> (Mock, Proxy) {
     start_with(|setup| {
         setup
             .upstream("raw", json!({ "base_url": upstream.base_url() }))
-            .model(json!({ "id": "vendor/chat", "upstream": "raw" }))
+            // The field of a chat is not one of completions.
+            .model(json!({
+                "id": "vendor/chat", "upstream": "raw", "max_tokens_field": "max_completion_tokens",
+            }))
             .key(json!({ "name": "alice", "on_short": "clamp" }))
     })
 }
@@ -160,6 +163,23 @@ fn what_is_not_reported_is_counted_here_without_the_frame_of_a_chat() {
         assert_eq!(receipt["flags"], json!(["usage_missing"]), "{fields}");
         assert_eq!(receipt["cost"], cost(input, 2), "{fields}");
     }
+}
+
+#[test]
+fn a_stream_that_breaks_off_is_charged_as_far_as_it_came() {
+    let body = format!("data: {}\n\n", CHUNKS[0]);
+    let upstream = RawUpstream::answering(format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    ));
+    let (_mock, proxy) = before(&upstream);
+    let answer = proxy.send(ALICE, completion(json!({ "stream": true })));
+    assert!(answer.text().starts_with(&body), "{answer:?}");
+    let receipt = receipt_of(&proxy, &answer);
+    assert_eq!(receipt["usage"], json!({ "input": 4, "output": 1 }));
+    assert_eq!(receipt["counted"], "partial");
+    assert_eq!(receipt["flags"], json!(["usage_missing", "upstream_cut"]));
+    assert_eq!(receipt["cost"], cost(4, 1));
 }
 
 #[test]

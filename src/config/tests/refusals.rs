@@ -296,7 +296,7 @@ fn an_origin_is_written_as_browsers_write_it() {
         ("https://*.example", ""),
         ("https://", ""),
         ("https://me@a.example", ""),
-        ("https://a.example:x", ""),
+        ("https://a.example:x", "; did you mean `https://a.example`?"),
         ("*", ""),
     ] {
         refuses(

@@ -26,7 +26,8 @@ use crate::gateway::{Caps, Gateway};
 
 /// What a client begins with that knows without asking that it may speak HTTP/2 (RFC 9113, section 3.4).
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// Between two looks at a preface that comes in pieces, which hardly ever happens.
+/// Between the first two looks at a preface that comes in pieces, which hardly ever happens; then
+/// twice as long each time, so that many who never finish theirs cost little.
 const PREFACE_PAUSE: Duration = Duration::from_millis(10);
 
 /// What a client may send of one body before it is read.
@@ -46,6 +47,7 @@ const RESETS_OWN_MAX: usize = 256;
 /// Whether a fresh connection begins with HTTP/2's preface. Takes no byte of it.
 pub(super) async fn is_spoken(stream: &TcpStream) -> io::Result<bool> {
     let mut seen = [0; PREFACE.len()];
+    let mut pause = PREFACE_PAUSE;
     loop {
         let length = stream.peek(&mut seen).await?;
         if length == 0 || seen[..length] != PREFACE[..length] {
@@ -54,7 +56,8 @@ pub(super) async fn is_spoken(stream: &TcpStream) -> io::Result<bool> {
         if length == PREFACE.len() {
             return Ok(true);
         }
-        tokio::time::sleep(PREFACE_PAUSE).await;
+        tokio::time::sleep(pause).await;
+        pause *= 2;
     }
 }
 

@@ -65,10 +65,11 @@ impl Streams {
     /// Resolves once, for `patience` or up to twice that, no stream was open and none came. Safe to drop.
     pub async fn idle(&self, patience: Duration) {
         loop {
+            // In this order: what ended has begun before.
+            let ended = self.counts.ended.load(Ordering::Acquire);
             let before = self.counts.begun.load(Ordering::Acquire);
-            let open = before - self.counts.ended.load(Ordering::Acquire);
             tokio::time::sleep(patience).await;
-            if open == 0 && before == self.counts.begun.load(Ordering::Acquire) {
+            if before == ended && before == self.counts.begun.load(Ordering::Acquire) {
                 return;
             }
         }
