@@ -6,9 +6,10 @@ import urllib.request
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse
 
-from support import ROOT, eventually, http
+from support import ROOT, http
 
 BOARD = ROOT / "deploy" / "grafana" / "tollgate.json"
+ALERTS = ROOT / "deploy" / "alerts.yml"
 
 
 def scrape(proxy):
@@ -38,7 +39,8 @@ def exercise(proxy):
     ask(proxy, customer.secret)
     ask(proxy, customer.secret, stream=True)
     ask(proxy, customer.secret, stream=True, **{"x-mock-fault": "no-usage"})
-    assert http(f"{proxy.base_url}/images/generations", "POST", {"model": "mock/image", "prompt": "A gate."}, customer.secret)[0] == 200
+    image = {"model": "mock/image", "prompt": "A gate."}
+    assert http(f"{proxy.base_url}/images/generations", "POST", image, customer.secret)[0] == 200
     assert http(f"{proxy.base_url}/models", token="wrong")[0] == 401
     assert customer.settled()["holds"] == 0
     return customer
@@ -75,15 +77,17 @@ def test_counters_only_grow_and_agree_with_the_ledger(proxy):
             assert now[(sample.name, *sorted(sample.labels.items()))] >= sample.value, sample
 
 
-def test_every_metric_of_the_grafana_board_exists(proxy):
+def test_every_metric_of_board_and_alerts_exists(proxy):
     exercise(proxy)
-    known = eventually(lambda: {sample.name for family in scrape(proxy).values() for sample in family.samples}, "a scrape")
+    known = {sample.name for family in scrape(proxy).values() for sample in family.samples}
     board = json.loads(BOARD.read_text())
     panels = [panel for panel in board["panels"] if panel["type"] != "row"]
     assert len(panels) >= 10
     expressions = [target["expr"] for panel in panels for target in panel["targets"]]
     expressions += [variable["query"]["query"] for variable in board["templating"]["list"] if variable["type"] == "query"]
-    for expression in expressions:
+    alerts = [line for line in ALERTS.read_text().splitlines() if line.strip().startswith("expr:")]
+    assert len(alerts) >= 5
+    for expression in expressions + alerts:
         names = re.findall(r"\btollgate_[a-z_]+", expression)
         assert names, f"no metric in {expression}"
         for name in names:
