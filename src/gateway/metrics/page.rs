@@ -268,13 +268,13 @@ fn process(gateway: &Gateway, page: &mut Writer<'_>) -> fmt::Result {
         u64::try_from(gateway.metrics.started.0 / 1_000).unwrap_or(0),
     )?;
     page.info(
-        "build",
+        "build_info",
         "The version of Tollgate",
         [("version", env!("CARGO_PKG_VERSION"))],
     )?;
     let catalog = gateway.catalog();
     page.info(
-        "price",
+        "price_info",
         "The price book in use",
         [
             ("version", &**catalog.prices.version()),

@@ -106,12 +106,9 @@ impl Writer<'_> {
         buckets(&mut metric, histogram)
     }
 
-    /// What does not change while the process runs, or hardly.
+    /// What does not change while the process runs, or hardly: labels, with the value 1.
     pub fn info(&mut self, name: &str, help: &str, labels: impl EncodeLabelSet) -> fmt::Result {
-        let mut metric = self
-            .0
-            .encode_descriptor(name, help, None, MetricType::Info)?;
-        metric.encode_info(&labels)
+        self.gauges(name, help, [(labels, 1)])
     }
 }
 
