@@ -1,7 +1,8 @@
 //! The management API: keys, wallets, credits, receipts, prices and audits, for operators.
 //!
-//! It has a listener of its own and one bearer token; without a token it does not start. Nothing
-//! but the token decides who may call: not the address, not the `Host` header.
+//! It has a listener of its own and one bearer token; where none is set, it refuses everything. Nothing
+//! but the token decides who may call: not the address, not the `Host` header. Health and metrics are
+//! [beside it](watch), without a token.
 
 mod declare;
 pub mod error;
@@ -14,6 +15,7 @@ pub mod terms;
 pub mod token;
 pub mod view;
 pub mod wallets;
+mod watch;
 
 use std::sync::Arc;
 
@@ -27,6 +29,7 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
+use crate::gateway::Gateway;
 use crate::gateway::catalog::{Catalog, Current};
 use crate::ledger::{AuditReport, Ledger};
 use error::ApiError;
@@ -44,7 +47,8 @@ pub struct Admin {
     current: Arc<Current>,
     currency: Arc<str>,
     zone: TimeZone,
-    token: AdminToken,
+    token: Option<AdminToken>,
+    gateway: Arc<Gateway>,
 }
 
 /// How the server is.
@@ -61,23 +65,16 @@ pub struct Health {
 }
 
 impl Admin {
-    /// The API over a ledger, for whoever shows `token`.
-    ///
-    /// # Errors
-    /// If the config's time zone is unknown.
-    pub fn new(
-        ledger: Arc<dyn Ledger>,
-        current: Arc<Current>,
-        token: AdminToken,
-    ) -> Result<Self, jiff::Error> {
-        let catalog = current.get();
-        Ok(Admin {
-            zone: TimeZone::get(&catalog.config.server.timezone)?,
-            currency: catalog.config.currency.as_str().into(),
-            ledger,
-            current,
+    /// The API of a gateway, for whoever shows `token`; without one, for nobody.
+    pub fn new(gateway: Arc<Gateway>, token: Option<AdminToken>) -> Self {
+        Admin {
+            zone: gateway.zone.clone(),
+            currency: Arc::clone(&gateway.currency),
+            ledger: Arc::clone(&gateway.ledger),
+            current: Arc::clone(&gateway.current),
             token,
-        })
+            gateway,
+        }
     }
 
     /// What is offered now.
@@ -94,7 +91,8 @@ impl Admin {
     }
 
     fn router(self) -> Router {
-        Router::new()
+        let watch = watch::router(Arc::clone(&self.gateway));
+        let api = Router::new()
             .route("/admin/healthz", get(health))
             .route("/admin/keys", get(keys::list).post(keys::create))
             .route(
@@ -117,9 +115,10 @@ impl Admin {
             .fallback(unknown_path)
             .method_not_allowed_fallback(unknown_method)
             .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-            // Last, and so outermost: nothing is routed, read or refused before the token was seen.
+            // Last, and so outermost: nothing of the API is routed, read or refused before the token was seen.
             .layer(middleware::from_fn_with_state(self.clone(), authorize))
-            .with_state(self)
+            .with_state(self);
+        api.merge(watch)
     }
 }
 
@@ -133,7 +132,10 @@ async fn authorize(
         (Some(value), None) => bearer(value.as_bytes()),
         _ => None,
     };
-    if shown.is_some_and(|shown| admin.token.is(shown)) {
+    let Some(token) = &admin.token else {
+        return Err(ApiError::off());
+    };
+    if shown.is_some_and(|shown| token.is(shown)) {
         Ok(next.run(request).await)
     } else {
         Err(ApiError::unauthorized())

@@ -27,6 +27,7 @@ use serde::Serialize;
 
 use crate::clock::{Clock, UnixMs};
 use crate::config::Config;
+use crate::telemetry;
 use exit::{EXIT_CODES, Exit, Failure};
 
 const EXAMPLES: &str = "Examples:
@@ -96,7 +97,9 @@ enum Command {
 /// Runs the command that this process was called with.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
-    match dispatch(cli) {
+    let ended = dispatch(cli);
+    telemetry::flush();
+    match ended {
         Ok(exit) => exit.into(),
         Err(failure) => {
             for line in failure.to_string().lines() {

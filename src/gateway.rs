@@ -22,13 +22,16 @@ pub mod job;
 pub mod lifecycle;
 pub mod live;
 pub mod meter;
+pub mod metrics;
 pub mod models;
+pub mod observe;
 pub mod passage;
 pub mod peek;
 pub mod receipt;
 pub mod refusal;
 pub mod refuse;
 pub mod request_body;
+pub mod request_log;
 pub mod reservation;
 pub mod route;
 pub mod server;
@@ -43,27 +46,17 @@ use std::time::Duration;
 use http::StatusCode;
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
+use tokio::sync::Semaphore;
 
-use crate::ledger::Ledger;
-use crate::ledger::hold::Settled;
-use crate::ledger::id::RequestId;
 use crate::ledger::retention::Retention;
+use crate::ledger::{Ledger, LedgerError};
 use budget::Budget;
 use catalog::{Catalog, Current};
 use cors::Cors;
 use live::LiveHolds;
-use refusal::Refused;
+use metrics::Metrics;
+use observe::{Observed, Observer};
 use signal::Signal;
-
-/// Is told of every request that ended, for those who watch.
-pub trait Observer: Send + Sync {
-    /// A request was charged.
-    fn settled(&self, settled: &Settled);
-    /// A request ended without a charge: its upstream failed, or delivered nothing.
-    fn uncharged(&self, request: RequestId, model: &str, upstream_status: u16);
-    /// A request was refused.
-    fn refused(&self, request: RequestId, refused: &Refused);
-}
 
 /// Everything that the requests of one proxy share.
 pub struct Gateway {
@@ -93,6 +86,12 @@ pub struct Gateway {
     pub answer_memory: Budget,
     /// The holds of this process.
     pub live: Arc<LiveHolds>,
+    /// Room for connections of clients.
+    pub places: Arc<Semaphore>,
+    /// What is counted of all requests.
+    pub metrics: Metrics,
+    /// Raised when the process is told to end: nobody new is served.
+    pub draining: Signal,
     /// Raised when the process ends: nobody is waited for any longer.
     pub stop: Signal,
     observer: Option<Box<dyn Observer>>,
@@ -131,6 +130,17 @@ pub struct Caps {
     pub attempts_max: u32,
 }
 
+/// Why nobody should be sent here now.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum NotReady {
+    /// The process was told to end.
+    #[error("draining: the process was told to end")]
+    Draining,
+    /// The ledger takes no operations.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
 impl Gateway {
     /// Puts a proxy together.
     ///
@@ -146,8 +156,9 @@ impl Gateway {
         let zone = TimeZone::get(&config.server.timezone).map_err(|error| error.to_string())?;
         let no_funds = StatusCode::from_u16(config.server.refusal_status_no_funds)
             .map_err(|error| error.to_string())?;
-        let caps = &config.caps;
+        let caps = Caps::from(&config.caps);
         Ok(Gateway {
+            metrics: Metrics::new(ledger.now()),
             ledger,
             current,
             currency: config.currency.as_str().into(),
@@ -159,11 +170,13 @@ impl Gateway {
             lease_ms: config.ledger.lease_ms,
             cors: Cors::new(config.server.cors_origins.clone()),
             no_funds,
-            request_memory: Budget::new(caps.request_memory_bytes),
-            answer_memory: Budget::new(caps.answer_memory_bytes),
-            caps: Caps::from(caps),
+            request_memory: Budget::new(config.caps.request_memory_bytes),
+            answer_memory: Budget::new(config.caps.answer_memory_bytes),
+            places: Arc::new(Semaphore::new(caps.connections)),
+            caps,
             trusted_proxies: config.server.trusted_proxies.clone(),
             live: Arc::default(),
+            draining: Signal::default(),
             stop: Signal::default(),
             observer,
         })
@@ -174,21 +187,28 @@ impl Gateway {
         self.current.get()
     }
 
-    fn observe_settled(&self, settled: &Settled) {
-        if let Some(observer) = &self.observer {
-            observer.settled(settled);
+    /// Whether requests should be sent here.
+    ///
+    /// # Errors
+    /// Why they should not.
+    pub fn ready(&self) -> Result<(), NotReady> {
+        if self.draining.is_raised() {
+            return Err(NotReady::Draining);
         }
+        Ok(self.ledger.ready()?)
     }
 
-    fn observe_uncharged(&self, request: RequestId, model: &str, upstream_status: u16) {
-        if let Some(observer) = &self.observer {
-            observer.uncharged(request, model, upstream_status);
-        }
+    /// How many connections of clients are open.
+    pub fn connections(&self) -> usize {
+        let free = self.places.available_permits();
+        self.caps.connections.saturating_sub(free)
     }
 
-    fn observe_refused(&self, request: RequestId, refused: &Refused) {
+    /// Tells those who watch of a request that ended.
+    fn observe(&self, request: &Observed) {
+        self.metrics.ended(request);
         if let Some(observer) = &self.observer {
-            observer.refused(request, refused);
+            observer.ended(request);
         }
     }
 }

@@ -54,6 +54,15 @@ pub trait Ledger: Send + Sync {
     /// The store's time. It never runs back.
     fn now(&self) -> UnixMs;
 
+    /// Whether it takes operations now.
+    ///
+    /// # Errors
+    /// Why it does not.
+    fn ready(&self) -> Result<(), LedgerError>;
+
+    /// What it has done since the process started.
+    fn stats(&self) -> Stats;
+
     /// The form in which the secret of a key is kept and found: a hash keyed with the store's own secret.
     fn digest(&self, secret: &str) -> KeyDigest;
 
@@ -122,6 +131,15 @@ pub trait Ledger: Send + Sync {
 
     /// Checks that everything adds up.
     fn audit(&self) -> Answer<'_, AuditReport>;
+}
+
+/// What a ledger has done since the process started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Holds that ended because their lease ran out.
+    pub lapses: u64,
+    /// Transactions of its store that wrote something.
+    pub commits: u64,
 }
 
 /// What an audit found.

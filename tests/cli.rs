@@ -378,6 +378,8 @@ fn serve_tells_scripts_where_it_listens() {
     let address = said["listening"].as_str().expect("an address");
     assert!(address.starts_with("http://127.0.0.1:"), "{said}");
     assert_eq!(said["admin"], Value::Null, "without a token");
+    let metrics = said["metrics"].as_str().expect("an address");
+    assert!(metrics.ends_with("/metrics"), "{said}");
 }
 
 #[test]
@@ -621,5 +623,45 @@ async fn the_demo_goes_on_where_nobody_reads_what_it_prints() {
     drop(demo.lines.take());
     for _ in 0..2 {
         assert_eq!(chat(&demo, "DeepSeek-R1").await, 200);
+    }
+}
+
+#[test]
+fn without_a_token_operators_see_metrics_and_the_management_api_says_what_to_set() {
+    let (config, _) = config("no-token", SOUND);
+    let mut child = tollgate(&["--json", "--config", &config, "serve"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the binary runs");
+    let mut said = String::new();
+    let out = child.stdout.take().expect("a pipe");
+    BufReader::new(out).read_line(&mut said).expect("a line");
+    let said = json(&said);
+    let metrics = said["metrics"].as_str().expect("an address");
+    let admin = metrics.strip_suffix("/metrics").expect("a page");
+    let ran = run(tollgate(&["key", "list", "--admin", admin]).env("TOLLGATE_ADMIN_TOKEN", TOKEN));
+    let address = admin.strip_prefix("http://").expect("plain HTTP");
+    let mut pages = Vec::new();
+    for path in ["/metrics", "/readyz", "/admin/keys", "/nothing"] {
+        let mut stream = std::net::TcpStream::connect(address).expect("it listens");
+        let head = format!("GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n");
+        std::io::Write::write_all(&mut stream, head.as_bytes()).expect("sent");
+        let mut page = String::new();
+        std::io::Read::read_to_string(&mut stream, &mut page).expect("an answer");
+        pages.push(page);
+    }
+    child.kill().expect("it runs");
+    child.wait().expect("it ends");
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    assert!(
+        ran.err
+            .contains("set TOLLGATE_ADMIN_TOKEN where the server runs"),
+        "{}",
+        ran.err
+    );
+    for (page, status) in pages.iter().zip([200, 200, 403, 403]) {
+        let begin = format!("HTTP/1.1 {status} ");
+        assert!(page.starts_with(&begin), "{page}");
     }
 }

@@ -72,6 +72,15 @@ impl ApiError {
         }
     }
 
+    /// 403: nobody may use the API, since no token is set.
+    pub(super) fn off() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "admin_api_off",
+            "the management API is off: set TOLLGATE_ADMIN_TOKEN where the server runs, and start it again",
+        )
+    }
+
     /// 401: the token is missing or wrong; which of the two is not said.
     pub(super) fn unauthorized() -> Self {
         Self::new(

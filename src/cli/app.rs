@@ -15,8 +15,9 @@ use crate::admin::Admin;
 use crate::admin::token::AdminToken;
 use crate::config::Config;
 use crate::gateway::catalog::{Catalog, Current};
+use crate::gateway::observe::Observer;
 use crate::gateway::server::tls::Certificates;
-use crate::gateway::{Gateway, Observer, server};
+use crate::gateway::{Gateway, server};
 use crate::ledger::Ledger;
 use crate::ledger::embedded::Embedded;
 use crate::ledger::retention::Retention;
@@ -27,7 +28,8 @@ pub struct App {
     ledger: Arc<Embedded>,
     listener: TcpListener,
     certificates: Option<Arc<Certificates>>,
-    admin: Option<(Admin, TcpListener)>,
+    admin: Admin,
+    admin_listener: TcpListener,
     retention: Option<Retention>,
     drain: Duration,
     reload: Option<Reload>,
@@ -36,7 +38,7 @@ pub struct App {
 impl App {
     /// Binds the listeners and makes the ledger hold what the config declares.
     ///
-    /// Without a token there is no admin listener.
+    /// Without a token, the admin listener answers only to those who watch.
     pub async fn start(
         config: Config,
         ledger: Embedded,
@@ -49,32 +51,24 @@ impl App {
             None => None,
         };
         let listener = bind(config.server.listen, "server.listen").await?;
-        let admin_listener = match &token {
-            Some(_) => Some(bind(config.server.admin_listen, "server.admin_listen").await?),
-            None => None,
-        };
+        let admin_listener = bind(config.server.admin_listen, "server.admin_listen").await?;
         let drain = Duration::from_secs(config.server.drain_seconds);
         let ledger = Arc::new(ledger);
         let shared: Arc<dyn Ledger> = Arc::clone(&ledger) as Arc<dyn Ledger>;
         let catalog = Catalog::new(config)?;
         publish(&*shared, &catalog, None).await?;
         let current = Arc::new(Current::new(catalog));
-        let gateway = Gateway::new(Arc::clone(&shared), Arc::clone(&current), observer)
+        let gateway = Gateway::new(shared, current, observer)
             .map_err(|reason| Failure::new(Exit::Failed, reason))?;
-        let admin = match token.zip(admin_listener) {
-            None => None,
-            Some((token, listener)) => {
-                let admin = Admin::new(shared, current, token)?;
-                Some((admin, listener))
-            }
-        };
+        let gateway = Arc::new(gateway);
         Ok(App {
             retention: gateway.retention.clone(),
-            gateway: Arc::new(gateway),
+            admin: Admin::new(Arc::clone(&gateway), token),
+            gateway,
             ledger,
             listener,
             certificates,
-            admin,
+            admin_listener,
             drain,
             reload: None,
         })
@@ -106,26 +100,20 @@ impl App {
         }
     }
 
-    /// Where the operator connects, if that is on.
-    pub fn admin_address(&self) -> Result<Option<SocketAddr>, Failure> {
-        let address = self
-            .admin
-            .as_ref()
-            .map(|(_, listener)| listener.local_addr());
-        Ok(address.transpose()?)
+    /// Where the operator connects.
+    pub fn admin_address(&self) -> Result<SocketAddr, Failure> {
+        Ok(self.admin_listener.local_addr()?)
     }
 
     /// Serves until `shutdown` resolves, lets requests finish within the config's bound, ends
     /// every hold, and closes the ledger.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), Failure> {
         let (end, ended) = watch::channel(());
-        let admin = self.admin.map(|(admin, listener)| {
-            let mut ended = ended.clone();
-            tokio::spawn(admin.serve(listener, async move {
-                // An error means that the server is gone, which is an end as well.
-                ended.changed().await.unwrap_or_default();
-            }))
-        });
+        let mut over = ended.clone();
+        let admin = tokio::spawn(self.admin.serve(self.admin_listener, async move {
+            // An error means that the server is gone, which is an end as well.
+            over.changed().await.unwrap_or_default();
+        }));
         let reloading = self.reload.map(|reload| tokio::spawn(reload.run()));
         let folding = self.retention.map(|retention| {
             let ledger = Arc::clone(&self.ledger) as Arc<dyn Ledger>;
@@ -137,9 +125,7 @@ impl App {
             reloading.abort();
         }
         end.send_replace(());
-        if let Some(admin) = admin {
-            admin.await?;
-        }
+        admin.await?;
         if let Some(folding) = folding {
             folding.await?;
         }

@@ -9,12 +9,11 @@ use super::exit::{EXIT_CODES, Exit, Failure};
 use super::table::printable;
 use super::{Globals, say};
 use crate::config::{Config, KeyRow, OnDisconnect, OnShort};
-use crate::gateway::Observer;
-use crate::gateway::refusal::Refused;
+use crate::gateway::observe::{Observed, Observer, PROBES};
+use crate::gateway::refusal::Code;
 use crate::keygen;
 use crate::ledger::embedded::Embedded;
-use crate::ledger::hold::Settled;
-use crate::ledger::id::RequestId;
+use crate::ledger::receipt::Receipt;
 use crate::money::{NANO_PER_UNIT, Nano};
 use crate::secret::Secret;
 use crate::telemetry;
@@ -49,6 +48,8 @@ pub fn run(globals: &Globals, args: &DemoArgs) -> Result<Exit, Failure> {
     let secret = keygen::secret()?;
     config.keys = vec![key(Secret::new(secret.expose().to_owned()))];
     config.server.listen = free(args.listen)?;
+    // Any free port: several demos may run.
+    config.server.admin_listen.set_port(0);
     let ledger = Embedded::in_memory(&config.currency, None)?;
     let live = LiveLines {
         json: globals.json,
@@ -137,16 +138,30 @@ struct LiveLines {
 }
 
 impl Observer for LiveLines {
-    fn settled(&self, settled: &Settled) {
-        let receipt = &settled.receipt;
+    fn ended(&self, request: &Observed) {
+        let line = match &request.settled {
+            _ if PROBES.contains(&request.endpoint) => return,
+            Some((receipt, balance)) => self.settled(receipt, *balance),
+            None if request.uncharged => self.uncharged(request),
+            None => match request.code {
+                Some(code) => self.refused(request, code),
+                None => return,
+            },
+        };
+        say(&line);
+    }
+}
+
+impl LiveLines {
+    fn settled(&self, receipt: &Receipt, balance: Nano) -> String {
         let (model, usage, cost) = (&receipt.model, &receipt.usage, receipt.charged);
-        let (balance, currency) = (settled.balance, &self.currency);
+        let currency = &self.currency;
         if self.json {
             let line = serde_json::json!({
                 "request_id": receipt.request_id, "model": model, "usage": usage,
                 "cost": cost, "free": receipt.free, "counted": receipt.counted, "balance": balance,
             });
-            return say(&line.to_string());
+            return line.to_string();
         }
         let free = match (receipt.free.tokens, receipt.free.images) {
             (0, 0) => String::new(),
@@ -159,36 +174,35 @@ impl Observer for LiveLines {
             .iter()
             .map(|flag| format!("  {flag}"))
             .collect();
-        say(&format!(
+        format!(
             "  {model:<32} {usage}  cost {cost} {currency}{free}  balance {balance} {currency}{flags}"
-        ));
+        )
     }
 
-    fn uncharged(&self, request: RequestId, model: &str, upstream_status: u16) {
+    fn uncharged(&self, request: &Observed) -> String {
+        let (model, status) = (request.model.as_deref().unwrap_or_default(), request.status);
         if self.json {
             let line = serde_json::json!({
-                "request_id": request, "model": model, "cost": Nano::ZERO,
-                "upstream_status": upstream_status,
+                "request_id": request.request, "model": model, "cost": Nano::ZERO,
+                "upstream_status": status,
             });
-            return say(&line.to_string());
+            return line.to_string();
         }
-        say(&format!(
-            "  {model:<32} not charged: the upstream answered {upstream_status}"
-        ));
+        format!("  {model:<32} not charged: the upstream answered {status}")
     }
 
-    fn refused(&self, request: RequestId, refused: &Refused) {
+    fn refused(&self, request: &Observed, code: Code) -> String {
         if self.json {
             let line = serde_json::json!({
-                "request_id": request, "status": refused.status.as_u16(), "code": refused.code,
+                "request_id": request.request, "status": request.status, "code": code.word(),
             });
-            return say(&line.to_string());
+            return line.to_string();
         }
-        say(&format!(
-            "  refused: {} {}: {}",
-            refused.status.as_u16(),
-            refused.code,
-            printable(&refused.message)
-        ));
+        let message = request.message.as_deref().unwrap_or_default();
+        format!(
+            "  refused: {} {code}: {}",
+            request.status,
+            printable(message)
+        )
     }
 }

@@ -8,6 +8,8 @@ use super::reload::Changes;
 use super::{Globals, say};
 use crate::admin::token::{self, AdminToken, TOKEN_ENV, TokenError};
 use crate::config;
+use crate::gateway::observe::Observer;
+use crate::gateway::request_log::RequestLog;
 use crate::ledger::embedded::{Durability, Embedded, OpenOptions};
 use crate::telemetry;
 
@@ -52,20 +54,30 @@ pub fn run(globals: &Globals, _args: &ServeArgs) -> Result<Exit, Failure> {
         clock: None,
     })?;
     runtime.block_on(async {
-        let app = App::start(config, ledger, token, None)
+        let manages = token.is_some();
+        let log = config
+            .server
+            .request_log
+            .then(|| Box::new(RequestLog) as Box<dyn Observer>);
+        let app = App::start(config, ledger, token, log)
             .await?
             .reloading(globals.config.clone(), changes);
         // Scripts wait for these lines, and read ports from them that were given as 0.
         let proxy = format!("{}://{}", app.scheme(), app.address()?);
-        let admin = app.admin_address()?.map(|it| format!("http://{it}"));
+        let admin = format!("http://{}", app.admin_address()?);
+        let metrics = format!("{admin}/metrics");
         if globals.json {
-            say(&serde_json::json!({ "listening": proxy, "admin": admin }).to_string());
+            let admin = manages.then_some(admin);
+            let line =
+                serde_json::json!({ "listening": proxy, "admin": admin, "metrics": metrics });
+            say(&line.to_string());
         } else {
             say(&format!("listening on {proxy}"));
-            say(&match admin {
-                Some(admin) => format!("admin API on {admin}"),
-                None => format!("admin API off: set {TOKEN_ENV} to manage keys and wallets"),
+            say(&match manages {
+                true => format!("admin API on {admin}"),
+                false => format!("admin API off: set {TOKEN_ENV} to manage keys and wallets"),
             });
+            say(&format!("metrics on {metrics}"));
         }
         app.run(asked_to_end()).await?;
         Ok(Exit::Fine)

@@ -23,6 +23,8 @@ pub struct Server {
     pub drain_seconds: u64,
     /// The HTTP status of "balance and grants are spent": 402, 403 or 429.
     pub refusal_status_no_funds: u16,
+    /// Whether each request gets a log line.
+    pub request_log: bool,
     /// The web pages whose scripts may call the proxy.
     pub cors_origins: CorsOrigins,
     /// What customers connect to by TLS; `None` for plain TCP.

@@ -22,7 +22,7 @@ impl Config {
             }};
         }
         let mut names = changed!(server:
-            listen admin_listen timezone drain_seconds refusal_status_no_funds cors_origins tls
+            listen admin_listen timezone drain_seconds refusal_status_no_funds request_log cors_origins tls
             trusted_proxies
         );
         names.extend(changed!(ledger: kind path durability lease_ms keep_receipts_days));

@@ -160,6 +160,10 @@ fn server(section: &Section<'_>) -> Server {
             .get("refusal_status_no_funds")
             .and_then(status)
             .unwrap_or(402),
+        request_log: section
+            .get("request_log")
+            .and_then(|field| field.flag())
+            .unwrap_or(true),
         cors_origins: section
             .get("cors_origins")
             .map(|field| origins(&field))

@@ -58,6 +58,7 @@ fn a_short_config_gets_every_default() {
     let model = &config.models[0];
     assert_eq!(config.server.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.server.timezone, "UTC");
+    assert!(config.server.request_log);
     assert_eq!(config.ledger.path, PathBuf::from("data/tollgate.db"));
     assert_eq!(config.caps.request_body_bytes, 64 << 20);
     assert_eq!(

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::Gateway;
 use super::models::grant_amount;
 use super::receipt;
-use super::refusal::Refused;
+use super::refusal::{Code, Refused};
 use crate::clock::UnixMs;
 use crate::ledger::LedgerError;
 use crate::ledger::id::RequestId;
@@ -94,7 +94,7 @@ pub async fn receipt(gateway: &Gateway, key: &Key, id: &str) -> Result<Value, Re
         Refused::new(
             StatusCode::NOT_FOUND,
             "invalid_request_error",
-            "receipt_not_found",
+            Code::ReceiptNotFound,
             format!(
                 "No receipt has this id. It is in the header x-tollgate-request-id of a charged request.{kept}"
             ),

@@ -83,6 +83,7 @@ pub async fn deliver(
     };
     match collected {
         Collected::Whole(body) => {
+            job.reservation.record.upstream_ended();
             let response = Response::from_parts(parts, ());
             charge(gateway, response, body, job, gone).await
         }

@@ -8,7 +8,7 @@ use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 
 use super::budget::{Budget, Reserved};
-use super::refusal::Refused;
+use super::refusal::{Code, Refused};
 use super::request_body::RequestBody;
 
 /// How a request's body may come in.
@@ -103,5 +103,10 @@ async fn next_frame(
 
 fn too_slow(message: String) -> Refused {
     let status = http::StatusCode::REQUEST_TIMEOUT;
-    Refused::new(status, "invalid_request_error", "request_timeout", message)
+    Refused::new(
+        status,
+        "invalid_request_error",
+        Code::RequestTimeout,
+        message,
+    )
 }

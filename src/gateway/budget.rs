@@ -49,6 +49,11 @@ impl Budget {
         self.0.used.load(Ordering::Relaxed)
     }
 
+    /// The most bytes.
+    pub fn cap(&self) -> u64 {
+        self.0.cap
+    }
+
     fn take(&self, bytes: u64) -> Result<(), Full> {
         let fits = |used: u64| used.checked_add(bytes).filter(|sum| *sum <= self.0.cap);
         self.0

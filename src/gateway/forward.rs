@@ -9,6 +9,7 @@ use http_body::Body;
 use http_body_util::BodyExt;
 use tokio::time::timeout;
 
+use super::observe::{Outcome, Record};
 use super::refusal::{Refused, Retry};
 use crate::upstream::retry::{self, Attempt, Next};
 use crate::upstream::{Call, Endpoint, SendError, SendErrorKind, UpstreamBody, Upstreams};
@@ -48,6 +49,7 @@ pub async fn forward<F: Fn(&Endpoint) -> Bytes>(
     upstreams: &Upstreams,
     route: Vec<Arc<Endpoint>>,
     mut request: Request<F>,
+    record: &Record,
 ) -> Result<Answer, Refused> {
     let last = route.len().min(request.attempts_max.max(1) as usize);
     let mut failure = no_endpoint();
@@ -61,8 +63,10 @@ pub async fn forward<F: Fn(&Endpoint) -> Bytes>(
             },
             body: (request.body)(&endpoint),
         };
+        let attempt = record.attempt(&endpoint);
         match upstreams.send(&endpoint, call).await {
             Err(error) => {
+                attempt.ended(Outcome::Failed(error.kind));
                 tracing::warn!(%error, "no answer");
                 let next = retry::decide(Attempt::Failed(&error));
                 failure = refused(&error);
@@ -72,6 +76,7 @@ pub async fn forward<F: Fn(&Endpoint) -> Bytes>(
             }
             Ok(mut response) => {
                 let status = response.status();
+                attempt.ended(Outcome::Answered(status.as_u16()));
                 let head = match retry::needs_body(status) {
                     true => peek(response.body_mut(), endpoint.idle_timeout()).await?,
                     false => Bytes::new(),

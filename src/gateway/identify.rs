@@ -7,7 +7,7 @@ use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
 
-use super::refusal::Refused;
+use super::refusal::{Code, Refused};
 use crate::ledger::key::Key;
 use crate::ledger::{Ledger, LedgerError};
 
@@ -88,7 +88,7 @@ fn ip_not_allowed(peer: IpAddr) -> Refused {
     Refused::new(
         StatusCode::FORBIDDEN,
         "permission_error",
-        "ip_not_allowed",
+        Code::IpNotAllowed,
         format!("This key may not be used from {peer}. Use an address that it allows."),
     )
 }

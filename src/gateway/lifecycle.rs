@@ -21,6 +21,7 @@ use super::forward::{Request, forward};
 use super::headers;
 use super::identify::identify;
 use super::job::Job;
+use super::observe::Record;
 use super::refusal::Refused;
 use super::refuse::{Context, refuse};
 use super::request_body::RequestBody;
@@ -29,7 +30,6 @@ use super::service::Service;
 use super::signal::Signal;
 use super::window::{Demand, counters};
 use crate::ledger::hold::{IdempotencyClaim, Quote, Refusal};
-use crate::ledger::id::RequestId;
 use crate::ledger::key::Key;
 use crate::price::{Model, Segment};
 use crate::upstream::Endpoint;
@@ -42,7 +42,7 @@ const QUOTES_MAX: u32 = 3;
 
 /// A request, identified and read.
 struct Read {
-    request: RequestId,
+    record: Arc<Record>,
     peer: IpAddr,
     key: Arc<Key>,
     headers: HeaderMap,
@@ -54,18 +54,20 @@ struct Read {
 /// run to its end, whether the client stays or not: see [`super::detach`].
 pub async fn serve(
     gateway: Arc<Gateway>,
+    record: Arc<Record>,
     service: Service,
-    request: RequestId,
     peer: IpAddr,
     parts: request::Parts,
     body: RequestBody,
     gone: Arc<Signal>,
 ) -> Result<Response<ClientBody>, Refused> {
     let key = identify(&*gateway.ledger, &parts.headers, peer).await?;
+    record.identified(&key);
     let bounds = gateway.caps.request_body;
     let (body, memory) = body::read(&parts.headers, body, bounds, &gateway.request_memory).await?;
+    record.read();
     let read = Read {
-        request,
+        record,
         peer,
         key,
         headers: parts.headers,
@@ -77,6 +79,7 @@ pub async fn serve(
     let asked = Asked::read(service, &body, gateway.caps.json_depth)?;
     let catalog = gateway.catalog();
     let model = find_model(&catalog, &asked)?;
+    read.record.found(&model.id);
     if gone.is_raised() {
         return Err(Refused::client_gone());
     }
@@ -112,7 +115,7 @@ async fn hold(
         let segments = asked.quote(&model, price, key.on_short)?;
         let (limits, counters) = counters(&key, &model.id, demand(&segments), now, &gateway.zone);
         let quote = Quote {
-            request: read.request,
+            request: read.record.id(),
             wallet: key.wallet.clone(),
             key: key.id.clone(),
             key_revision: key.revision,
@@ -136,6 +139,7 @@ async fn hold(
                 };
                 return Ok(Reservation::new(
                     Arc::clone(gateway),
+                    Arc::clone(&read.record),
                     hold,
                     segments,
                     limits,
@@ -226,7 +230,7 @@ async fn exchange(
     };
     let policy = read.key.on_disconnect;
     let forwarded = tokio::select! {
-        answer = forward(&catalog.upstreams, route, request) => Some(answer),
+        answer = forward(&catalog.upstreams, route, request, &read.record) => Some(answer),
         () = stopped(gateway, gone, policy) => None,
     };
     let idle = match &forwarded {

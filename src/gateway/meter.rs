@@ -24,7 +24,7 @@ use super::conclude::{End, Facts, conclude};
 use super::job::Job;
 use super::passage::BodyError;
 use super::receipt;
-use super::refusal::Refused;
+use super::refusal::{Code, Refused};
 use crate::ledger::LedgerError;
 use crate::ledger::hold::Settled;
 use crate::ledger::key::OnDisconnect;
@@ -137,6 +137,8 @@ struct Flow {
     timer: Pin<Box<Sleep>>,
     silent_since: Instant,
     late_usage: bool,
+    /// Whether its first byte is still to come, and worth noting.
+    silent: bool,
 }
 
 /// What is left to send.
@@ -160,6 +162,7 @@ impl MeteredBody {
             timer: Box::pin(tokio::time::sleep(job.idle)),
             silent_since: Instant::now(),
             late_usage: false,
+            silent: job.reservation.detail.streamed,
             job,
         };
         MeteredBody {
@@ -231,6 +234,9 @@ impl Flow {
             Poll::Ready(Some(Ok(frame))) => {
                 if let Ok(chunk) = frame.into_data() {
                     self.silent_since = Instant::now();
+                    if std::mem::take(&mut self.silent) {
+                        self.job.reservation.record.streams();
+                    }
                     self.tap.push(chunk, out);
                 }
                 match self.tap.progress() {
@@ -287,6 +293,8 @@ impl Flow {
             upstream,
             ..
         } = *self;
+        let record = Arc::clone(&job.reservation.record);
+        record.upstream_ended();
         tap.close();
         let end = tap.verdict(end);
         let mut facts = tap.facts();
@@ -296,6 +304,7 @@ impl Flow {
         let outcome: Result<Option<Settled>, LedgerError> = conclude(job, facts, end).await;
         drop(upstream);
         let Ok(settled) = outcome else {
+            record.broke(Code::LedgerUnavailable);
             return Concluded {
                 tail: VecDeque::new(),
                 trailers: None,
@@ -308,6 +317,9 @@ impl Flow {
                 "The provider of this model broke off. Only what was delivered is charged.",
             )
         });
+        if let Some(cut) = cut.as_ref().filter(|_| !client_gone) {
+            record.broke(cut.code);
+        }
         Concluded {
             trailers: settled.as_ref().filter(|_| trailers).map(receipt::trailers),
             // A stream can say that it was cut; any other body can only break off.

@@ -114,10 +114,14 @@ fn outcome(writer: &mut Writer<'_>, settled: &Settled) {
         Some(_) => writer.put(USAGE, receipt.usage),
     }
     writer.put(COST, receipt.charged);
-    let free = Free(&receipt.free, receipt.free_money, &receipt.usage);
-    writer.put(FREE, free);
+    writer.put(FREE, free(receipt));
     writer.put(BALANCE, settled.balance);
     writer.put(COUNTED, receipt.counted.name());
+}
+
+/// What was free, as the header and the log have it.
+pub fn free(receipt: &Receipt) -> impl fmt::Display {
+    Free(&receipt.free, receipt.free_money, &receipt.usage)
 }
 
 fn limits(writer: &mut Writer<'_>, caps: &[Limit], states: &[CounterState], now: UnixMs) {

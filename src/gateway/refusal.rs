@@ -3,6 +3,8 @@
 //! The official SDKs decide by status and `x-should-retry` whether to try again, so each
 //! cause says whether that can help: a spent balance never heals by itself, an occupied one does.
 
+mod code;
+
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
@@ -11,6 +13,7 @@ use serde::Serialize;
 
 use super::headers;
 use super::service::Service;
+pub use code::Code;
 
 /// Whether and when the same request may succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +34,7 @@ pub struct Refused {
     /// OpenAI's `error.type`.
     pub kind: &'static str,
     /// OpenAI's `error.code`.
-    pub code: &'static str,
+    pub code: Code,
     /// What is wrong, how much is missing, when it ends.
     pub message: String,
     /// The field of the request at fault.
@@ -67,7 +70,7 @@ impl Refused {
     pub fn new(
         status: StatusCode,
         kind: &'static str,
-        code: &'static str,
+        code: Code,
         message: impl Into<String>,
     ) -> Self {
         Refused {
@@ -116,7 +119,7 @@ impl Refused {
         Refused::new(
             StatusCode::UNAUTHORIZED,
             "invalid_request_error",
-            "invalid_api_key",
+            Code::InvalidApiKey,
             message,
         )
     }
@@ -126,7 +129,7 @@ impl Refused {
         Refused::new(
             StatusCode::BAD_REQUEST,
             "invalid_request_error",
-            "invalid_request_error",
+            Code::InvalidRequestError,
             message,
         )
     }
@@ -136,7 +139,7 @@ impl Refused {
         Refused::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "invalid_request_error",
-            "invalid_request_error",
+            Code::InvalidRequestError,
             message,
         )
     }
@@ -150,7 +153,7 @@ impl Refused {
         Refused::new(
             StatusCode::NOT_FOUND,
             "invalid_request_error",
-            "model_not_found",
+            Code::ModelNotFound,
             message,
         )
         .param("model")
@@ -166,7 +169,7 @@ impl Refused {
         Refused::new(
             StatusCode::NOT_FOUND,
             "invalid_request_error",
-            "unknown_url",
+            Code::UnknownUrl,
             message,
         )
     }
@@ -176,7 +179,7 @@ impl Refused {
         Refused::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "server_error",
-            "ledger_unavailable",
+            Code::LedgerUnavailable,
             "The ledger is not available. Nothing was charged. Try again shortly.",
         )
         .retry(Retry::AfterMs(1_000))
@@ -187,7 +190,7 @@ impl Refused {
         Refused::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "server_error",
-            "overloaded",
+            Code::Overloaded,
             format!("The memory for {what} is full. Nothing was charged. Try again shortly."),
         )
         .retry(Retry::AfterMs(1_000))
@@ -195,7 +198,7 @@ impl Refused {
 
     /// No upstream gave an answer.
     pub fn upstream_unavailable(status: StatusCode, message: impl Into<String>) -> Self {
-        Refused::new(status, "server_error", "upstream_unavailable", message)
+        Refused::new(status, "server_error", Code::UpstreamUnavailable, message)
     }
 
     /// An upstream turned the operator's own account away: retrying cannot help the customer.
@@ -210,11 +213,10 @@ impl Refused {
 
     /// Nobody is there to read this.
     pub fn client_gone() -> Self {
-        let status = StatusCode::REQUEST_TIMEOUT;
         Refused::new(
-            status,
+            client_closed_request(),
             "invalid_request_error",
-            "client_gone",
+            Code::ClientGone,
             "The client is gone.",
         )
     }
@@ -224,7 +226,7 @@ impl Refused {
         Refused::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "server_error",
-            "internal_error",
+            Code::InternalError,
             "Something went wrong inside Tollgate. Nothing was charged beyond what was delivered.",
         )
     }
@@ -236,7 +238,7 @@ impl Refused {
                 message: &self.message,
                 kind: self.kind,
                 param: self.param.as_deref(),
-                code: self.code,
+                code: self.code.word(),
                 receipt: self.receipt.as_deref(),
             },
         };
@@ -269,4 +271,9 @@ impl Refused {
         map.extend(self.headers.map(|more| *more).unwrap_or_default());
         response
     }
+}
+
+/// 499, as nginx has it: in logs and metrics only, since nobody is there to get it.
+fn client_closed_request() -> StatusCode {
+    StatusCode::from_u16(499).unwrap_or(StatusCode::REQUEST_TIMEOUT)
 }

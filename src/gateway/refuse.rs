@@ -3,7 +3,7 @@
 use http::StatusCode;
 
 use super::receipt;
-use super::refusal::{Refused, Retry};
+use super::refusal::{Code, Refused, Retry};
 use crate::clock::UnixMs;
 use crate::ledger::hold::Refusal;
 use crate::ledger::limit::{CounterState, Limit, Measure, Per};
@@ -53,7 +53,7 @@ pub fn refuse(refusal: Refusal, context: &Context<'_>) -> Refused {
         Refusal::InFlight => Refused::new(
             StatusCode::CONFLICT,
             "invalid_request_error",
-            "request_in_flight",
+            Code::RequestInFlight,
             "A request with this Idempotency-Key is in flight. Wait for it to end.",
         )
         .retry(HELD_RETRY),
@@ -61,7 +61,7 @@ pub fn refuse(refusal: Refusal, context: &Context<'_>) -> Refused {
             let mut refused = Refused::new(
                 StatusCode::CONFLICT,
                 "invalid_request_error",
-                "already_charged",
+                Code::AlreadyCharged,
                 format!(
                     "A request with this Idempotency-Key was charged already: see the receipt {}. \
                      Answers are not stored.",
@@ -75,7 +75,7 @@ pub fn refuse(refusal: Refusal, context: &Context<'_>) -> Refused {
         Refusal::OtherBody => Refused::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "invalid_request_error",
-            "idempotency_key_reused",
+            Code::IdempotencyKeyReused,
             "This Idempotency-Key was sent with another body within 24 hours. Use a new one.",
         )
         .retry(Retry::Never),
@@ -90,7 +90,7 @@ fn model_not_allowed(model: &str) -> Refused {
     Refused::new(
         StatusCode::FORBIDDEN,
         "permission_error",
-        "model_not_allowed",
+        Code::ModelNotAllowed,
         format!(
             "This key may not use the model `{model}`. `GET /v1/models` lists what it may use."
         ),
@@ -104,7 +104,7 @@ fn funds(need: Nano, available: Nano, held_by_others: bool, context: &Context<'_
         return Refused::new(
             StatusCode::TOO_MANY_REQUESTS,
             "rate_limit_error",
-            "balance_held",
+            Code::BalanceHeld,
             format!(
                 "This request reserves up to {need} {currency}; {available} {currency} is available \
                  and the rest of the balance is reserved by requests in flight. \
@@ -116,7 +116,7 @@ fn funds(need: Nano, available: Nano, held_by_others: bool, context: &Context<'_
     Refused::new(
         context.no_funds,
         "insufficient_quota",
-        "insufficient_quota",
+        Code::InsufficientQuota,
         format!(
             "This request can cost up to {need} {currency} beyond its free quota, but only \
              {available} {currency} is available. Top up, or lower `max_tokens` or `n`."
@@ -163,7 +163,7 @@ fn limited(
         _ if held_by_others => Refused::new(
             StatusCode::TOO_MANY_REQUESTS,
             "rate_limit_error",
-            "limit_held",
+            Code::LimitHeld,
             format!("{facts} The rest is reserved by requests in flight. Try again when they end."),
         )
         .retry(HELD_RETRY),
@@ -184,7 +184,7 @@ fn rate(facts: String, advice: &str, wait_ms: u64) -> Refused {
     Refused::new(
         StatusCode::TOO_MANY_REQUESTS,
         "rate_limit_error",
-        "rate_limit_exceeded",
+        Code::RateLimitExceeded,
         format!("{facts} {advice}"),
     )
     .retry(Retry::AfterMs(wait_ms))
@@ -192,8 +192,8 @@ fn rate(facts: String, advice: &str, wait_ms: u64) -> Refused {
 
 fn spent(facts: String, measure: Measure, need: u64, state: CounterState) -> Refused {
     let code = match measure {
-        Measure::Spend => "spend_limit_exceeded",
-        _ => "quota_limit_exceeded",
+        Measure::Spend => Code::SpendLimitExceeded,
+        _ => Code::QuotaLimitExceeded,
     };
     let end = match state.reset_at {
         Some(at) => format!("It resets at {at}."),

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Gateway;
 use super::catalog::{Catalog, Pinned};
+use super::observe::Record;
 use crate::ledger::LedgerError;
 use crate::ledger::grant::GrantUnit;
 use crate::ledger::hold::{Charge, Hold, HoldRef, Settled};
@@ -16,6 +17,8 @@ use crate::usage::{Counted, Meter, Unit, Usage};
 /// A hold, and what is needed to charge for it. Dropped before its end, it voids itself.
 pub struct Reservation {
     gateway: Arc<Gateway>,
+    /// Where the request's steps are noted.
+    pub record: Arc<Record>,
     /// What the ledger reserved.
     pub hold: Hold,
     /// What was quoted, with the counts that were admitted.
@@ -48,6 +51,7 @@ impl Reservation {
     /// Takes charge of a hold.
     pub fn new(
         gateway: Arc<Gateway>,
+        record: Arc<Record>,
         hold: Hold,
         mut segments: Vec<Segment>,
         limits: Vec<Limit>,
@@ -58,8 +62,10 @@ impl Reservation {
             segment.count = *count;
         }
         gateway.live.enter(&hold.id);
+        record.held(&hold);
         Reservation {
             gateway,
+            record,
             hold,
             segments,
             limits,
@@ -106,7 +112,7 @@ impl Reservation {
         self.ended = true;
         self.gateway.live.leave(self.request());
         match &settled {
-            Ok(settled) => self.gateway.observe_settled(settled),
+            Ok(settled) => self.record.settled(settled),
             Err(error) => {
                 tracing::error!(%error, request_id = %self.request(), "a charge was not booked");
             }
@@ -120,11 +126,9 @@ impl Reservation {
         self.ended = true;
     }
 
-    /// Releases the hold of a request whose answer costs nothing, and tells those who watch.
+    /// Releases the hold of a request whose answer costs nothing.
     pub async fn void_answered(self) {
-        let (model, status) = (&self.model.id, self.detail.status);
-        self.gateway
-            .observe_uncharged(self.request(), model, status);
+        self.record.uncharged();
         self.void().await;
     }
 

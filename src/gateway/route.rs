@@ -12,11 +12,14 @@ use super::Gateway;
 use super::client_body::ClientBody;
 use super::detach::Detached;
 use super::identify::identify;
-use super::refusal::Refused;
+use super::observe::{PROBES, Record};
+use super::refusal::{Code, Refused};
 use super::request_body::RequestBody;
 use super::service::Service;
-use super::{account, lifecycle, models, receipt};
-use crate::ledger::id::RequestId;
+use super::{NotReady, account, lifecycle, models, receipt};
+
+/// The first parts of the paths that the proxy answers itself.
+const OWN: [&str; 5] = ["/models", "/balance", "/usage", "/receipts", "/dashboard"];
 
 /// Serves one request, whatever becomes of it.
 pub async fn route(
@@ -24,20 +27,14 @@ pub async fn route(
     peer: IpAddr,
     request: Request<RequestBody>,
 ) -> Response<ClientBody> {
-    let id = RequestId::new();
-    let observer = Arc::clone(&gateway);
-    let outcome = dispatch(gateway, id, peer, request).await;
-    outcome.unwrap_or_else(|refused| {
-        observer.observe_refused(id, &refused);
-        let mut response = refused.into_response().map(ClientBody::Full);
-        receipt::put_request_id(response.headers_mut(), id);
-        response
-    })
+    let record = Record::begin(&gateway, peer, request.method());
+    let outcome = dispatch(gateway, &record, peer, request).await;
+    record.answer(outcome)
 }
 
 async fn dispatch(
     gateway: Arc<Gateway>,
-    id: RequestId,
+    record: &Arc<Record>,
     peer: IpAddr,
     request: Request<RequestBody>,
 ) -> Result<Response<ClientBody>, Refused> {
@@ -45,6 +42,10 @@ async fn dispatch(
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
     let service = match (&parts.method, path) {
+        (&Method::GET | &Method::HEAD, "/healthz") => return Ok(probe(record, 0, Ok(()))),
+        (&Method::GET | &Method::HEAD, "/readyz") => {
+            return Ok(probe(record, 1, gateway.ready()));
+        }
         (&Method::POST, path) => {
             Service::at(path).ok_or_else(|| Refused::unknown_url(&parts.method, path))?
         }
@@ -53,11 +54,15 @@ async fn dispatch(
                 return Err(Refused::unknown_url(&parts.method, path));
             };
             let query = parts.uri.query().unwrap_or_default();
-            return own(&gateway, &parts.headers, peer, path, query).await;
+            let mut response = own(&gateway, record, &parts.headers, peer, path, query).await?;
+            receipt::put_request_id(response.headers_mut(), record.id());
+            return Ok(response);
         }
         (method, path) => return Err(Refused::unknown_url(method, path)),
     };
-    Detached::new(|gone| lifecycle::serve(gateway, service, id, peer, parts, body, gone)).await
+    record.is_for(service.path());
+    let record = Arc::clone(record);
+    Detached::new(|gone| lifecycle::serve(gateway, record, service, peer, parts, body, gone)).await
 }
 
 /// Upgrades would pass what cannot be metered. (A length that can be read in two ways does not
@@ -72,7 +77,7 @@ fn refuse_head(gateway: &Gateway, headers: &HeaderMap) -> Result<(), Refused> {
         return Err(Refused::new(
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             "invalid_request_error",
-            "invalid_request_error",
+            Code::InvalidRequestError,
             format!("The request has more than the limit of {limit} headers."),
         ));
     }
@@ -82,14 +87,20 @@ fn refuse_head(gateway: &Gateway, headers: &HeaderMap) -> Result<(), Refused> {
 /// What the proxy answers itself, for the key's own wallet; never charged.
 async fn own(
     gateway: &Gateway,
+    record: &Record,
     headers: &HeaderMap,
     peer: IpAddr,
     path: &str,
     query: &str,
 ) -> Result<Response<ClientBody>, Refused> {
+    let (page, rest) = path.split_once('/').unwrap_or((path, ""));
+    if let Some(endpoint) = OWN.into_iter().find(|own| &own[1..] == page) {
+        record.is_for(endpoint);
+    }
     let key = identify(&*gateway.ledger, headers, peer).await?;
+    record.identified(&key);
     let unknown = || Refused::unknown_url(&Method::GET, &format!("/v1/{path}"));
-    let value = match path.split_once('/').unwrap_or((path, "")) {
+    let value = match (page, rest) {
         ("models", "") => {
             let wallet = account::wallet(gateway, &key).await?;
             models::list(gateway, &key, Some(&wallet))
@@ -111,6 +122,21 @@ async fn own(
         _ => return Err(unknown()),
     };
     Ok(json(&value))
+}
+
+/// The answer to a load balancer: one word, since customers reach it too.
+fn probe(record: &Record, which: usize, state: Result<(), NotReady>) -> Response<ClientBody> {
+    record.is_for(PROBES[which]);
+    let (status, word) = match state {
+        Ok(()) => (StatusCode::OK, "ok\n"),
+        Err(NotReady::Draining) => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+        Err(NotReady::Ledger(_)) => (StatusCode::SERVICE_UNAVAILABLE, "unavailable\n"),
+    };
+    let mut response = Response::new(ClientBody::full(Bytes::from_static(word.as_bytes())));
+    *response.status_mut() = status;
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, plain);
+    response
 }
 
 /// A path segment without its percent escapes; model ids hold slashes, which some clients escape.

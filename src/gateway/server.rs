@@ -16,7 +16,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use http::{Request, Response};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -54,11 +54,10 @@ pub async fn serve(
     ));
     let tls = certificates.as_ref().map(tls::acceptor);
     let (close, closing) = watch::channel(());
-    let places = Arc::new(Semaphore::new(gateway.caps.connections));
     let mut connections = JoinSet::new();
     loop {
         let place = tokio::select! {
-            place = Arc::clone(&places).acquire_owned() => place,
+            place = Arc::clone(&gateway.places).acquire_owned() => place,
             () = &mut shutdown => break,
         };
         let accepted = tokio::select! {
@@ -81,6 +80,7 @@ pub async fn serve(
             }
         }
     }
+    gateway.draining.raise();
     drop(listener);
     close.send_replace(());
     let finished = async { while connections.join_next().await.is_some() {} };

@@ -136,6 +136,11 @@ impl Book {
         self.wallets.values().map(Wallet::live_holds).sum()
     }
 
+    /// How many holds have lapsed so far.
+    pub fn lapses(&self) -> u64 {
+        self.memory.lapses()
+    }
+
     /// Forgets requests that were settled or voided before `ended`, those that lapsed before `lapsed`, and
     /// idempotency claims after their 24 hours, so that memory stays bounded. Takes time only for what it forgets.
     ///

@@ -38,6 +38,7 @@ use self::open::Opened;
 use super::LedgerError;
 use super::book::{Book, Change};
 use crate::clock::{Clock, UnixMs};
+use crate::telemetry;
 
 pub use self::audit::audit_file;
 pub use self::backup::{Backup, BackupError, backup};
@@ -212,7 +213,10 @@ impl Embedded {
 
 /// Ends the process: a ledger that cannot write must not go on answering.
 fn exit() -> OnFatal {
-    Box::new(|| std::process::exit(EXIT_NOT_DURABLE))
+    Box::new(|| {
+        telemetry::flush();
+        std::process::exit(EXIT_NOT_DURABLE)
+    })
 }
 
 /// How many reads wait on threads at once: those threads are shared with what ends requests.

@@ -48,6 +48,7 @@ fn no_secret_and_no_prompt_is_at_rest_in_a_log_or_in_an_answer() {
         let call = Call::get(path).key(ADMIN_TOKEN);
         answers.push(call.send(&proxy.admin_address));
     }
+    answers.push(Call::get("/metrics").send(&proxy.admin_address));
     let id = created["key"]["id"].as_str().expect("an id");
     proxy.revoke_key(id);
     let look = |proxy: &crate::support::Proxy, when: &str| {
@@ -213,7 +214,8 @@ fn the_admin_api_opens_to_its_token_only() {
         ("GET", "/admin/prices"),
         ("POST", "/admin/audit"),
         ("GET", "/"),
-        ("GET", "/metrics"),
+        ("GET", "/metrics/"),
+        ("POST", "/admin/../metrics"),
         ("GET", "/v1/models"),
     ];
     for (method, path) in paths {

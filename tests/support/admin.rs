@@ -11,6 +11,7 @@ use tollgate::admin::Admin;
 use tollgate::admin::token::AdminToken;
 use tollgate::clock::{Clock, UnixMs};
 use tollgate::config::Config;
+use tollgate::gateway::Gateway;
 use tollgate::gateway::catalog::{Catalog, Current};
 use tollgate::ledger::Ledger;
 use tollgate::ledger::embedded::Embedded;
@@ -70,12 +71,9 @@ impl Server {
         let catalog = Catalog::new(config(CONFIG)).expect("a catalog");
         let ledger = ledger();
         let token = AdminToken::new(TOKEN).expect("a strong token");
-        let admin = Admin::new(
-            Arc::clone(&ledger) as Arc<dyn Ledger>,
-            Arc::new(Current::new(catalog)),
-            token,
-        )
-        .expect("a known time zone");
+        let shared = Arc::clone(&ledger) as Arc<dyn Ledger>;
+        let gateway = Gateway::new(shared, Arc::new(Current::new(catalog)), None);
+        let admin = Admin::new(Arc::new(gateway.expect("a gateway")), Some(token));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("bound"));
         tokio::spawn(admin.serve(listener, std::future::pending()));

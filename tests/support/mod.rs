@@ -27,7 +27,7 @@ pub use mock::Mock;
 pub use proxy::Proxy;
 pub use raw::RawUpstream;
 pub use refusal::{Retry, refusal};
-pub use setup::{Setup, chat, image, start, start_with, stream};
+pub use setup::{Setup, chat, image, occupy, start, start_with, stream};
 pub use temp::TempDir;
 pub use tls::Authority;
 pub use tunnel::Tunnel;

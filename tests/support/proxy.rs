@@ -25,21 +25,28 @@ pub struct Proxy {
     pub dir: TempDir,
     /// What it logs.
     level: &'static str,
+    /// Whether anybody reads that.
+    is_read: bool,
     child: Option<Child>,
 }
 
 impl Proxy {
     /// Writes the config into a new folder and serves it.
     pub fn start(setup: &Setup) -> Proxy {
-        Proxy::start_at("debug", setup)
+        Proxy::start_at("debug", true, setup)
     }
 
     /// The same, logging errors only: for many requests.
     pub fn start_quiet(setup: &Setup) -> Proxy {
-        Proxy::start_at("error", setup)
+        Proxy::start_at("error", true, setup)
     }
 
-    fn start_at(level: &'static str, setup: &Setup) -> Proxy {
+    /// The same, with a standard error that takes no more than a pipe holds: nobody reads it.
+    pub fn start_unread(setup: &Setup) -> Proxy {
+        Proxy::start_at("debug", false, setup)
+    }
+
+    fn start_at(level: &'static str, is_read: bool, setup: &Setup) -> Proxy {
         let dir = TempDir::new();
         let mut proxy = Proxy {
             address: String::new(),
@@ -47,6 +54,7 @@ impl Proxy {
             admin_address: String::new(),
             dir,
             level,
+            is_read,
             child: None,
         };
         proxy.configure(setup);
@@ -82,7 +90,10 @@ impl Proxy {
             .env("TOLLGATE_LOG", self.level)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(log.expect("a log"))
+            .stderr(match self.is_read {
+                true => Stdio::from(log.expect("a log")),
+                false => Stdio::piped(),
+            })
             .spawn()
             .expect("tollgate starts");
         let stdout = BufReader::new(child.stdout.take().expect("its output"));
@@ -117,6 +128,18 @@ impl Proxy {
     /// Everything logged so far.
     pub fn log(&self) -> String {
         fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    /// Waits until it has logged this: lines are written by a thread of their own.
+    pub fn logged(&self, text: &str) {
+        until(text, || self.log().contains(text).then_some(()));
+    }
+
+    /// Everything that it counts, as Prometheus gets it.
+    pub fn metrics(&self) -> String {
+        let answer = Call::get("/metrics").send(&self.admin_address);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.text()
     }
 
     pub fn pid(&self) -> u32 {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Call, Mock, Proxy};
+use super::{Call, Connection, Mock, Proxy, until};
 
 /// The secret of the key `alice`.
 pub const ALICE: &str = "alice-0123456789-abcdefghij-XYZ";
@@ -49,6 +49,18 @@ pub fn image(fields: Value) -> Call {
     let mut body = json!({ "model": "vendor/image", "prompt": "A gate." });
     merge(&mut body, fields);
     Call::json("/v1/images/generations", &body)
+}
+
+/// A request that holds what it needs for as long as the connection stays (and its key cancels what nobody
+/// waits for).
+pub fn occupy(mock: &Mock, proxy: &Proxy, secret: &str, call: Call) -> Connection {
+    let before = mock.arrived();
+    let call = call.header("x-mock-fault", "hang").key(secret);
+    let connection = call.start(&proxy.address);
+    until("the request to hang", || {
+        (mock.arrived() > before).then_some(())
+    });
+    connection
 }
 
 impl Setup {

@@ -7,8 +7,7 @@ use crate::cost;
 use crate::support::refusal::names;
 use crate::support::setup::{ALICE, BOB};
 use crate::support::{
-    Answer, Call, Connection, Mock, Proxy, Retry, chat, image, nano, refusal, start, start_with,
-    stream, until,
+    Answer, Call, Mock, Proxy, Retry, chat, image, nano, occupy, refusal, start, start_with, stream,
 };
 
 /// A proxy where alice has these fields too.
@@ -20,17 +19,6 @@ fn alice(fields: Value) -> (Mock, Proxy) {
             .extend(fields.as_object().expect("an object").clone());
         setup.key(key)
     })
-}
-
-/// A request of alice that holds what it needs for as long as the connection stays.
-fn occupy(mock: &Mock, proxy: &Proxy, call: Call) -> Connection {
-    let before = mock.arrived();
-    let call = call.header("x-mock-fault", "hang").key(ALICE);
-    let connection = call.start(&proxy.address);
-    until("the request to hang", || {
-        (mock.arrived() > before).then_some(())
-    });
-    connection
 }
 
 /// One token of output, to hold little.
@@ -190,7 +178,7 @@ fn the_status_of_a_spent_balance_can_be_chosen() {
 #[test]
 fn a_balance_occupied_by_others_is_worth_another_try() {
     let (mock, proxy) = alice(json!({ "balance": "0.02" }));
-    let holding = occupy(&mock, &proxy, chat(json!({ "max_tokens": 1000 })));
+    let holding = occupy(&mock, &proxy, ALICE, chat(json!({ "max_tokens": 1000 })));
     let answer = proxy.send(ALICE, chat(json!({ "max_tokens": 1000 })));
     let message = refusal(&answer, 429, "balance_held", Retry::Later);
     names(&message, &["CNY", "in flight", "max_tokens"]);
@@ -213,7 +201,7 @@ fn one_free_image() -> (Mock, Proxy) {
 #[test]
 fn a_grant_occupied_by_others_is_worth_another_try() {
     let (mock, proxy) = one_free_image();
-    let holding = occupy(&mock, &proxy, image(json!({})));
+    let holding = occupy(&mock, &proxy, ALICE, image(json!({})));
     let answer = proxy.send(ALICE, image(json!({})));
     refusal(&answer, 429, "balance_held", Retry::Later);
     drop(holding);
@@ -307,7 +295,7 @@ fn a_token_quota_counts_tokens_over_its_period() {
 #[test]
 fn a_limit_occupied_by_others_is_worth_another_try() {
     let (mock, proxy) = alice(json!({ "limits": [{ "spend": "0.02", "per": "total" }] }));
-    let holding = occupy(&mock, &proxy, chat(json!({ "max_tokens": 1000 })));
+    let holding = occupy(&mock, &proxy, ALICE, chat(json!({ "max_tokens": 1000 })));
     let answer = proxy.send(ALICE, chat(json!({ "max_tokens": 1000 })));
     let message = refusal(&answer, 429, "limit_held", Retry::Later);
     names(&message, &["`spend-total`", "0.02 CNY", "in flight"]);
@@ -362,7 +350,7 @@ fn a_token_rate_is_asked_for_the_worst_case_and_corrected_by_the_real_one() {
 fn requests_at_once_are_counted_while_they_run() {
     let (mock, proxy) =
         alice(json!({ "limits": [{ "concurrent": 1 }], "on_disconnect": "cancel" }));
-    let holding = occupy(&mock, &proxy, small());
+    let holding = occupy(&mock, &proxy, ALICE, small());
     let answer = proxy.send(ALICE, small());
     let message = refusal(&answer, 429, "rate_limit_exceeded", Retry::Later);
     names(

@@ -64,7 +64,7 @@ fn a_refused_credential_is_the_operators_fault() {
             assert!(!answer.text().contains("mock"), "{answer:?}");
         }
     }
-    assert!(proxy.log().contains("\"level\":\"ERROR\""));
+    proxy.logged("\"level\":\"ERROR\"");
     untouched(&proxy);
 }
 

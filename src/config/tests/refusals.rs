@@ -257,6 +257,10 @@ fn addresses_and_time_zones_say_what_was_likely_meant() {
         server("refusal_status_no_funds: 200"),
         "config.yaml:3: server.refusal_status_no_funds: \"200\" is not one of: 402, 403, 429"
     );
+    assert_eq!(
+        server("request_log: off"),
+        "config.yaml:3: server.request_log: \"off\" is neither true nor false"
+    );
     refuses(
         "https://api.example.com/v1/",
         "api.example.com",

@@ -1,16 +1,20 @@
 //! Panics inside a request: the client is answered, and the hold ends.
 
 mod brittle;
+mod observing;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
 
 use super::*;
 use crate::config::Config;
 use crate::gateway::catalog::{Catalog, Current};
+use crate::gateway::observe::{Observed, Observer};
+use crate::gateway::refusal::Code;
 use crate::ledger::Ledger;
 use crate::ledger::credit::{Entry, EntryKind};
 use crate::ledger::embedded::Embedded;
@@ -38,8 +42,19 @@ models:
 struct Proxy {
     ledger: Arc<Brittle>,
     gateway: Arc<Gateway>,
+    seen: Seen,
     url: String,
     http: Client,
+}
+
+/// The codes of the requests that were told of.
+#[derive(Clone, Default)]
+struct Seen(Arc<Mutex<Vec<Option<Code>>>>);
+
+impl Observer for Seen {
+    fn ended(&self, request: &Observed) {
+        self.0.lock().push(request.code);
+    }
 }
 
 fn wallet_id() -> WalletId {
@@ -55,8 +70,11 @@ impl Proxy {
         open(&*ledger).await;
         let shared: Arc<dyn Ledger> = ledger.clone();
         let catalog = Catalog::new(config).expect("a catalog");
+        let seen = Seen::default();
         let current = Arc::new(Current::new(catalog));
-        let gateway = Arc::new(Gateway::new(shared, current, None).expect("a gateway"));
+        let gateway = Arc::new(
+            Gateway::new(shared, current, Some(Box::new(seen.clone()))).expect("a gateway"),
+        );
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("bound"));
         let serving = serve(
@@ -71,9 +89,16 @@ impl Proxy {
         Proxy {
             ledger,
             gateway,
+            seen,
             url,
             http,
         }
+    }
+
+    /// How many requests with this code were told of.
+    fn told(&self, code: Code) -> usize {
+        let seen = self.seen.0.lock();
+        seen.iter().filter(|seen| **seen == Some(code)).count()
     }
 
     async fn chat(&self, stream: bool) -> reqwest::Result<(StatusCode, String)> {

@@ -15,6 +15,7 @@ pub(super) struct Memory {
     requests: VecDeque<(UnixMs, HoldRef)>,
     /// Apart, since they are waited for longer than the others are remembered.
     lapsed: VecDeque<(UnixMs, HoldRef)>,
+    lapses: u64,
     claims: VecDeque<(UnixMs, WalletId, ClaimKey)>,
 }
 
@@ -27,6 +28,12 @@ impl Memory {
     /// A request's lease ran out; its settle may still come.
     pub(super) fn request_lapsed(&mut self, now: UnixMs, id: &HoldRef) {
         self.lapsed.push_back((now, id.clone()));
+        self.lapses = self.lapses.saturating_add(1);
+    }
+
+    /// How many leases ran out so far.
+    pub(super) fn lapses(&self) -> u64 {
+        self.lapses
     }
 
     /// A claim was released or charged, and is not waited for already.

@@ -17,12 +17,23 @@ use crate::ledger::id::{KeyDigest, KeyId, RequestId, WalletId};
 use crate::ledger::key::Key;
 use crate::ledger::receipt::{Receipt, ReceiptQuery, UsageRow};
 use crate::ledger::wallet::{NewWallet, WalletView};
-use crate::ledger::{Answer, AuditReport, Ledger, LedgerError};
+use crate::ledger::{Answer, AuditReport, Ledger, LedgerError, Stats};
 use crate::money::Nano;
 
 impl Ledger for Embedded {
     fn now(&self) -> UnixMs {
         self.clock.now()
+    }
+
+    fn ready(&self) -> Result<(), LedgerError> {
+        self.committer.check()
+    }
+
+    fn stats(&self) -> Stats {
+        Stats {
+            lapses: self.desk.lock().book.lapses(),
+            commits: self.commits(),
+        }
     }
 
     fn digest(&self, secret: &str) -> KeyDigest {

@@ -13,7 +13,7 @@ use crate::ledger::id::{KeyDigest, KeyId, RequestId, WalletId};
 use crate::ledger::key::Key;
 use crate::ledger::receipt::{Receipt, ReceiptQuery, UsageRow};
 use crate::ledger::wallet::{NewWallet, WalletView};
-use crate::ledger::{Answer, AuditReport, Ledger};
+use crate::ledger::{Answer, AuditReport, Ledger, LedgerError, Stats};
 use crate::money::Nano;
 
 /// When to panic.
@@ -65,6 +65,14 @@ impl Ledger for Brittle {
         };
         self.reach(moment);
         self.inner.now()
+    }
+
+    fn ready(&self) -> Result<(), LedgerError> {
+        self.inner.ready()
+    }
+
+    fn stats(&self) -> Stats {
+        self.inner.stats()
     }
 
     fn digest(&self, secret: &str) -> KeyDigest {

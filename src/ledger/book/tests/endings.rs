@@ -352,7 +352,9 @@ fn a_lapsed_hold_is_waited_for_longer_than_ended_requests_are_remembered() {
     let mut bench = Bench::new(100, 0, vec![]);
     bench.hold(costs(1, 10)).expect("it fits");
     bench.later(LEASE_MS);
+    assert_eq!(bench.book.lapses(), 0);
     bench.hold(costs(2, 1)).expect("this ends the lease");
+    assert_eq!(bench.book.lapses(), 1);
     bench.settle(2, charge(1)).expect("live");
     let before = bench.now;
     bench.later(1);

@@ -1,0 +1,218 @@
+//! The record of one request: whoever takes a step notes it, and when the last of them lets go, it is told.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::{Method, Response};
+use parking_lot::Mutex;
+
+use super::{OTHER, Observed, Outcome, Times};
+use crate::gateway::Gateway;
+use crate::gateway::client_body::ClientBody;
+use crate::gateway::receipt;
+use crate::gateway::refusal::{Code, Refused};
+use crate::ledger::hold::{Hold, Settled};
+use crate::ledger::id::RequestId;
+use crate::ledger::key::Key;
+use crate::upstream::Endpoint;
+
+/// What is known of a request so far. All who have a part in it share it; dropping the last share ends it.
+pub struct Record {
+    gateway: Arc<Gateway>,
+    id: RequestId,
+    seen: Mutex<Observed>,
+}
+
+/// One attempt at an upstream; dropped without an outcome, it was abandoned.
+pub struct Attempt<'r> {
+    record: &'r Record,
+    upstream: &'r Arc<str>,
+    begun: Instant,
+    outcome: Outcome,
+}
+
+impl Record {
+    /// The record of a request whose head has just come.
+    pub fn begin(gateway: &Arc<Gateway>, client: IpAddr, method: &Method) -> Arc<Self> {
+        let (id, begun) = (RequestId::new(), Instant::now());
+        let seen = Observed {
+            request: id,
+            client,
+            method: known(method),
+            endpoint: OTHER,
+            key: None,
+            model: None,
+            hold: None,
+            upstream: None,
+            attempts: 0,
+            streamed: false,
+            status: 0,
+            code: None,
+            message: None,
+            settled: None,
+            uncharged: false,
+            times: Times {
+                begun,
+                read: None,
+                sent: None,
+                head: None,
+                first_byte: None,
+                upstream_ended: None,
+                settled: None,
+                ended: begun,
+            },
+        };
+        Arc::new(Record {
+            gateway: Arc::clone(gateway),
+            id,
+            seen: Mutex::new(seen),
+        })
+    }
+
+    /// The request's id.
+    pub fn id(&self) -> RequestId {
+        self.id
+    }
+
+    /// It is for this path (without `/v1`), which is served.
+    pub fn is_for(&self, endpoint: &'static str) {
+        self.seen.lock().endpoint = endpoint;
+    }
+
+    /// It was sent with this key.
+    pub fn identified(&self, key: &Arc<Key>) {
+        self.seen.lock().key = Some(Arc::clone(key));
+    }
+
+    /// Its body was read.
+    pub fn read(&self) {
+        self.seen.lock().times.read = Some(Instant::now());
+    }
+
+    /// It asks for this model, by canonical id.
+    pub fn found(&self, model: &Arc<str>) {
+        self.seen.lock().model = Some(Arc::clone(model));
+    }
+
+    /// Its worst case was reserved.
+    pub fn held(&self, hold: &Hold) {
+        self.seen.lock().hold = Some(hold.money);
+    }
+
+    /// It leaves for an upstream.
+    pub fn attempt<'r>(&'r self, endpoint: &'r Endpoint) -> Attempt<'r> {
+        let begun = Instant::now();
+        let upstream = endpoint.upstream();
+        let mut seen = self.seen.lock();
+        seen.times.sent.get_or_insert(begun);
+        seen.attempts = seen.attempts.saturating_add(1);
+        seen.upstream = Some(Arc::clone(upstream));
+        Attempt {
+            record: self,
+            upstream,
+            begun,
+            outcome: Outcome::Abandoned,
+        }
+    }
+
+    /// The first byte of its stream came.
+    pub fn streams(&self) {
+        let mut seen = self.seen.lock();
+        seen.streamed = true;
+        seen.times.first_byte = Some(Instant::now());
+    }
+
+    /// The last byte of the upstream's answer came.
+    pub fn upstream_ended(&self) {
+        self.seen.lock().times.upstream_ended = Some(Instant::now());
+    }
+
+    /// It was charged.
+    pub fn settled(&self, settled: &Settled) {
+        let mut seen = self.seen.lock();
+        seen.times.settled = Some(Instant::now());
+        seen.settled = Some((Arc::clone(&settled.receipt), settled.balance));
+    }
+
+    /// An upstream answered, and nothing is charged for it.
+    pub fn uncharged(&self) {
+        self.seen.lock().uncharged = true;
+    }
+
+    /// Its client was told of an error after the head of the answer had left.
+    pub fn broke(&self, code: Code) {
+        self.seen.lock().code = Some(code);
+    }
+
+    /// What the client gets.
+    pub fn answer(&self, outcome: Result<Response<ClientBody>, Refused>) -> Response<ClientBody> {
+        let (response, told) = match outcome {
+            Ok(response) => (response, None),
+            Err(refused) => {
+                let told = (refused.code, refused.message.clone());
+                let mut response = refused.into_response().map(ClientBody::Full);
+                receipt::put_request_id(response.headers_mut(), self.id);
+                (response, Some(told))
+            }
+        };
+        let mut seen = self.seen.lock();
+        seen.status = response.status().as_u16();
+        if let Some((code, message)) = told {
+            (seen.code, seen.message) = (Some(code), Some(message));
+        }
+        response
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        let seen = self.seen.get_mut();
+        seen.times.ended = Instant::now();
+        // Where nobody noted an answer, a panic prevented it, or the client did not wait for it.
+        let lost = match (std::thread::panicking(), seen.status) {
+            (true, _) => Some(Refused::internal()),
+            (false, 0) => Some(Refused::client_gone()),
+            _ => None,
+        };
+        if let Some(lost) = lost {
+            if seen.status == 0 {
+                seen.status = lost.status.as_u16();
+            }
+            (seen.code, seen.message) = (Some(lost.code), Some(lost.message));
+        }
+        self.gateway.observe(seen);
+    }
+}
+
+impl Attempt<'_> {
+    /// What became of it, where it was not abandoned.
+    pub fn ended(mut self, outcome: Outcome) {
+        self.outcome = outcome;
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        let now = Instant::now();
+        if matches!(self.outcome, Outcome::Answered(_)) {
+            self.record.seen.lock().times.head = Some(now);
+        }
+        let took: Duration = now.duration_since(self.begun);
+        let metrics = &self.record.gateway.metrics;
+        metrics.attempt(self.upstream, self.outcome, took);
+    }
+}
+
+fn known(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::HEAD => "HEAD",
+        Method::OPTIONS => "OPTIONS",
+        _ => OTHER,
+    }
+}
