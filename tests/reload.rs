@@ -73,7 +73,7 @@ fn a_changed_secret_file_is_noticed_and_read_again() {
     });
     // Without its file, the old one stays.
     fs::remove_file(&file).expect("removed");
-    until("a refusal", || proxy.log().contains(REFUSED).then_some(()));
+    proxy.logged(REFUSED);
     assert_eq!(sent(), "Bearer sk-second");
     assert!(!proxy.log().contains("sk-second"));
 }
@@ -84,11 +84,7 @@ fn a_changed_file_is_noticed_by_itself() {
     let (cheap, _) = cost(&proxy);
     proxy.configure(&dear(Setup::new(&mock)));
     until("the new price", || (cost(&proxy).0 != cheap).then_some(()));
-    assert!(
-        proxy.log().contains("config.yaml changed"),
-        "{}",
-        proxy.log()
-    );
+    proxy.logged("config.yaml changed");
 }
 
 #[test]

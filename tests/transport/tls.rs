@@ -140,12 +140,7 @@ fn a_new_certificate_is_shown_without_a_restart_and_open_streams_go_on() {
         let streamed = streaming.join().expect("no panic").answer;
         assert!(streamed.text().ends_with("data: [DONE]\n\n"));
     });
-    assert!(
-        secure
-            .proxy
-            .log()
-            .contains("the TLS certificate was exchanged")
-    );
+    secure.proxy.logged("the TLS certificate was exchanged");
 }
 
 #[test]
@@ -154,13 +149,7 @@ fn a_bad_certificate_is_told_of_and_the_old_one_stays() {
     let call = chat(json!({})).key(ALICE);
     let good = fs::read(&secure.issued.certificate).expect("a file");
     fs::write(&secure.issued.certificate, "no certificate").expect("a file");
-    until("the error", || {
-        secure
-            .proxy
-            .log()
-            .contains("holds no certificate")
-            .then_some(())
-    });
+    secure.proxy.logged("holds no certificate");
     assert_eq!(
         secure
             .curl(&["--http2"], &call)

@@ -110,11 +110,7 @@ fn a_429_of_an_empty_account_is_the_operators_fault_unless_another_endpoint_serv
         assert_eq!(proxy.send(ALICE, call).status, 200);
     }
     assert_eq!((empty.seen(), mock.arrived()), (2, 2));
-    assert!(
-        proxy
-            .log()
-            .contains("refuses the operator's credential or account")
-    );
+    proxy.logged("refuses the operator's credential or account");
 
     let (_mock, proxy) =
         start_with(|setup| setup.upstream("mock", json!({ "base_url": empty.base_url() })));
