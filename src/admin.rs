@@ -2,7 +2,7 @@
 //!
 //! It has a listener of its own and one bearer token; where none is set, it refuses everything. Nothing
 //! but the token decides who may call: not the address, not the `Host` header. Health and metrics are
-//! [beside it](watch), without a token.
+//! beside it, without a token.
 
 mod declare;
 pub mod error;

@@ -76,9 +76,14 @@ fn a_server_that_says_nothing_is_not_waited_for_long() {
 fn a_certificate_for_another_name_is_taken() {
     let tls = Authority::new().server("tollgate.example");
     let server = RawUpstream::secure(200, "{}", tls);
-    let url = format!("https://{}", server.address);
+    let (address, url) = (&server.address, format!("https://{}", server.address));
+    let ready = format!("{url} is ready\n");
     let ran = ask(&url);
-    assert_eq!(ran.out, format!("{url} is ready\n"), "{}", ran.err);
+    assert_eq!(ran.out, ready, "{}", ran.err);
+    let files = "{ certificate: chain.pem, key: key.pem }";
+    let config = format!("server: {{ listen: \"{address}\", tls: {files} }}");
+    let ran = ask_by_config("health-tls", &config);
+    assert_eq!(ran.out, ready, "{}", ran.err);
 }
 
 #[test]

@@ -128,6 +128,13 @@ fn a_bad_file_is_refused_with_its_errors_and_the_old_config_stays() {
     reload(&proxy, REFUSED);
     let log = proxy.log();
     assert!(log.contains("config.yaml:2: models"), "{log}");
+    let metrics = Call::get("/metrics").send(&proxy.admin_address).text();
+    for line in [
+        "tollgate_config_reloads_total{result=\"refused\"} 1",
+        "tollgate_config_is_latest 0",
+    ] {
+        assert!(metrics.contains(line), "{line}: {metrics}");
+    }
     assert_eq!(cost(&proxy), (before.clone(), version.clone()));
 
     // A key whose secret changed contradicts the ledger: nothing of that file is used.

@@ -89,7 +89,11 @@ fn own(server: &Server) -> Result<String, Failure> {
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         ip => ip,
     };
-    Ok(format!("http://{}", SocketAddr::new(ip, listen.port())))
+    let scheme = match server.tls {
+        Some(_) => "https",
+        None => "http",
+    };
+    Ok(format!("{scheme}://{}", SocketAddr::new(ip, listen.port())))
 }
 
 /// Asks whether a server is ready, within a limit of time.
@@ -119,12 +123,11 @@ async fn get(uri: Uri) -> Result<(StatusCode, Bytes), String> {
         .build();
     let client = Client::builder(TokioExecutor::new()).build::<_, Empty<Bytes>>(connector);
     let answer = client.get(uri).await.map_err(|error| {
-        let why = if error.is_connect() {
-            "no connection"
-        } else {
-            "the connection broke"
-        };
-        std::error::Error::source(&error).map_or(why.to_owned(), |cause| format!("{why}: {cause}"))
+        let mut cause: &dyn std::error::Error = &error;
+        while let Some(deeper) = cause.source() {
+            cause = deeper;
+        }
+        format!("no answer: {cause}")
     })?;
     let code = answer.status();
     let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX)

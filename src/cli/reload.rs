@@ -51,6 +51,7 @@ impl Reload {
                     "the config is in use"
                 ),
                 Err(failure) => {
+                    self.current.refuse();
                     for line in failure.to_string().lines() {
                         tracing::error!("{line}");
                     }

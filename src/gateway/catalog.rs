@@ -1,6 +1,7 @@
 //! What a reload of the config replaces, all of it at once: models, their prices, and where they are served.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 
@@ -23,7 +24,23 @@ pub struct Catalog {
 
 /// The catalog in use. Requests that began with an earlier one keep theirs.
 #[derive(Debug)]
-pub struct Current(ArcSwap<Catalog>);
+pub struct Current {
+    catalog: ArcSwap<Catalog>,
+    taken: AtomicU64,
+    refused: AtomicU64,
+    is_latest: AtomicBool,
+}
+
+/// How the config fared since the process started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reloads {
+    /// How often a changed config was taken into use.
+    pub taken: u64,
+    /// How often one was refused.
+    pub refused: u64,
+    /// Whether the config that was read last is the one in use.
+    pub is_latest: bool,
+}
 
 /// What a request is priced by and served from, fixed at its hold.
 #[derive(Clone, Debug)]
@@ -93,16 +110,38 @@ impl Catalog {
 impl Current {
     /// Starts with a catalog.
     pub fn new(catalog: Catalog) -> Self {
-        Current(ArcSwap::from_pointee(catalog))
+        Current {
+            catalog: ArcSwap::from_pointee(catalog),
+            taken: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            is_latest: AtomicBool::new(true),
+        }
     }
 
     /// The catalog in use now.
     pub fn get(&self) -> Arc<Catalog> {
-        self.0.load_full()
+        self.catalog.load_full()
     }
 
     /// Puts another catalog into use, for the requests that come from now on.
     pub fn replace(&self, catalog: Catalog) {
-        self.0.store(Arc::new(catalog));
+        self.catalog.store(Arc::new(catalog));
+        self.taken.fetch_add(1, Ordering::Relaxed);
+        self.is_latest.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that a config was read and cannot be used: the catalog before stays.
+    pub fn refuse(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        self.is_latest.store(false, Ordering::Relaxed);
+    }
+
+    /// What came of reading the config again.
+    pub fn reloads(&self) -> Reloads {
+        Reloads {
+            taken: self.taken.load(Ordering::Relaxed),
+            refused: self.refused.load(Ordering::Relaxed),
+            is_latest: self.is_latest.load(Ordering::Relaxed),
+        }
     }
 }

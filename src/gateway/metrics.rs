@@ -1,4 +1,4 @@
-//! What is counted of all requests, and how Prometheus gets it: see [`page`] for every name.
+//! What is counted of all requests, and how Prometheus gets it: see `metrics/page.rs` for every name.
 //!
 //! Labels are bounded: endpoints and codes are fixed, models and upstreams come from the config. No key, no
 //! wallet, nothing that a client wrote.

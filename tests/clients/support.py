@@ -27,15 +27,15 @@ def binary(name):
     return str(path)
 
 
-def eventually(probe, what):
+def eventually(probe, what, patience=PATIENCE):
     """What `probe` answers as soon as that is neither false nor nothing."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + patience
     while True:
         answer = probe()
         if answer:
             return answer
         if time.monotonic() > deadline:
-            raise TimeoutError(f"waited {PATIENCE:.0f} s for {what}")
+            raise TimeoutError(f"waited {patience:.0f} s for {what}")
         time.sleep(0.02)
 
 
@@ -204,11 +204,14 @@ class Tap:
 
     HEAD = re.compile(rb"(?:GET|POST) /v1/\S* HTTP/1\.1\r\n")
     HEAD_BYTES_MAX = 1024
+    REFUSAL = re.compile(rb"HTTP/1\.1 4\d\d ")
 
     def __init__(self, url):
         host, port = url.rsplit("/", 1)[1].split(":")
         self.server = (host, int(port))
         self.requests = 0
+        #: Answers with a status of 4xx.
+        self.refusals = 0
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.base_url = f"http://127.0.0.1:{self.listener.getsockname()[1]}/v1"
         threading.Thread(target=self._accept, daemon=True).start()
@@ -246,6 +249,7 @@ class Tap:
 
     def _down(self, server, client):
         for chunk in chunks(server):
+            self.refusals += len(self.REFUSAL.findall(chunk))
             if not sent(client, chunk):
                 break
         no_more(client)

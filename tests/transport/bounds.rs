@@ -126,7 +126,7 @@ async fn a_flood_of_resets_harms_nobody() {
         drop((answer, body));
         sent += 1;
     }
-    assert!(sent > 100, "{sent}");
+    assert!(sent > 10, "{sent}");
     let client = Http2::open(&proxy.address).await;
     assert_eq!(client.send(&call).await.status, 200);
     until("every hold to end", || {

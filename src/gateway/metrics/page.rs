@@ -272,6 +272,18 @@ fn process(gateway: &Gateway, page: &mut Writer<'_>) -> fmt::Result {
         "The version of Tollgate",
         [("version", env!("CARGO_PKG_VERSION"))],
     )?;
+    let reloads = gateway.current.reloads();
+    page.counters(
+        "config_reloads",
+        "How often a changed config was read, by what came of it",
+        [("taken", reloads.taken), ("refused", reloads.refused)]
+            .map(|(result, count)| ([("result", result)], count)),
+    )?;
+    page.gauge(
+        "config_is_latest",
+        "Whether the config that was read last is the one in use; 0 where it was refused",
+        u64::from(reloads.is_latest),
+    )?;
     let catalog = gateway.catalog();
     page.info(
         "price_info",

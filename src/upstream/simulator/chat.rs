@@ -1,27 +1,36 @@
 //! The simulator's `/chat/completions`.
 
-use serde::Deserialize;
+mod tools;
 
-use super::said::{CHOICES_MAX, Choice, Form, Said, Shape, StreamOptions, Usage, range};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::said::{CHOICES_MAX, Call, Choice, Form, Said, Shape, StreamOptions, Usage, range};
 use super::{Answer, Plan, Refused, parse, text};
+use tools::ToolChoice;
 
 /// Around each message, and before the answer, as chat templates do.
 const TOKENS_PER_MESSAGE: u64 = 3;
 const TOKENS_PER_IMAGE: u64 = 85;
 #[derive(Deserialize)]
-struct Request {
-    messages: Option<Vec<Message>>,
+struct Request<'a> {
+    messages: Option<Vec<Message<'a>>>,
     max_tokens: Option<i64>,
     max_completion_tokens: Option<i64>,
     n: Option<i64>,
     stream: Option<bool>,
     stream_options: Option<StreamOptions>,
+    #[serde(borrow)]
+    tools: Option<&'a RawValue>,
+    tool_choice: Option<ToolChoice>,
 }
 
 #[derive(Deserialize)]
-struct Message {
+struct Message<'a> {
     role: String,
     content: Option<Content>,
+    #[serde(borrow)]
+    tool_calls: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -40,12 +49,12 @@ struct Part {
 
 /// Answers one chat.
 pub(super) fn answer(body: &[u8], plan: &Plan) -> Result<Answer, Refused> {
-    let request: Request = parse(body)?;
+    let request: Request<'_> = parse(body)?;
     let said = say(&request, plan)?;
     said.answer(&form(&request), plan)
 }
 
-fn form(request: &Request) -> Form {
+fn form(request: &Request<'_>) -> Form {
     let options = request.stream_options.as_ref();
     Form {
         shape: Shape::Chat,
@@ -55,7 +64,7 @@ fn form(request: &Request) -> Form {
 }
 
 /// Works out the choices and their usage.
-fn say(request: &Request, plan: &Plan) -> Result<Said, Refused> {
+fn say(request: &Request<'_>, plan: &Plan) -> Result<Said, Refused> {
     let messages = request.messages.as_deref().filter(|all| !all.is_empty());
     let messages = messages
         .ok_or_else(|| Refused::bad("you must provide messages".to_owned(), Some("messages")))?;
@@ -69,27 +78,38 @@ fn say(request: &Request, plan: &Plan) -> Result<Said, Refused> {
         )?,
     ];
     let limit = limits.into_iter().flatten().min().unwrap_or(u64::MAX);
-    let asked = messages.iter().rev().find(|message| message.role == "user");
+    let tools = tools::parse(request.tools)?;
+    let result = messages.last().filter(|message| message.role == "tool");
+    let asked = result.or_else(|| messages.iter().rev().find(|message| message.role == "user"));
     let prompt = asked
         .or(messages.last())
         .map_or_else(String::new, Message::text);
+    let call = match result {
+        Some(_) => None,
+        None => tools::chosen(&tools, request.tool_choice.as_ref(), &prompt)?,
+    };
     let choices: Vec<Choice> = (0..n)
-        .map(|choice| Choice::new(&text::reply(&plan.model, &prompt, choice), limit))
+        .map(|choice| match &call {
+            None => Choice::new(&text::reply(&plan.model, &prompt, choice), limit),
+            Some((name, arguments)) => {
+                Choice::calling(Call::new(plan, name, choice), arguments, limit)
+            }
+        })
         .collect();
+    let of_tools = request.tools.map_or(0, |raw| text::count(raw.get()));
     let input = messages
         .iter()
-        .fold(TOKENS_PER_MESSAGE, |sum, message| sum + message.tokens());
-    let output = choices
-        .iter()
-        .map(|choice| choice.pieces.len() as u64)
-        .sum();
+        .fold(TOKENS_PER_MESSAGE + of_tools, |sum, message| {
+            sum + message.tokens()
+        });
+    let output = choices.iter().map(Choice::tokens).sum();
     Ok(Said {
         usage: Usage::report(input, output, plan.fault),
         choices,
     })
 }
 
-impl Message {
+impl Message<'_> {
     /// The text of the message, without its images.
     fn text(&self) -> String {
         match &self.content {
@@ -115,6 +135,7 @@ impl Message {
         TOKENS_PER_MESSAGE
             + text::count(&self.role)
             + text::count(&self.text())
+            + self.tool_calls.map_or(0, |raw| text::count(raw.get()))
             + TOKENS_PER_IMAGE.saturating_mul(images as u64)
     }
 }

@@ -35,8 +35,16 @@ pub(super) struct Said {
 }
 
 pub(super) struct Choice {
+    /// The function that is called, if one is; the pieces are then its arguments.
+    call: Option<Call>,
     pub(super) pieces: Vec<String>,
     pub(super) finish_reason: &'static str,
+}
+
+/// The head of a call of one of the client's functions.
+pub(super) struct Call {
+    id: String,
+    name: String,
 }
 
 /// A field that is a number from 1 to `max`, if it is there.
@@ -76,21 +84,42 @@ impl Said {
     }
 }
 
+impl Call {
+    /// A call for one choice of an answer.
+    pub(super) fn new(plan: &Plan, name: &str, choice: u64) -> Self {
+        Call {
+            id: format!("call_{:016x}{choice:02x}", plan.hash),
+            name: name.to_owned(),
+        }
+    }
+}
+
 impl Choice {
     /// The text, or as much of it as `limit` pieces are.
     pub(super) fn new(text: &str, limit: u64) -> Self {
+        Choice::cut(None, text, limit, "stop")
+    }
+
+    /// A call. Its name is the first token, so that any limit allows it.
+    pub(super) fn calling(call: Call, arguments: &str, limit: u64) -> Self {
+        Choice::cut(Some(call), arguments, limit - 1, "tool_calls")
+    }
+
+    fn cut(call: Option<Call>, text: &str, limit: u64, finish_reason: &'static str) -> Self {
         let mut pieces: Vec<String> = text::pieces(text).map(str::to_owned).collect();
         let kept = usize::try_from(limit).unwrap_or(usize::MAX);
-        let finish_reason = if pieces.len() > kept {
-            "length"
-        } else {
-            "stop"
-        };
+        let is_whole = pieces.len() <= kept;
         pieces.truncate(kept);
         Choice {
+            call,
             pieces,
-            finish_reason,
+            finish_reason: if is_whole { finish_reason } else { "length" },
         }
+    }
+
+    /// What it counts as.
+    pub(super) fn tokens(&self) -> u64 {
+        u64::from(self.call.is_some()) + self.pieces.len() as u64
     }
 }
 

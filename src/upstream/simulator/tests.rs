@@ -2,6 +2,7 @@
 
 mod faults;
 mod plain;
+mod tools;
 
 use http_body_util::BodyExt;
 use serde_json::{Value, json};

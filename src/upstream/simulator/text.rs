@@ -74,7 +74,7 @@ pub(super) fn reply(model: &str, prompt: &str, choice: u64) -> String {
 }
 
 /// The beginning of a prompt, on one line.
-fn excerpt(prompt: &str) -> String {
+pub(super) fn excerpt(prompt: &str) -> String {
     const CHARS_MAX: usize = 80;
     let words = prompt
         .split_whitespace()

@@ -5,7 +5,7 @@ use http::StatusCode;
 use serde::Serialize;
 
 use super::super::{CREATED, Fault, Plan, Refused, json};
-use super::{Choice, Said};
+use super::{Call, Choice, Said};
 
 /// Whose answer it is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -66,8 +66,36 @@ enum What<'a> {
 struct Message<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     role: Option<&'static str>,
+    /// Null in a whole message that is a call.
     #[serde(skip_serializing_if = "Option::is_none")]
-    content: Option<&'a str>,
+    content: Option<Option<&'a str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_calls: Option<[ToolCall<'a>; 1]>,
+}
+
+/// A call, or a part of one.
+#[derive(Serialize)]
+struct ToolCall<'a> {
+    /// Only in streams.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<usize>,
+    #[serde(flatten)]
+    head: Option<CallHead<'a>>,
+    function: CalledFunction<'a>,
+}
+
+#[derive(Serialize)]
+struct CallHead<'a> {
+    id: &'a str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+}
+
+#[derive(Serialize)]
+struct CalledFunction<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    arguments: &'a str,
 }
 
 impl Shape {
@@ -82,9 +110,12 @@ impl Shape {
             .map(|(index, (choice, text))| Part {
                 index,
                 what: match self {
-                    Shape::Chat => What::Message(Message {
-                        role: Some("assistant"),
-                        content: Some(text),
+                    Shape::Chat => What::Message(match &choice.call {
+                        None => Message::words(Some("assistant"), Some(text)),
+                        Some(call) => Message {
+                            content: Some(None),
+                            ..Message::call(Some("assistant"), ToolCall::new(None, call, text))
+                        },
                     }),
                     Shape::Text => What::Text(text),
                 },
@@ -124,25 +155,73 @@ impl Shape {
     }
 }
 
+impl<'a> Message<'a> {
+    fn words(role: Option<&'static str>, content: Option<&'a str>) -> Self {
+        Message {
+            role,
+            content: content.map(Some),
+            tool_calls: None,
+        }
+    }
+
+    fn call(role: Option<&'static str>, call: ToolCall<'a>) -> Self {
+        Message {
+            role,
+            content: None,
+            tool_calls: Some([call]),
+        }
+    }
+}
+
+impl<'a> ToolCall<'a> {
+    fn new(index: Option<usize>, call: &'a Call, arguments: &'a str) -> Self {
+        ToolCall {
+            index,
+            head: Some(CallHead {
+                id: &call.id,
+                kind: "function",
+            }),
+            function: CalledFunction {
+                name: Some(&call.name),
+                arguments,
+            },
+        }
+    }
+
+    /// More arguments of a streamed call.
+    fn more(arguments: &'a str) -> Self {
+        ToolCall {
+            index: Some(0),
+            head: None,
+            function: CalledFunction {
+                name: None,
+                arguments,
+            },
+        }
+    }
+}
+
 impl Stream<'_> {
     /// All events: each choice of a chat begins, the choices' pieces in turn, each choice ends, usage, `[DONE]`.
     fn events(&self, choices: &[Choice]) -> Vec<Bytes> {
         let mut events = Vec::new();
         if self.shape == Shape::Chat {
-            let role = |index| {
-                let message = Message {
-                    role: Some("assistant"),
-                    content: Some(""),
+            let opening = |(index, choice): (usize, &Choice)| {
+                let message = match &choice.call {
+                    None => Message::words(Some("assistant"), Some("")),
+                    Some(call) => {
+                        Message::call(Some("assistant"), ToolCall::new(Some(0), call, ""))
+                    }
                 };
                 self.part(index, What::Delta(message), None)
             };
-            events.extend((0..choices.len()).map(role));
+            events.extend(choices.iter().enumerate().map(opening));
         }
         let longest = choices.iter().map(|choice| choice.pieces.len()).max();
         for turn in 0..longest.unwrap_or(0) {
             for (index, choice) in choices.iter().enumerate() {
                 if let Some(piece) = choice.pieces.get(turn) {
-                    events.push(self.part(index, self.piece(Some(piece)), None));
+                    events.push(self.part(index, self.piece(choice, Some(piece)), None));
                 }
             }
         }
@@ -153,7 +232,7 @@ impl Stream<'_> {
             return events;
         }
         for (index, choice) in choices.iter().enumerate() {
-            events.push(self.part(index, self.piece(None), Some(choice.finish_reason)));
+            events.push(self.part(index, self.piece(choice, None), Some(choice.finish_reason)));
         }
         if self.usage.is_some() {
             events.push(self.document(&[], Some(self.usage)));
@@ -162,12 +241,12 @@ impl Stream<'_> {
         events
     }
 
-    /// A piece of text; none where the choice ends.
-    fn piece<'p>(&self, piece: Option<&'p str>) -> What<'p> {
+    /// A piece of text, or of a call's arguments; none where the choice ends.
+    fn piece<'p>(&self, choice: &Choice, piece: Option<&'p str>) -> What<'p> {
         match self.shape {
-            Shape::Chat => What::Delta(Message {
-                role: None,
-                content: piece,
+            Shape::Chat => What::Delta(match piece {
+                Some(piece) if choice.call.is_some() => Message::call(None, ToolCall::more(piece)),
+                _ => Message::words(None, piece),
             }),
             Shape::Text => What::Text(piece.unwrap_or_default()),
         }
