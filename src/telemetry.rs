@@ -2,6 +2,8 @@
 //! secret is ever logged.
 
 mod lines;
+#[cfg(feature = "otel")]
+pub mod traces;
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -34,8 +36,11 @@ pub fn start(default: &str) {
     started.unwrap_or_default();
 }
 
-/// Waits until what was logged so far is written, for a second at most. To be called before the process ends.
+/// Waits until what was logged so far is written, and traces are sent, for a second each at most. To be called
+/// before the process ends.
 pub fn flush() {
+    #[cfg(feature = "otel")]
+    traces::end(LAST_LINES);
     lines::STDERR.flush(LAST_LINES);
 }
 

@@ -30,6 +30,8 @@ pub struct ServeArgs {}
 /// Serves until it is told to end.
 pub fn run(globals: &Globals, _args: &ServeArgs) -> Result<Exit, Failure> {
     telemetry::start("info");
+    #[cfg(feature = "otel")]
+    telemetry::traces::start()?;
     let runtime = tokio::runtime::Runtime::new()?;
     // Before the file is read: what changes from then on is noticed.
     let mut changes = runtime.block_on(async { Changes::of(&globals.config) })?;

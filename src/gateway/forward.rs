@@ -55,7 +55,7 @@ pub async fn forward<F: Fn(&Endpoint) -> Bytes>(
     let mut failure = no_endpoint();
     for (index, endpoint) in route.into_iter().take(last).enumerate() {
         let is_last = index + 1 == last;
-        let call = Call {
+        let mut call = Call {
             path: request.path,
             headers: match is_last {
                 true => std::mem::take(&mut request.headers),
@@ -63,7 +63,7 @@ pub async fn forward<F: Fn(&Endpoint) -> Bytes>(
             },
             body: (request.body)(&endpoint),
         };
-        let attempt = record.attempt(&endpoint);
+        let attempt = record.attempt(&endpoint, &mut call.headers);
         match upstreams.send(&endpoint, call).await {
             Err(error) => {
                 attempt.ended(Outcome::Failed(error.kind));

@@ -3,6 +3,11 @@
 //! Nothing in here is a prompt, an answer or a secret. What clients wrote is in [`Observed::message`] only.
 
 mod record;
+#[cfg(not(feature = "otel"))]
+#[path = "observe/no_trace.rs"]
+mod trace;
+#[cfg(feature = "otel")]
+mod trace;
 
 use std::net::IpAddr;
 use std::sync::Arc;

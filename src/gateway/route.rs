@@ -27,7 +27,7 @@ pub async fn route(
     peer: IpAddr,
     request: Request<RequestBody>,
 ) -> Response<ClientBody> {
-    let record = Record::begin(&gateway, peer, request.method());
+    let record = Record::begin(&gateway, peer, &request);
     let outcome = dispatch(gateway, &record, peer, request).await;
     record.answer(outcome)
 }

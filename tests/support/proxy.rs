@@ -27,26 +27,33 @@ pub struct Proxy {
     level: &'static str,
     /// Whether anybody reads that.
     is_read: bool,
+    /// More of its environment.
+    env: Vec<(String, String)>,
     child: Option<Child>,
 }
 
 impl Proxy {
     /// Writes the config into a new folder and serves it.
     pub fn start(setup: &Setup) -> Proxy {
-        Proxy::start_at("debug", true, setup)
+        Proxy::start_at("debug", true, setup, &[])
     }
 
     /// The same, logging errors only: for many requests.
     pub fn start_quiet(setup: &Setup) -> Proxy {
-        Proxy::start_at("error", true, setup)
+        Proxy::start_at("error", true, setup, &[])
     }
 
     /// The same, with a standard error that takes no more than a pipe holds: nobody reads it.
     pub fn start_unread(setup: &Setup) -> Proxy {
-        Proxy::start_at("debug", false, setup)
+        Proxy::start_at("debug", false, setup, &[])
     }
 
-    fn start_at(level: &'static str, is_read: bool, setup: &Setup) -> Proxy {
+    /// The same, with these environment variables.
+    pub fn start_with_env(setup: &Setup, env: &[(&str, &str)]) -> Proxy {
+        Proxy::start_at("debug", true, setup, env)
+    }
+
+    fn start_at(level: &'static str, is_read: bool, setup: &Setup, env: &[(&str, &str)]) -> Proxy {
         let dir = TempDir::new();
         let mut proxy = Proxy {
             address: String::new(),
@@ -55,6 +62,10 @@ impl Proxy {
             dir,
             level,
             is_read,
+            env: env
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
             child: None,
         };
         proxy.configure(setup);
@@ -88,6 +99,7 @@ impl Proxy {
             .arg(self.config_path())
             .env("TOLLGATE_ADMIN_TOKEN", ADMIN_TOKEN)
             .env("TOLLGATE_LOG", self.level)
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(match self.is_read {

@@ -4,9 +4,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::{Method, Response};
+use http::{HeaderMap, Method, Request, Response};
 use parking_lot::Mutex;
 
+use super::trace::{AttemptTrace, Trace};
 use super::{OTHER, Observed, Outcome, Times};
 use crate::gateway::Gateway;
 use crate::gateway::client_body::ClientBody;
@@ -21,6 +22,7 @@ use crate::upstream::Endpoint;
 pub struct Record {
     gateway: Arc<Gateway>,
     id: RequestId,
+    trace: Trace,
     seen: Mutex<Observed>,
 }
 
@@ -30,16 +32,17 @@ pub struct Attempt<'r> {
     upstream: &'r Arc<str>,
     begun: Instant,
     outcome: Outcome,
+    trace: AttemptTrace,
 }
 
 impl Record {
     /// The record of a request whose head has just come.
-    pub fn begin(gateway: &Arc<Gateway>, client: IpAddr, method: &Method) -> Arc<Self> {
+    pub fn begin<B>(gateway: &Arc<Gateway>, client: IpAddr, request: &Request<B>) -> Arc<Self> {
         let (id, begun) = (RequestId::new(), Instant::now());
         let seen = Observed {
             request: id,
             client,
-            method: known(method),
+            method: known(request.method()),
             endpoint: OTHER,
             key: None,
             model: None,
@@ -66,6 +69,7 @@ impl Record {
         Arc::new(Record {
             gateway: Arc::clone(gateway),
             id,
+            trace: Trace::begin(request.headers()),
             seen: Mutex::new(seen),
         })
     }
@@ -100,8 +104,8 @@ impl Record {
         self.seen.lock().hold = Some(hold.money);
     }
 
-    /// It leaves for an upstream.
-    pub fn attempt<'r>(&'r self, endpoint: &'r Endpoint) -> Attempt<'r> {
+    /// It leaves for an upstream, with these headers.
+    pub fn attempt<'r>(&'r self, endpoint: &'r Endpoint, headers: &mut HeaderMap) -> Attempt<'r> {
         let begun = Instant::now();
         let upstream = endpoint.upstream();
         let mut seen = self.seen.lock();
@@ -113,6 +117,7 @@ impl Record {
             upstream,
             begun,
             outcome: Outcome::Abandoned,
+            trace: self.trace.attempt(upstream, headers),
         }
     }
 
@@ -181,6 +186,7 @@ impl Drop for Record {
             }
             (seen.code, seen.message) = (Some(lost.code), Some(lost.message));
         }
+        self.trace.end(seen);
         self.gateway.observe(seen);
     }
 }
@@ -198,6 +204,7 @@ impl Drop for Attempt<'_> {
         if matches!(self.outcome, Outcome::Answered(_)) {
             self.record.seen.lock().times.head = Some(now);
         }
+        self.trace.end(self.outcome);
         let took: Duration = now.duration_since(self.begun);
         let metrics = &self.record.gateway.metrics;
         metrics.attempt(self.upstream, self.outcome, took);
