@@ -42,7 +42,7 @@ fn grant(
     let amount = section
         .need("amount", "500000")
         .and_then(|field| match unit? {
-            GrantUnit::Money => positive_money(&field),
+            GrantUnit::Money => field.positive_money(),
             _ => field.integer(1, AMOUNT_MAX),
         });
     let grant = GrantRow {
@@ -55,15 +55,6 @@ fn grant(
     };
     section.finish();
     grant
-}
-
-/// An amount of money above 0, in nano units.
-pub(super) fn positive_money(field: &Field<'_>) -> Option<u64> {
-    let amount = field.money()?;
-    match u64::try_from(amount.get()) {
-        Ok(nano) if nano > 0 => Some(nano),
-        _ => field.problem("is 0; it must be more, or be removed"),
-    }
 }
 
 fn unique(field: &Field<'_>, taken: &mut BTreeSet<String>) -> Option<String> {

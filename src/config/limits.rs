@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::keys::positive_money;
 use super::models::set;
 use super::read::{AMOUNT_MAX, Field};
 use super::section::Section;
@@ -40,7 +39,7 @@ fn limit(item: &Field<'_>, models: &BTreeMap<String, String>) -> Option<LimitRow
     section.finish();
     let (measure, cap) = one(&section, &measures)?;
     let cap = match measure {
-        Measure::Spend => positive_money(cap),
+        Measure::Spend => cap.positive_money(),
         _ => cap.integer(1, AMOUNT_MAX),
     };
     let per = match (measure, per) {

@@ -169,6 +169,15 @@ impl<'a> Field<'a> {
         })
     }
 
+    /// An amount of money of more than 0, in nano units.
+    pub fn positive_money(&self) -> Option<u64> {
+        let amount = self.money()?;
+        match u64::try_from(amount.get()) {
+            Ok(nano) if nano > 0 => Some(nano),
+            _ => self.problem("is 0; it must be more, or be removed"),
+        }
+    }
+
     /// A point in time with an offset.
     pub fn time(&self) -> Option<UnixMs> {
         self.read(|text| {

@@ -5,7 +5,10 @@ use std::fmt::{Display, Write};
 use bytes::BytesMut;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-use super::identify;
+/// Where a secret may stand as it is, beside the bearer: Anthropic's header.
+pub const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+/// The same: Azure's header.
+pub const API_KEY: HeaderName = HeaderName::from_static("api-key");
 
 /// Headers of one connection only (RFC 9110, section 7.6.1), and the de-facto ones.
 const HOP_BY_HOP: [HeaderName; 8] = [
@@ -30,8 +33,8 @@ const CLIENT_ONLY: [HeaderName; 15] = [
     header::FORWARDED,
     // Which pages may call is settled here; some servers turn all but their own away.
     header::ORIGIN,
-    identify::X_API_KEY,
-    identify::API_KEY,
+    X_API_KEY,
+    API_KEY,
     HeaderName::from_static("x-goog-api-key"),
     // Tenants share the upstream's account, where their idempotency keys would collide.
     HeaderName::from_static("idempotency-key"),

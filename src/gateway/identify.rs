@@ -4,20 +4,16 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::StatusCode;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderValue};
 use ipnet::IpNet;
 
+use super::headers::{API_KEY, X_API_KEY};
 use super::refusal::{Code, Refused};
 use crate::ledger::key::Key;
 use crate::ledger::{Ledger, LedgerError};
 
 /// The longest secret that is looked up.
 const SECRET_BYTES_MAX: usize = 512;
-
-/// Where a secret may stand as it is, beside the bearer: Anthropic's header.
-pub const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
-/// The same: Azure's header.
-pub const API_KEY: HeaderName = HeaderName::from_static("api-key");
 
 /// Finds the key that a request was sent with.
 ///

@@ -7,6 +7,7 @@
 //!
 //! `store: true` passes: what it stores at the upstream can be read by no route of this proxy.
 
+mod at;
 mod bounds;
 mod chat;
 mod completions;
@@ -21,6 +22,7 @@ mod prompts;
 mod scalar;
 mod seen;
 mod table;
+mod text;
 mod tools;
 mod walk;
 

@@ -9,6 +9,8 @@ mod backup;
 mod committer;
 mod contract;
 mod draft;
+mod error;
+mod files;
 mod holdings;
 mod lock;
 mod migrate;
@@ -18,6 +20,7 @@ mod replace;
 mod restore;
 mod rows;
 mod schema;
+mod step;
 mod tally;
 #[cfg(test)]
 mod tests;
@@ -42,8 +45,9 @@ use crate::telemetry;
 
 pub use self::audit::audit_file;
 pub use self::backup::{Backup, BackupError, backup};
+pub use self::error::OpenError;
 pub use self::holdings::{Holdings, Sum};
-pub use self::open::{Durability, OpenError, OpenOptions};
+pub use self::open::{Durability, OpenOptions};
 pub use self::replace::{Lost, Present, Replacement, RestoreError};
 pub use self::schema::StoreId;
 

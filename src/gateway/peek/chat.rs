@@ -5,11 +5,12 @@ use std::sync::LazyLock;
 use serde::de::MapAccess;
 use serde_json::value::RawValue;
 
+use super::at::At;
 use super::content::Messages;
 use super::generation::{Extent, Generation};
 use super::table::{self, Rule, Table, Why};
 use super::tools::{Modalities, Tools};
-use super::walk::{Array, At, Members, Pass, walk};
+use super::walk::{Array, Members, Pass, walk};
 use super::{BadRequest, InputSize, TextRequest};
 
 static CHAT: LazyLock<Table> = LazyLock::new(|| {

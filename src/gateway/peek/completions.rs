@@ -5,10 +5,11 @@ use std::sync::LazyLock;
 use serde::de::MapAccess;
 use serde_json::value::RawValue;
 
+use super::at::At;
 use super::generation::{Extent, Generation};
 use super::prompts;
 use super::table::{self, Rule, Table, Why};
-use super::walk::{At, Members, Pass, walk};
+use super::walk::{Members, Pass, walk};
 use super::{BadRequest, InputSize, N_MAX, TextRequest, scalar};
 use crate::gateway::splice::Maximum;
 

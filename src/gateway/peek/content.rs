@@ -5,9 +5,10 @@ use std::sync::LazyLock;
 use serde::de::{MapAccess, SeqAccess};
 use serde_json::value::RawValue;
 
+use super::at::At;
 use super::link::Link;
 use super::table::{Rule, Table, Why};
-use super::walk::{Array, At, Elements, Members, Object, Pass};
+use super::walk::{Array, Elements, Members, Object, Pass};
 use super::{BadRequest, InputSize, scalar};
 
 static MESSAGE: LazyLock<Table> = LazyLock::new(|| {

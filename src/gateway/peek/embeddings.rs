@@ -6,9 +6,10 @@ use std::sync::LazyLock;
 use serde::de::MapAccess;
 use serde_json::value::RawValue;
 
+use super::at::At;
 use super::prompts;
 use super::table::{self, Rule, Table, Why};
-use super::walk::{At, Members, Pass, walk};
+use super::walk::{Members, Pass, walk};
 use super::{BadRequest, EmbeddingRequest, InputSize, scalar};
 use crate::gateway::splice::{Layout, Span, StreamOptions};
 

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
+use super::at::At;
 use super::options::stream_options;
-use super::walk::{At, Pass};
+use super::walk::Pass;
 use super::{BadRequest, InputSize, N_MAX, TextRequest, scalar};
 use crate::gateway::splice::{Layout, Maximum, Span, StreamOptions};
 

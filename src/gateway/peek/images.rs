@@ -7,9 +7,10 @@ use std::sync::LazyLock;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::at::At;
 use super::link::Link;
 use super::table::{self, Rule, Table, Why};
-use super::walk::{Array, At, Elements, Members, Pass, walk};
+use super::walk::{Array, Elements, Members, Pass, walk};
 use super::{BadRequest, ImageRequest, InputSize, N_MAX, scalar};
 use crate::gateway::splice::{Layout, Span, StreamOptions};
 

@@ -5,8 +5,9 @@ use std::sync::LazyLock;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 
+use super::at::At;
 use super::table::{Rule, Table, Why};
-use super::walk::{At, Members, Object, Pass};
+use super::walk::{Members, Object, Pass};
 use super::{BadRequest, InputSize};
 
 static LINK: LazyLock<Table> = LazyLock::new(|| {

@@ -5,8 +5,9 @@ use std::sync::LazyLock;
 use serde::de::MapAccess;
 use serde_json::value::RawValue;
 
+use super::at::At;
 use super::table::{Rule, Table};
-use super::walk::{At, Members, Object, Pass};
+use super::walk::{Members, Object, Pass};
 use super::{BadRequest, scalar};
 use crate::gateway::splice::{Span, StreamOptions};
 

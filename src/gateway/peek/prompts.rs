@@ -4,7 +4,8 @@ use serde::de::SeqAccess;
 use serde_json::value::RawValue;
 
 use super::BadRequest;
-use super::walk::{Array, At, Elements, Pass};
+use super::at::At;
+use super::walk::{Array, Elements, Pass};
 
 /// How many prompts a value holds; 0 for a null or an empty array.
 pub(super) fn count<'b>(pass: &Pass<'b>, at: At<'_>, raw: &'b RawValue) -> Result<u64, BadRequest> {

@@ -1,12 +1,12 @@
 //! Checked readings of single values. A null is an absent value.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, Error, Visitor};
+use serde::de::DeserializeSeed;
 use serde_json::value::RawValue;
 
-use super::walk::At;
+use super::at::At;
+use super::text::Text;
 use super::{BadRequest, MODEL_BYTES_MAX};
 
 /// A string.
@@ -77,32 +77,5 @@ pub(super) fn service_tier(raw: &RawValue, at: At<'_>) -> Result<(), BadRequest>
             at.to_string(),
             format!("{at} must be auto, default or standard: other tiers have no price here."),
         )),
-    }
-}
-
-/// A string, borrowed where it has no escapes.
-pub(super) struct Text;
-
-impl<'b> DeserializeSeed<'b> for Text {
-    type Value = Cow<'b, str>;
-
-    fn deserialize<D: Deserializer<'b>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl<'b> Visitor<'b> for Text {
-    type Value = Cow<'b, str>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string")
-    }
-
-    fn visit_borrowed_str<E: Error>(self, text: &'b str) -> Result<Self::Value, E> {
-        Ok(Cow::Borrowed(text))
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Cow::Owned(text.to_owned()))
     }
 }

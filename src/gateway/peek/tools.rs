@@ -6,8 +6,9 @@ use std::sync::LazyLock;
 use serde::de::{MapAccess, SeqAccess};
 use serde_json::value::RawValue;
 
+use super::at::At;
 use super::table::{Rule, Table};
-use super::walk::{At, Elements, Members, Object, Pass};
+use super::walk::{Elements, Members, Object, Pass};
 use super::{BadRequest, scalar};
 
 static TOOL: LazyLock<Table> = LazyLock::new(|| Table::new(&[(Rule::Read, &["type", "function"])]));

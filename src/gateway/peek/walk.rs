@@ -11,9 +11,10 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
-use super::scalar::Text;
+use super::at::At;
 use super::seen::Seen;
 use super::table::{Found, Rule, Table};
+use super::text::Text;
 use super::{BadRequest, PeekCaps, depth};
 use crate::gateway::splice::Span;
 
@@ -27,17 +28,6 @@ pub(super) struct Pass<'b> {
     refusal: RefCell<Option<BadRequest>>,
     /// The member of the body that is being read.
     member: Cell<Option<&'static str>>,
-}
-
-/// A place in a body; its display is the `param` of a refusal.
-#[derive(Clone, Copy)]
-pub(super) enum At<'p> {
-    /// The body itself.
-    Body,
-    /// A member of an object.
-    Member(&'p At<'p>, &'p str),
-    /// An element of an array.
-    Element(&'p At<'p>, usize),
 }
 
 /// A kind of object.
@@ -176,17 +166,6 @@ impl<'b> Pass<'b> {
                 BadRequest::whole(format!("The body is not a JSON object: {error}."))
             }
             _ => BadRequest::whole(format!("The body is not valid JSON: {error}.")),
-        }
-    }
-}
-
-impl fmt::Display for At<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            At::Body => Ok(()),
-            At::Member(At::Body, name) => f.write_str(name),
-            At::Member(parent, name) => write!(f, "{parent}.{name}"),
-            At::Element(parent, index) => write!(f, "{parent}[{index}]"),
         }
     }
 }

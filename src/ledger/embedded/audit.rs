@@ -7,10 +7,11 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use self::stored::Account;
+use super::error::OpenError;
 use super::holdings::{Holdings, Sum};
 use super::lock::StoreLock;
 use super::migrate;
-use super::open::{self, OpenError};
+use super::open;
 use crate::clock::UnixMs;
 use crate::ledger::AuditReport;
 use crate::ledger::book::Book;

@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::draft::{Draft, beside};
+use super::draft::Draft;
+use super::error::OpenError;
+use super::files::{beside, parent};
 use super::holdings::Holdings;
 use super::migrate::{STEPS, newest};
-use super::open::{self, OpenError};
+use super::open;
 use super::{audit, restore, schema};
 use crate::clock::Clock;
 use crate::ledger::AuditReport;
@@ -91,7 +93,7 @@ fn vacant(store: &Path, out: &Path, overwrite: bool) -> Result<(), BackupError> 
     }
     // By its real name, were it there: a new file has one through its directory.
     let real = out.canonicalize().ok().or_else(|| {
-        let folder = open::parent(out).canonicalize().ok()?;
+        let folder = parent(out).canonicalize().ok()?;
         Some(folder.join(out.file_name()?))
     });
     let own = ["", "-wal", "-shm", ".lock"].map(|end| beside(store, end));

@@ -10,6 +10,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::lock::StoreLock;
+use super::step::Step;
 use super::writer::Writer;
 use crate::clock::UnixMs;
 use crate::ledger::LedgerError;
@@ -25,13 +26,6 @@ const CROWD_PAUSE: Duration = Duration::from_micros(500);
 
 /// What happens when the book is ahead of the disk and cannot be made durable: the end of the process.
 pub(super) type OnFatal = Box<dyn Fn() + Send + Sync>;
-
-/// One operation of the book.
-pub(super) struct Step {
-    pub now: UnixMs,
-    pub changes: Vec<Change>,
-    done: oneshot::Sender<()>,
-}
 
 /// Work between commits, with the writing connection.
 type Task = Box<dyn FnOnce(&Connection) + Send>;

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::open::{OpenError, parent, private, sync_directory};
+use super::error::OpenError;
+use super::files::{beside, parent, private, sync_directory};
 
 /// A file that only its owner can read. It is removed when dropped, and appears under its real name
 /// with [`Draft::finish`].
@@ -101,13 +102,6 @@ impl Drop for Draft {
             tracing::warn!(path = %self.path.display(), %error, "an unfinished copy is left behind");
         }
     }
-}
-
-/// `path` with `end` at the end of its name.
-pub(super) fn beside(path: &Path, end: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(end);
-    PathBuf::from(name)
 }
 
 /// What somebody left there may be readable by others.

@@ -5,7 +5,7 @@ use std::fmt;
 use rusqlite::{Connection, Row};
 use serde::{Serialize, Serializer};
 
-use super::open::OpenError;
+use super::error::OpenError;
 use super::rows;
 use super::schema::{self, StoreId};
 use crate::clock::UnixMs;

@@ -4,8 +4,8 @@ use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::Path;
 
-use super::draft::beside;
-use super::open::OpenError;
+use super::error::OpenError;
+use super::files::{beside, private};
 
 /// Held as long as the store is open; dropping it lets the next process in.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ impl StoreLock {
     /// Takes the lock of the store at `store`, or says who has it.
     pub fn take(store: &Path) -> Result<StoreLock, OpenError> {
         let path = beside(store, ".lock");
-        let mut file = super::open::private()
+        let mut file = private()
             .open(&path)
             .map_err(OpenError::io("open the lock file", &path))?;
         match file.try_lock() {

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::draft::{Draft, beside};
-use super::open::OpenError;
+use super::draft::Draft;
+use super::error::OpenError;
+use super::files::beside;
 use super::schema;
 
 /// Leads from one version to the next; runs inside a transaction.

@@ -1,12 +1,12 @@
 //! Opening a store: lock, file, schema, and the book restored from its rows.
 
-use std::fs::File;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::error::OpenError;
+use super::files::{make_directory, parent, private, sync_directory};
 use super::lock::StoreLock;
 use super::migrate::{self, STEPS};
 use super::restore;
@@ -38,110 +38,6 @@ pub struct OpenOptions {
     pub currency: String,
     /// A clock to use instead of the system's.
     pub clock: Option<Clock>,
-}
-
-/// Why a store cannot be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// Another process has it.
-    #[error(
-        "the ledger {store} is in use by {holder}: stop that process, or set another ledger.path; \
-         commands on keys and wallets reach a running server through its admin address",
-        store = .store.display()
-    )]
-    InUse {
-        /// The store's file.
-        store: PathBuf,
-        /// Who has it, in words: `process 4711`.
-        holder: String,
-    },
-    /// The file system refused.
-    #[error("cannot {what} {path}: {source}", path = .path.display())]
-    Io {
-        /// What was tried.
-        what: &'static str,
-        /// On which file.
-        path: PathBuf,
-        /// The system's answer.
-        source: io::Error,
-    },
-    /// The store keeps another currency.
-    #[error(
-        "the ledger keeps {kept}, but the config says currency: {asked}; \
-         set currency: {kept}, or another ledger.path for a new ledger"
-    )]
-    Currency {
-        /// What the store was made with.
-        kept: String,
-        /// What was asked for.
-        asked: String,
-    },
-    /// The store was written by another version of the program.
-    #[error(
-        "the ledger has schema version {found}, but this program knows {known}; \
-         use the version of tollgate that wrote it, or a newer one"
-    )]
-    Schema {
-        /// What the store has.
-        found: i64,
-        /// What this program knows.
-        known: i64,
-    },
-    /// A store of an older version could not be brought up to date.
-    #[error(
-        "the ledger cannot be brought from schema version {from} to {to}, and stays at {from}, \
-         which the version of tollgate that wrote it can use: {source}"
-    )]
-    Migration {
-        /// What the store has.
-        from: i64,
-        /// Where the step was to lead.
-        to: i64,
-        /// What went wrong.
-        source: Box<OpenError>,
-    },
-    /// A copy of the store could not be written.
-    #[error("cannot copy the ledger to {to}: {source}", to = .to.display())]
-    Copy {
-        /// The copy.
-        to: PathBuf,
-        /// SQLite's answer.
-        source: rusqlite::Error,
-    },
-    /// Another process is writing a copy to the same place.
-    #[error("another process is writing to {path}", path = .0.display())]
-    DraftInUse(PathBuf),
-    /// The file is a database of something else.
-    #[error("the file is a database, but no Tollgate ledger; set another ledger.path")]
-    Foreign,
-    /// The file system cannot carry a write-ahead log.
-    #[error(
-        "the ledger's database stays in journal mode `{0}`: its file system cannot share memory \
-         (a network share?); put ledger.path on a local disk"
-    )]
-    NoWal(String),
-    /// A fact that every store has is not there.
-    #[error("the ledger is damaged: `{0}` is missing from its table `meta`")]
-    MetaMissing(&'static str),
-    /// A row that the program cannot have written.
-    #[error("the ledger is damaged: {0}")]
-    Damaged(String),
-    /// The system gives no random bytes.
-    #[error("no random bytes for the new ledger's secret: {0}")]
-    Randomness(String),
-    /// The system gives no thread.
-    #[error("cannot start the ledger's thread: {0}")]
-    Thread(io::Error),
-    /// SQLite refused.
-    #[error("the ledger's database: {0}")]
-    Sqlite(#[from] rusqlite::Error),
-}
-
-impl OpenError {
-    pub(super) fn io(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenError {
-        let path = path.to_owned();
-        move |source| OpenError::Io { what, path, source }
-    }
 }
 
 /// An open store, and the book as its rows tell it.
@@ -214,15 +110,6 @@ pub(super) fn snapshot(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Options for a file that nobody else may read: digests and their pepper lie in it.
-pub(super) fn private() -> std::fs::OpenOptions {
-    let mut options = File::options();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-}
-
 /// Makes the file and its directories, so that they survive power loss; answers its real name.
 fn make_file(path: &Path) -> Result<PathBuf, OpenError> {
     if !path.exists() {
@@ -234,32 +121,6 @@ fn make_file(path: &Path) -> Result<PathBuf, OpenError> {
     }
     path.canonicalize()
         .map_err(OpenError::io("find the ledger", path))
-}
-
-/// The directory that a file is in.
-pub(super) fn parent(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
-}
-
-/// Makes a directory and those above it, so that they survive power loss.
-pub(super) fn make_directory(path: &Path) -> Result<(), OpenError> {
-    if path.is_dir() {
-        return Ok(());
-    }
-    let parent = parent(path);
-    make_directory(parent)?;
-    std::fs::create_dir(path).map_err(OpenError::io("create the directory", path))?;
-    sync_directory(parent)
-}
-
-/// Makes durable which files a directory has, and their names.
-pub(super) fn sync_directory(path: &Path) -> Result<(), OpenError> {
-    File::open(path)
-        .and_then(|directory| directory.sync_all())
-        .map_err(OpenError::io("sync the directory", path))
 }
 
 fn connect(path: &Path, durability: Durability) -> Result<Connection, OpenError> {
@@ -289,7 +150,7 @@ fn load(
     clock: Option<Clock>,
 ) -> Result<Opened, OpenError> {
     if schema::is_empty(&connection)? {
-        schema::create(&connection, currency)?;
+        schema::create(&connection, currency, migrate::newest(&STEPS))?;
     }
     schema::version(&connection, migrate::newest(&STEPS))?;
     let kept = schema::currency(&connection)?;

@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, ErrorCode};
 use serde::Serialize;
 
-use super::draft::{Draft, beside};
+use super::draft::Draft;
+use super::error::OpenError;
+use super::files::{self, beside};
 use super::holdings::{Holdings, Sum};
 use super::lock::StoreLock;
 use super::migrate::{self, STEPS, newest};
-use super::open::{self, OpenError};
+use super::open;
 use super::{audit, schema};
 use crate::clock::{Clock, UnixMs};
 use crate::ledger::AuditReport;
@@ -222,12 +224,12 @@ fn keep(path: &Path) -> Result<PathBuf, OpenError> {
     for (log, kept) in &logs {
         link(log, kept)?;
     }
-    open::sync_directory(open::parent(path))?;
+    files::sync_directory(files::parent(path))?;
     // SQLite would take them for logs of the new file.
     for (log, _) in &logs {
         std::fs::remove_file(log).map_err(OpenError::io("remove", log))?;
     }
-    open::sync_directory(open::parent(path))?;
+    files::sync_directory(files::parent(path))?;
     Ok(kept)
 }
 
@@ -254,8 +256,8 @@ fn place(store: &Path) -> Result<PathBuf, OpenError> {
     if let Ok(real) = store.canonicalize() {
         return Ok(real);
     }
-    let folder = open::parent(store);
-    open::make_directory(folder)?;
+    let folder = files::parent(store);
+    files::make_directory(folder)?;
     let folder = folder
         .canonicalize()
         .map_err(OpenError::io("find the directory", folder))?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rusqlite::{Connection, Row};
 
-use super::open::OpenError;
+use super::error::OpenError;
 use super::rows::{GRANT, GRANTS, RECEIPT, WALLET, count, grant, receipt, record, text, wallet};
 use crate::clock::UnixMs;
 use crate::ledger::book::{Book, Change, CounterRow};

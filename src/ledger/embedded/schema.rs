@@ -7,8 +7,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use serde::{Serialize, Serializer};
 use sha2::Sha256;
 
-use super::migrate::{STEPS, newest};
-use super::open::OpenError;
+use super::error::OpenError;
 use crate::clock::UnixMs;
 
 /// Marks the file as Tollgate's, for `file(1)` and for us.
@@ -152,8 +151,12 @@ pub(super) struct Meta {
     pub store_id: StoreId,
 }
 
-/// Makes the tables of a new store, all or none.
-pub(super) fn create(connection: &Connection, currency: &str) -> Result<(), OpenError> {
+/// Makes the tables of a new store, all or none; `version` is what they are.
+pub(super) fn create(
+    connection: &Connection,
+    currency: &str,
+    version: i64,
+) -> Result<(), OpenError> {
     let mut pepper: Pepper = [0; 32];
     getrandom::fill(&mut pepper).map_err(|error| OpenError::Randomness(error.to_string()))?;
     let tx = connection.unchecked_transaction()?;
@@ -163,7 +166,7 @@ pub(super) fn create(connection: &Connection, currency: &str) -> Result<(), Open
     put.execute(params!["currency", currency])?;
     put.execute(params!["pepper", pepper])?;
     drop(put);
-    set_version(&tx, newest(&STEPS))?;
+    set_version(&tx, version)?;
     add_store_id(&tx)?;
     tx.commit()?;
     Ok(())

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use rusqlite::{Connection, Statement, params};
 
-use super::committer::Step;
 use super::rows::{insert_receipt, insert_receipt_sql, json};
+use super::step::Step;
 use crate::clock::UnixMs;
 use crate::ledger::book::Change;
 use crate::ledger::grant::GrantState;

@@ -1,0 +1,48 @@
+//! The file system, as stores need it: private files, directories that survive power loss.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use super::error::OpenError;
+
+/// Options for a file that nobody else may read: digests and their pepper lie in it.
+pub(super) fn private() -> std::fs::OpenOptions {
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+/// The directory that a file is in.
+pub(super) fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// Makes a directory and those above it, so that they survive power loss.
+pub(super) fn make_directory(path: &Path) -> Result<(), OpenError> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let parent = parent(path);
+    make_directory(parent)?;
+    std::fs::create_dir(path).map_err(OpenError::io("create the directory", path))?;
+    sync_directory(parent)
+}
+
+/// Makes durable which files a directory has, and their names.
+pub(super) fn sync_directory(path: &Path) -> Result<(), OpenError> {
+    File::open(path)
+        .and_then(|directory| directory.sync_all())
+        .map_err(OpenError::io("sync the directory", path))
+}
+
+/// `path` with `end` at the end of its name.
+pub(super) fn beside(path: &Path, end: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(end);
+    PathBuf::from(name)
+}
