@@ -28,6 +28,7 @@ use axum::{Json, Router};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
+use tokio::sync::Mutex;
 
 use crate::gateway::Gateway;
 use crate::gateway::catalog::{Catalog, Current};
@@ -35,7 +36,7 @@ use crate::ledger::{AuditReport, Ledger};
 use error::ApiError;
 use token::AdminToken;
 
-pub use declare::{DeclareError, declare};
+pub use declare::{Declaration, DeclareError, check, declare};
 
 const BODY_BYTES_MAX: usize = 1 << 20;
 const LABEL_CHARS_MAX: usize = 200;
@@ -49,6 +50,8 @@ pub struct Admin {
     zone: TimeZone,
     token: Option<AdminToken>,
     gateway: Arc<Gateway>,
+    /// Held from the look whether a key's name is free until it is taken.
+    naming: Arc<Mutex<()>>,
 }
 
 /// How the server is.
@@ -74,6 +77,7 @@ impl Admin {
             current: Arc::clone(&gateway.current),
             token,
             gateway,
+            naming: Arc::default(),
         }
     }
 

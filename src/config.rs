@@ -99,7 +99,8 @@ impl Config {
     /// If the file cannot be read, and as [`Config::parse`].
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
         let (file, text) = read_file(path)?;
-        let mut config = Config::parse(&text, &file, &|name| std::env::var(name).ok())?;
+        let mut config = Config::parse(&text, &file, &|name| std::env::var(name).ok())
+            .map_err(|error| error.of_files([path.to_owned()]))?;
         config.files.insert(0, path.to_owned());
         Ok(config)
     }

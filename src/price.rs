@@ -95,7 +95,7 @@ pub struct Model {
     /// The canonical id.
     pub id: Arc<str>,
     /// Other names that reach it.
-    pub aliases: Vec<Arc<str>>,
+    pub aliases: Arc<[Arc<str>]>,
     /// What it does.
     pub category: Category,
     /// What its worst cases are computed from.

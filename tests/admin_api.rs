@@ -473,6 +473,7 @@ async fn charged_request(server: &Server, key: &Value) -> RequestId {
         key: id.parse().expect("a key"),
         key_revision: key["revision"].as_u64().expect("a number"),
         model: "vendor/chat".into(),
+        aliases: [].into(),
         price_version: "0123456789ab".into(),
         segments: vec![Segment {
             meter: Meter::Input,
@@ -481,7 +482,7 @@ async fn charged_request(server: &Server, key: &Value) -> RequestId {
             unit_price: Nano::new(4_000),
         }],
         counters: vec![CounterAsk {
-            key: format!("{id}/spend-total").into(),
+            key: format!("{id}/spend-total/spend").into(),
             ask: Ask::Money,
             cap: 5_000_000_000,
             window: Window::Total,

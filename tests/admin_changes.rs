@@ -101,6 +101,34 @@ async fn edits_that_cannot_be_are_refused_and_change_nothing() {
 }
 
 #[tokio::test]
+async fn a_field_that_cannot_be_null_is_refused_as_null() {
+    let server = Server::start().await;
+    let made = alice(&server).await;
+    let path = format!("/admin/keys/{}", made["key"]["id"].as_str().expect("an id"));
+    for field in ["name", "limits", "allowed_ips", "on_short", "on_disconnect"] {
+        let answer = patch(&server, &path, json!({ field: null })).await;
+        assert_eq!(
+            refusal(&answer),
+            (400, "invalid_request", Some("body")),
+            "{field}"
+        );
+    }
+    assert_eq!(server.get(&path).await.1, made["key"]);
+}
+
+#[tokio::test]
+async fn of_keys_of_one_name_that_come_together_one_is_made() {
+    let server = Server::start().await;
+    let wish = json!({ "name": "same", "wallet": "shared" });
+    let all = (0..8).map(|_| server.post("/admin/keys", wish.clone()));
+    let answers = futures_util::future::join_all(all).await;
+    let made = answers
+        .iter()
+        .filter(|(status, _)| *status == StatusCode::CREATED);
+    assert_eq!(made.count(), 1, "{answers:?}");
+}
+
+#[tokio::test]
 async fn a_credit_line_moves_but_not_below_what_is_owed() {
     let server = Server::start().await;
     alice(&server).await;

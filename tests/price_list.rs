@@ -106,6 +106,7 @@ impl Customer {
             key: key.id.clone(),
             key_revision: key.revision,
             model: Arc::clone(&model.id),
+            aliases: [].into(),
             price_version: Arc::clone(self.prices.version()),
             segments: version.quote(worst).expect("within exact arithmetic"),
             counters: Vec::new(),

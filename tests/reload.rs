@@ -215,6 +215,95 @@ fn a_declared_key_is_changed_in_the_config_and_nowhere_else() {
 }
 
 #[test]
+fn a_model_that_gets_another_id_keeps_what_was_given_for_the_old_one() {
+    let (mock, proxy) = start();
+    let (secret, _) = proxy.create_key(&json!({
+        "name": "dora", "balance": "5", "models": ["vendor/chat"],
+        "limits": [{ "requests": 1, "per": "day", "models": ["vendor/chat"] }],
+    }));
+    let grant = json!({ "name": "promo", "unit": "tokens", "amount": 1_000_000, "models": ["vendor/chat"] });
+    let (status, given) = proxy.admin("POST", "/admin/wallets/dora/grants", Some(&grant));
+    assert_eq!(status, 201, "{given}");
+    let ask = || proxy.send(&secret, chat(json!({ "model": "vendor/chat" })));
+    let first = ask();
+    assert_eq!(
+        (first.status, first.header("x-tollgate-cost")),
+        (200, "0"),
+        "the grant pays"
+    );
+
+    let mut setup = Setup::new(&mock);
+    setup.0["models"][0]["id"] = json!("vendor/chat-2026");
+    setup.0["models"][0]["aliases"] = json!(["vendor/chat"]);
+    proxy.configure(&setup);
+    reload(&proxy, TAKEN);
+    let second = ask();
+    assert_eq!(second.status, 429, "its limit goes on: {}", second.text());
+    let listed = proxy.view(&secret, "/v1/models").to_string();
+    assert!(listed.contains("vendor/chat-2026"), "{listed}");
+
+    // Without the alias, the key names what is no more, and the operator is told.
+    setup.0["models"][0]["aliases"] = json!([]);
+    proxy.configure(&setup);
+    reload(&proxy, TAKEN);
+    assert_eq!(ask().status, 404);
+    proxy.logged("a key names models that the price list does not have");
+}
+
+#[test]
+fn a_limit_that_measures_something_else_counts_for_itself() {
+    let (_mock, proxy) = start();
+    let limit = |cap: Value| json!({ "limits": [{ "name": "cap", "per": "day", "spend": cap }] });
+    let mut wish = limit(json!("9"));
+    wish["name"] = json!("erin");
+    wish["balance"] = json!("10");
+    let (secret, made) = proxy.create_key(&wish);
+    let ask = || {
+        proxy
+            .send(&secret, chat(json!({ "max_tokens": 10 })))
+            .status
+    };
+    assert_eq!(ask(), 200);
+    let path = format!("/admin/keys/{}", made["key"]["id"].as_str().expect("an id"));
+    let requests = json!({ "limits": [{ "name": "cap", "per": "day", "requests": 1 }] });
+    assert_eq!(proxy.admin("PATCH", &path, Some(&requests)).0, 200);
+    assert_eq!((ask(), ask()), (200, 429), "nano units are no requests");
+    assert_eq!(proxy.admin("PATCH", &path, Some(&limit(json!("9")))).0, 200);
+    let wallet = proxy.idle_wallet("erin").to_string();
+    assert_eq!(ask(), 200, "{wallet}");
+    proxy.audit();
+}
+
+#[test]
+fn a_file_that_was_missing_when_the_config_was_refused_is_waited_for() {
+    let (mock, proxy) = start();
+    let ca = proxy.dir.path().join("ca.pem");
+    let setup = dear(Setup::new(&mock)).upstream("mock", json!({ "ca_file": ca }));
+    proxy.configure(&setup);
+    proxy.logged(REFUSED);
+    let (cheap, _) = cost(&proxy);
+    fs::write(&ca, support::Authority::new().pem()).expect("written");
+    until("the new price", || (cost(&proxy).0 != cheap).then_some(()));
+}
+
+#[test]
+fn nothing_of_a_config_is_used_whose_last_key_cannot_be() {
+    let (mock, proxy) = start();
+    let long = "x".repeat(58);
+    let setup = Setup::new(&mock)
+        .key(json!({ "name": "alice", "models": ["free/chat"] }))
+        .key(json!({ "name": long, "secret": "carol-0123456789-abcdefghij-XYZ", "balance": "5" }));
+    proxy.configure(&setup);
+    reload(&proxy, REFUSED);
+    assert!(
+        proxy.log().contains("has 58 characters; the most is 57"),
+        "{}",
+        proxy.log()
+    );
+    cost(&proxy);
+}
+
+#[test]
 fn what_needs_a_restart_is_named_and_stays() {
     let (mock, proxy) = start();
     let setup = Setup::new(&mock)

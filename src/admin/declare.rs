@@ -39,10 +39,26 @@ pub enum DeclareError {
 /// # Errors
 /// If a declared secret or name contradicts the ledger, or the ledger gives no answer.
 pub async fn declare(ledger: &dyn Ledger, config: &Config) -> Result<Vec<Problem>, DeclareError> {
+    check(ledger, config).await?.put().await
+}
+
+/// What a config declares, checked against the ledger and not yet written.
+pub struct Declaration<'a> {
+    config: &'a Config,
+    before: Vec<Arc<Key>>,
+    ready: Vec<Ready<'a>>,
+}
+
+/// Checks all that [`declare`] would write; nothing is written.
+///
+/// # Errors
+/// As [`declare`].
+pub async fn check<'a>(
+    ledger: &'a dyn Ledger,
+    config: &'a Config,
+) -> Result<Declaration<'a>, DeclareError> {
     let before = ledger.keys().await?;
-    let mut warnings = Vec::new();
     let mut ready = Vec::new();
-    // All of it is checked before any of it is written.
     for (index, row) in config.keys.iter().enumerate() {
         let declared = Declared {
             ledger,
@@ -52,14 +68,36 @@ pub async fn declare(ledger: &dyn Ledger, config: &Config) -> Result<Vec<Problem
         };
         ready.extend(declared.check(&before).await?);
     }
-    for ready in ready {
-        ready.put(&mut warnings).await?;
+    Ok(Declaration {
+        config,
+        before,
+        ready,
+    })
+}
+
+impl Declaration<'_> {
+    /// Writes it; answers what an operator should know.
+    ///
+    /// # Errors
+    /// If the ledger gives no answer, or was changed since the check so that it contradicts. Part of it
+    /// may be written then.
+    pub async fn put(self) -> Result<Vec<Problem>, DeclareError> {
+        let mut warnings = Vec::new();
+        for ready in self.ready {
+            ready.put(&mut warnings).await?;
+        }
+        warnings.extend(orphans(self.config, &self.before));
+        Ok(warnings)
     }
+}
+
+/// Keys that were declared once, and still work.
+fn orphans(config: &Config, keys: &[Arc<Key>]) -> Vec<Problem> {
     let names: BTreeSet<&str> = config.keys.iter().map(|row| row.name.as_str()).collect();
-    let orphans = before
+    let orphans = keys
         .iter()
         .filter(|key| key.enabled && is_declared(key) && !names.contains(key.id.as_str()));
-    warnings.extend(orphans.map(|key| Problem {
+    let problem = |key: &Arc<Key>| Problem {
         file: config.file.clone(),
         line: 0,
         field: "keys".to_owned(),
@@ -67,8 +105,8 @@ pub async fn declare(ledger: &dyn Ledger, config: &Config) -> Result<Vec<Problem
             "key `{0}` is no longer declared but still works; end it with `tollgate key revoke {0}`",
             key.id
         ),
-    }));
-    Ok(warnings)
+    };
+    orphans.map(problem).collect()
 }
 
 /// Ids of generated keys begin with this; a declared key's id is its name.
@@ -93,13 +131,14 @@ struct Ready<'a> {
     key: Key,
     digest: KeyDigest,
     grants: Vec<Grant>,
+    opening: Option<Entry>,
     /// The ledger's record of it.
-    before: Option<&'a Arc<Key>>,
+    before: Option<Arc<Key>>,
 }
 
 impl<'a> Declared<'a> {
     /// `None` where the secret is not set.
-    async fn check(self, before: &'a [Arc<Key>]) -> Result<Option<Ready<'a>>, DeclareError> {
+    async fn check(self, before: &[Arc<Key>]) -> Result<Option<Ready<'a>>, DeclareError> {
         let Some(secret) = &self.row.secret else {
             return Ok(None);
         };
@@ -133,10 +172,28 @@ impl<'a> Declared<'a> {
             key,
             digest,
             grants: self.grants()?,
-            before: same_id,
+            opening: self.opening()?,
+            before: same_id.cloned(),
             declared: self,
         }))
     }
+    fn opening(&self) -> Result<Option<Entry>, DeclareError> {
+        let row = self.row;
+        let Some(amount) = row.balance.filter(|amount| *amount != Nano::ZERO) else {
+            return Ok(None);
+        };
+        let id = format!("{}{}", super::wallets::RESERVED_CONFIG, row.name);
+        Ok(Some(Entry {
+            id: self.id("name", id.parse())?,
+            wallet: self.id("wallet", row.wallet.parse())?,
+            kind: EntryKind::Opening,
+            amount,
+            reason: "declared balance".to_owned(),
+            actor: "config".to_owned(),
+            at: self.ledger.now(),
+        }))
+    }
+
     fn grants(&self) -> Result<Vec<Grant>, DeclareError> {
         let wanted = |name: &str| {
             let names = self.row.grants.as_ref();
@@ -194,7 +251,7 @@ impl<'a> Declared<'a> {
 impl Ready<'_> {
     async fn put(self, warnings: &mut Vec<Problem>) -> Result<(), DeclareError> {
         self.open_wallet(&self.key.wallet, warnings).await?;
-        match self.before {
+        match &self.before {
             Some(old) if !old.enabled => warnings.push(self.declared.problem("name", format!(
                 "key `{}` is revoked and stays so; remove it here, or declare a new one under a new name",
                 self.key.id
@@ -213,7 +270,8 @@ impl Ready<'_> {
         warnings: &mut Vec<Problem>,
     ) -> Result<(), DeclareError> {
         let ledger = self.declared.ledger;
-        let credit_line = self.declared.row.credit_line;
+        let declared_line = self.declared.row.credit_line;
+        let credit_line = declared_line.unwrap_or(Nano::ZERO);
         ledger
             .open_wallet(NewWallet {
                 id: id.clone(),
@@ -223,7 +281,7 @@ impl Ready<'_> {
             })
             .await?;
         if let Some(view) = ledger.wallet(id.clone()).await?
-            && view.credit_line != credit_line
+            && declared_line.is_some_and(|line| line != view.credit_line)
         {
             warnings.push(self.declared.problem(
                 "credit_line",
@@ -234,15 +292,10 @@ impl Ready<'_> {
                 ),
             ));
         }
-        let Some(amount) = self
-            .declared
-            .row
-            .balance
-            .filter(|amount| *amount != Nano::ZERO)
-        else {
+        let Some(opening) = &self.opening else {
             return Ok(());
         };
-        match ledger.credit(self.opening(id, amount)?).await {
+        match ledger.credit(opening.clone()).await {
             Ok(_) => Ok(()),
             Err(LedgerError::Conflict(why)) => {
                 warnings.push(self.declared.problem("balance", format!(
@@ -254,26 +307,6 @@ impl Ready<'_> {
             }
             Err(error) => Err(error.into()),
         }
-    }
-
-    fn opening(&self, wallet: &WalletId, amount: Nano) -> Result<Entry, DeclareError> {
-        Ok(Entry {
-            id: self.declared.id(
-                "name",
-                format!(
-                    "{}{}",
-                    super::wallets::RESERVED_CONFIG,
-                    self.declared.row.name
-                )
-                .parse(),
-            )?,
-            wallet: wallet.clone(),
-            kind: EntryKind::Opening,
-            amount,
-            reason: "declared balance".to_owned(),
-            actor: "config".to_owned(),
-            at: self.declared.ledger.now(),
-        })
     }
 }
 

@@ -119,6 +119,7 @@ pub(super) async fn create(
 }
 
 async fn make(admin: Admin, wish: NewKey) -> Result<CreatedKey, ApiError> {
+    let _naming = admin.naming.lock().await;
     refuse_taken_name(&admin, &wish.name).await?;
     let plan = plan::plan(&admin, wish)?;
     let (wallet_opened, given) = open_wallet(&admin, &plan).await?;

@@ -188,13 +188,10 @@ fn cap(param: &str, row: &NewLimit) -> Result<(Measure, u64), ApiError> {
 }
 
 fn default_name(measure: Measure, per: Per) -> String {
-    let measure = match measure {
-        Measure::Spend => "spend",
-        Measure::Tokens => "tokens",
-        Measure::Images => "images",
-        Measure::Requests => "requests",
-        Measure::Concurrent => return "concurrent".to_owned(),
-    };
+    if measure == Measure::Concurrent {
+        return measure.name().to_owned();
+    }
+    let measure = measure.name();
     format!("{measure}-{}", per_word(per))
 }
 

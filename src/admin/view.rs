@@ -293,10 +293,11 @@ impl CounterJson {
     fn new(counter: &CounterView, keys: &KeysById) -> Self {
         let mut parts = counter.key.split('/');
         let mut part = || parts.next().unwrap_or_default();
-        let (key, name, start) = (part(), part(), part());
+        let (key, name, measure, start) = (part(), part(), part(), part());
         let mut limits = keys.get(key).into_iter().flat_map(|key| &key.limits);
         let limit = limits.find(|limit| limit.name.as_str() == name);
-        let spend = limit.is_some_and(|limit| limit.measure == Measure::Spend);
+        let limit = limit.filter(|limit| limit.measure.name() == measure);
+        let spend = measure == Measure::Spend.name();
         let amount = |count| match spend {
             true => Amount::Money(nano(count)),
             false => Amount::Units(count),

@@ -56,7 +56,7 @@ impl App {
         let ledger = Arc::new(ledger);
         let shared: Arc<dyn Ledger> = Arc::clone(&ledger) as Arc<dyn Ledger>;
         let catalog = Catalog::new(config)?;
-        publish(&*shared, &catalog, None).await?;
+        publish(&*shared, &catalog).await?;
         let current = Arc::new(Current::new(catalog));
         let gateway = Gateway::new(shared, current, observer)
             .map_err(|reason| Failure::new(Exit::Failed, reason))?;

@@ -69,7 +69,7 @@ fn key(secret: Secret) -> KeyRow {
         name: NAME.to_owned(),
         secret: Some(secret),
         balance: Some(BALANCE),
-        credit_line: Nano::ZERO,
+        credit_line: None,
         wallet: NAME.to_owned(),
         models: None,
         allowed_ips: Vec::new(),

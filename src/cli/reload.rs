@@ -6,12 +6,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::exit::{Exit, Failure};
-use crate::admin::declare;
-use crate::config::Config;
+use crate::admin::{check, declare};
+use crate::config::{Config, Problem};
 use crate::gateway::catalog::{Catalog, Current};
 use crate::gateway::server::tls::Certificates;
 use crate::ledger::Ledger;
-use crate::price::lint;
+use crate::ledger::grant::ModelSet;
+use crate::price::{PriceBook, lint};
 pub use changes::{Cause, Changes};
 
 /// What reads a running server's config again.
@@ -76,9 +77,7 @@ impl Reload {
 
     /// Reads the config and takes it into use; all of it or nothing.
     async fn once(&mut self) -> Result<Arc<Catalog>, Failure> {
-        let path = self.path.clone();
-        let config = tokio::task::spawn_blocking(move || Config::load(&path)).await??;
-        self.changes.follow(config.files.clone());
+        let config = self.load().await?;
         config.require_secrets()?;
         let before = self.current.get();
         if config.currency != before.config.currency {
@@ -96,29 +95,90 @@ impl Reload {
             tracing::warn!("{field} changed: restart needed; until then it stays as it was");
         }
         let catalog = before.changed(config)?;
-        publish(&*self.ledger, &catalog, Some(&before)).await?;
+        let config = Arc::clone(&catalog.config);
+        let declaration = check(&*self.ledger, &config).await?;
+        keep_prices(&*self.ledger, &catalog.prices, Some(&before.prices)).await?;
+        // The catalog first: it knows models under their old names too, so that keys of before fit
+        // it. Keys of the new config might not fit the catalog of before.
         self.current.replace(catalog);
-        Ok(self.current.get())
+        warn(declaration.put().await?);
+        let catalog = self.current.get();
+        warn_of_unknown_models(&*self.ledger, &catalog.prices).await?;
+        Ok(catalog)
+    }
+
+    /// Reads the config, and watches the files that it names. Where it names new ones, it is read once
+    /// more: they may have changed before they were watched.
+    async fn load(&mut self) -> Result<Config, Failure> {
+        loop {
+            let path = self.path.clone();
+            let read = tokio::task::spawn_blocking(move || Config::load(&path)).await?;
+            let others = match &read {
+                Ok(config) => self.changes.follow(config.files.clone()),
+                Err(error) => self.changes.follow_also(error.files().to_vec()),
+            };
+            if !others {
+                return Ok(read?);
+            }
+        }
     }
 }
 
 /// Makes the ledger hold what a catalog needs before its first use: its prices, and the declared keys.
-pub async fn publish(
+pub async fn publish(ledger: &dyn Ledger, catalog: &Catalog) -> Result<(), Failure> {
+    keep_prices(ledger, &catalog.prices, None).await?;
+    warn(declare(ledger, &catalog.config).await?);
+    warn_of_unknown_models(ledger, &catalog.prices).await
+}
+
+async fn keep_prices(
     ledger: &dyn Ledger,
-    catalog: &Catalog,
-    before: Option<&Catalog>,
+    prices: &PriceBook,
+    before: Option<&PriceBook>,
 ) -> Result<(), Failure> {
-    let prices = &catalog.prices;
-    if before.is_none_or(|before| before.prices.version() != prices.version()) {
-        for finding in lint::lint(prices) {
-            tracing::warn!(model = %finding.model, field = %finding.field, "price list: {}", finding.message);
-        }
-        ledger
-            .keep_prices(prices.version().to_string(), prices.content().to_owned())
-            .await?;
+    if before.is_some_and(|before| before.version() == prices.version()) {
+        return Ok(());
     }
-    for warning in declare(ledger, &catalog.config).await? {
-        tracing::warn!("{warning}");
+    for finding in lint::lint(prices) {
+        tracing::warn!(model = %finding.model, field = %finding.field, "price list: {}", finding.message);
+    }
+    ledger
+        .keep_prices(prices.version().to_string(), prices.content().to_owned())
+        .await?;
+    Ok(())
+}
+
+fn warn(problems: Vec<Problem>) {
+    for problem in problems {
+        tracing::warn!("{problem}");
+    }
+}
+
+/// A model that left the price list, or lost a name, may leave keys and limits behind that mean nothing now.
+async fn warn_of_unknown_models(ledger: &dyn Ledger, prices: &PriceBook) -> Result<(), Failure> {
+    let unknown = |models: &ModelSet| match models {
+        ModelSet::All => Vec::new(),
+        ModelSet::Only(names) => names
+            .iter()
+            .filter(|name| prices.find(name).is_none())
+            .map(|name| name.to_string())
+            .collect(),
+    };
+    for key in ledger.keys().await?.iter().filter(|key| key.enabled) {
+        let limits = key
+            .limits
+            .iter()
+            .map(|limit| (limit.name.as_str(), &limit.models));
+        for (of, models) in std::iter::once(("models", &key.models)).chain(limits) {
+            let names = unknown(models);
+            if !names.is_empty() {
+                tracing::warn!(
+                    key = %key.id, of, models = names.join(","),
+                    "a key names models that the price list does not have: keep the old id as an alias, \
+                     or change the key"
+                );
+            }
+        }
     }
     Ok(())
 }

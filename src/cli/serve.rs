@@ -35,8 +35,13 @@ pub fn run(globals: &Globals, _args: &ServeArgs) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Runtime::new()?;
     // Before the file is read: what changes from then on is noticed.
     let mut changes = runtime.block_on(async { Changes::of(&globals.config) })?;
-    let config = globals.load()?;
-    changes.follow(config.files.clone());
+    let config = loop {
+        let config = globals.load()?;
+        // Files that it names may have changed before they were watched.
+        if !changes.follow(config.files.clone()) {
+            break config;
+        }
+    };
     config.require_secrets()?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");

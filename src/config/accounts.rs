@@ -45,8 +45,8 @@ pub struct KeyRow {
     pub secret: Option<Secret>,
     /// The opening credit of its wallet, booked once as `config:<name>`.
     pub balance: Option<Nano>,
-    /// How far below zero the wallet may go.
-    pub credit_line: Nano,
+    /// How far below zero the wallet may go; `None` where the file does not say.
+    pub credit_line: Option<Nano>,
     /// The wallet that pays; one of its own, named as the key, where the file names none.
     pub wallet: String,
     /// The models that it may use, by canonical id; `None` is all.

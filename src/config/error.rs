@@ -1,6 +1,7 @@
 //! What is wrong with a config, where, and what was likely meant.
 
 use std::fmt;
+use std::path::PathBuf;
 
 /// One problem: `file:line: field: what is wrong; likely intent`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,12 +33,24 @@ impl fmt::Display for Problem {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
     problems: Vec<Problem>,
+    files: Vec<PathBuf>,
 }
 
 impl ConfigError {
     /// Every problem, by line; never empty.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
+    }
+
+    /// The files that were read, or that the config names: when one changes, reading again may help.
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
+    /// The same error, of these files too.
+    pub(super) fn of_files(mut self, files: impl IntoIterator<Item = PathBuf>) -> Self {
+        self.files.extend(files);
+        self
     }
 
     /// An error if there is a problem.
@@ -49,13 +62,17 @@ impl ConfigError {
             return Ok(());
         }
         problems.sort_by_key(|problem| problem.line);
-        Err(ConfigError { problems })
+        Err(ConfigError {
+            problems,
+            files: Vec::new(),
+        })
     }
 
     /// The error of one problem.
     pub fn of(problem: Problem) -> Self {
         ConfigError {
             problems: vec![problem],
+            files: Vec::new(),
         }
     }
 

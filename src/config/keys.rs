@@ -9,8 +9,9 @@ use super::models::set;
 use super::read::{AMOUNT_MAX, Field};
 use super::text::{did_you_mean, nearest};
 use super::{GrantRow, GrantUnit, KeyRow, OnDisconnect, OnShort, Owner};
-use crate::money::Nano;
 use crate::secret::Secret;
+
+const KEY_NAME_BYTES_MAX: usize = 57;
 
 /// A secret with fewer characters than this can be guessed.
 const SECRET_CHARS_MIN: usize = 20;
@@ -67,6 +68,17 @@ fn unique(field: &Field<'_>, taken: &mut BTreeSet<String>) -> Option<String> {
     Some(name)
 }
 
+/// The name of a key is part of the id of its opening credit, which may be no longer than other names.
+fn short(field: &Field<'_>, name: String) -> Option<String> {
+    if name.len() <= KEY_NAME_BYTES_MAX {
+        return Some(name);
+    }
+    field.problem(format!(
+        "has {} characters; the most is {KEY_NAME_BYTES_MAX}",
+        name.len()
+    ))
+}
+
 /// Every declared key, in the file's order.
 pub(super) fn keys(
     field: &Field<'_>,
@@ -109,7 +121,7 @@ fn key(
     let section = item.section();
     let name = section
         .need("name", "example")
-        .and_then(|field| unique(&field, taken))
+        .and_then(|field| short(&field, unique(&field, taken)?))
         .unwrap_or_default();
     let wallet = section.get("wallet").and_then(|field| field.name());
     let secret = section.need("secret", "\"${TOLLGATE_EXAMPLE_KEY}\"");
@@ -130,10 +142,7 @@ fn key(
         name,
         secret,
         balance: section.get("balance").and_then(|field| field.money()),
-        credit_line: section
-            .get("credit_line")
-            .and_then(|field| field.money())
-            .unwrap_or(Nano::ZERO),
+        credit_line: section.get("credit_line").and_then(|field| field.money()),
         models: set(&section, models),
         allowed_ips: section
             .get("allowed_ips")

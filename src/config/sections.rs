@@ -32,7 +32,8 @@ pub(super) fn config(
     let tree = tree::parse(text, file)?;
     let notes = notes(file, env);
     let mut config = sections(&notes, &Field::root(&notes, &tree).section());
-    ConfigError::unless_empty(notes.problems.take())?;
+    ConfigError::unless_empty(notes.problems.take())
+        .map_err(|error| error.of_files(notes.files.take()))?;
     config.missing = notes.missing.take();
     config.warnings = notes.warnings.take();
     config.files = notes.files.take().into_iter().collect();

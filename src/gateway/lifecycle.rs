@@ -113,13 +113,14 @@ async fn hold(
             .at(now)
             .ok_or_else(|| Refused::unknown_model(asked.model()))?;
         let segments = asked.quote(&model, price, key.on_short)?;
-        let (limits, counters) = counters(&key, &model.id, demand(&segments), now, &gateway.zone);
+        let (limits, counters) = counters(&key, &model, demand(&segments), now, &gateway.zone);
         let quote = Quote {
             request: read.record.id(),
             wallet: key.wallet.clone(),
             key: key.id.clone(),
             key_revision: key.revision,
             model: Arc::clone(&model.id),
+            aliases: Arc::clone(&model.aliases),
             price_version: Arc::clone(catalog.prices.version()),
             segments: segments.clone(),
             counters,

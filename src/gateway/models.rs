@@ -17,7 +17,7 @@ pub fn list(gateway: &Gateway, key: &Key, wallet: Option<&WalletView>) -> Value 
     let catalog = gateway.catalog();
     let models = catalog.prices.models().iter();
     let data: Vec<Value> = models
-        .filter(|model| key.models.has(&model.id))
+        .filter(|model| key.models.has_any(&model.id, &model.aliases))
         .filter_map(|model| object(gateway, model, wallet, now))
         .collect();
     json!({ "object": "list", "data": data })
@@ -28,7 +28,7 @@ pub fn one(gateway: &Gateway, key: &Key, wallet: Option<&WalletView>, name: &str
     let catalog = gateway.catalog();
     let model = catalog.prices.find(name)?;
     key.models
-        .has(&model.id)
+        .has_any(&model.id, &model.aliases)
         .then(|| object(gateway, model, wallet, gateway.ledger.now()))?
 }
 
@@ -89,7 +89,7 @@ fn free_quota(model: &Model, wallet: Option<&WalletView>, now: UnixMs) -> Vec<Va
         .unwrap_or_default();
     grants
         .iter()
-        .filter(|state| state.grant.models.has(&model.id))
+        .filter(|state| state.grant.models.has_any(&model.id, &model.aliases))
         .filter(|state| state.grant.expires_at.is_none_or(|end| end > now))
         .map(|state| {
             json!({

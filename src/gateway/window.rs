@@ -9,6 +9,7 @@ use jiff::{Span, Zoned};
 use crate::clock::UnixMs;
 use crate::ledger::key::Key;
 use crate::ledger::limit::{Ask, CounterAsk, Limit, Measure, Per, Window};
+use crate::price::Model;
 
 const MINUTE_MS: u64 = 60_000;
 
@@ -24,14 +25,14 @@ pub struct Demand {
 /// The limits of `key` that apply to `model`, and their counters at `now`, in the same order.
 pub fn counters(
     key: &Key,
-    model: &str,
+    model: &Model,
     demand: Demand,
     now: UnixMs,
     zone: &TimeZone,
 ) -> (Vec<Limit>, Vec<CounterAsk>) {
     key.limits
         .iter()
-        .filter(|limit| limit.models.has(model))
+        .filter(|limit| limit.models.has_any(&model.id, &model.aliases))
         .map(|limit| (limit.clone(), counter(key, limit, demand, now, zone)))
         .unzip()
 }
@@ -41,10 +42,14 @@ pub fn counter_key(key: &Key, limit: &Limit, now: UnixMs, zone: &TimeZone) -> Ar
     name(key, limit, window(limit, now, zone))
 }
 
+/// With the measure: a limit of the same name that measures something else counts for itself.
 fn name(key: &Key, limit: &Limit, window: Window) -> Arc<str> {
+    let measure = limit.measure.name();
     match window {
-        Window::Period { start, .. } => format!("{}/{}/{}", key.id, limit.name, start.0).into(),
-        _ => format!("{}/{}", key.id, limit.name).into(),
+        Window::Period { start, .. } => {
+            format!("{}/{}/{measure}/{}", key.id, limit.name, start.0).into()
+        }
+        _ => format!("{}/{}/{measure}", key.id, limit.name).into(),
     }
 }
 

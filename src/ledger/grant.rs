@@ -28,6 +28,12 @@ impl ModelSet {
         }
     }
 
+    /// Whether the set has a model under any of its names. A set that was made before its model got
+    /// another id has it under the old one, which is then an alias.
+    pub fn has_any(&self, id: &str, aliases: &[Arc<str>]) -> bool {
+        self.has(id) || aliases.iter().any(|alias| self.has(alias))
+    }
+
     /// How many models the set names; the widest set counts as the most.
     pub fn width(&self) -> usize {
         match self {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::grant::{GrantState, GrantTake, GrantUnit};
+use super::grant::{GrantState, GrantTake, GrantUnit, ModelSet};
 use super::id::{KeyId, RequestId, WalletId};
 use super::limit::{CounterAsk, CounterState};
 pub use super::receipt::IdempotencyClaim;
@@ -26,6 +26,8 @@ pub struct Quote {
     pub key_revision: u64,
     /// The model, by canonical id.
     pub model: Arc<str>,
+    /// Its other names: whatever is allowed or given for one of them is so for the model.
+    pub aliases: Arc<[Arc<str>]>,
     /// The price book version that everything here comes from.
     pub price_version: Arc<str>,
     /// The priced parts, in burn order.
@@ -36,6 +38,13 @@ pub struct Quote {
     pub lease_ms: u64,
     /// The client's idempotency claim, if it made one.
     pub idempotency: Option<IdempotencyClaim>,
+}
+
+impl Quote {
+    /// Whether a set has the model, under any of its names.
+    pub fn is_in(&self, models: &ModelSet) -> bool {
+        models.has_any(&self.model, &self.aliases)
+    }
 }
 
 /// Names a hold: its request, in the wallet whose partition keeps it.

@@ -26,6 +26,19 @@ pub enum Measure {
     Concurrent,
 }
 
+impl Measure {
+    /// The word for it, as config, the API and the command line write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Measure::Spend => "spend",
+            Measure::Tokens => "tokens",
+            Measure::Images => "images",
+            Measure::Requests => "requests",
+            Measure::Concurrent => "concurrent",
+        }
+    }
+}
+
 /// Over what time a limit counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

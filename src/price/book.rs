@@ -30,7 +30,7 @@ impl PriceBook {
             .collect::<Result<Vec<_>, _>>()?;
         let mut names = HashMap::new();
         for model in &models {
-            for name in std::iter::once(&model.id).chain(&model.aliases) {
+            for name in std::iter::once(&model.id).chain(&*model.aliases) {
                 names.insert(Arc::clone(name), Arc::clone(model));
             }
         }

@@ -19,29 +19,29 @@ use crate::ledger::key::{Key, OnDisconnect, OnShort};
 #[non_exhaustive]
 pub struct KeyEdit {
     /// A name for people.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub name: Option<String>,
     /// The models that it may use, by id or alias; null for all.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub models: Option<Option<Vec<String>>>,
     /// The addresses that it may be used from; empty for all.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub allowed_ips: Option<Vec<IpNet>>,
     /// All of its caps.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub limits: Option<Vec<NewLimit>>,
     /// From when on it is refused: RFC 3339, or a date in the server's time zone; null for never.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub expires_at: Option<Option<String>>,
     /// What happens when money is short.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub on_short: Option<OnShort>,
     /// What happens when its client goes away.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub on_disconnect: Option<OnDisconnect>,
 }
 
-/// A field that is there, even if it is null.
+/// A field that is there. Null stands for taking a bound away, and nothing else can be null.
 fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Option<T>, D::Error> {
     T::deserialize(from).map(Some)
 }
@@ -52,6 +52,7 @@ pub(in crate::admin) async fn edit(
     Id(id): Id<KeyId>,
     Body(edit): Body<KeyEdit>,
 ) -> Result<Json<KeyJson>, ApiError> {
+    let _naming = admin.naming.lock().await;
     let old = super::found(&admin, &id).await?;
     if declare::is_declared(&old) {
         return Err(ApiError::conflict(format!(

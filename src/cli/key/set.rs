@@ -18,7 +18,7 @@ pub(super) const EXAMPLES: &str = "Examples:
   tollgate key set ci --models DeepSeek-R1 --expires 2027-01-01
   tollgate key set ci --all-models --expires never
 
-The next request goes by it. --limit replaces all limits of the key. A declared key is changed in the config.";
+The next request goes by it. --limit replaces all limits of the key; one that keeps its name (spend-day) and\nits measure goes on counting, any other counts anew. A declared key is changed in the config.";
 
 #[derive(Debug, Args)]
 #[group(id = "change", required = true, multiple = true)]

@@ -52,15 +52,31 @@ impl Changes {
     }
 
     /// Watches exactly these files. Those that were watched before are compared with what they were.
-    pub fn follow(&mut self, files: impl IntoIterator<Item = PathBuf>) {
+    /// Answers whether there are others among them: they may have changed since they were read.
+    pub fn follow(&mut self, files: impl IntoIterator<Item = PathBuf>) -> bool {
         let old = std::mem::take(&mut self.read);
-        self.read = files
-            .into_iter()
-            .map(|file| {
-                let stamp = old.get(&file).copied().unwrap_or_else(|| look(&file));
-                (file, stamp)
-            })
-            .collect();
+        self.watch(old.clone(), files)
+    }
+
+    /// Watches these files beside the others, and answers the same.
+    pub fn follow_also(&mut self, files: impl IntoIterator<Item = PathBuf>) -> bool {
+        let old = self.read.clone();
+        self.watch(old, files)
+    }
+
+    fn watch(
+        &mut self,
+        old: BTreeMap<PathBuf, Stamp>,
+        files: impl IntoIterator<Item = PathBuf>,
+    ) -> bool {
+        let mut others = false;
+        for file in files {
+            let known = old.get(&file).copied();
+            others |= known.is_none();
+            let stamp = known.unwrap_or_else(|| look(&file));
+            self.read.insert(file, stamp);
+        }
+        others
     }
 
     /// Waits for the next reason to read the config. The files count as read from then on.
@@ -73,12 +89,12 @@ impl Changes {
         loop {
             tokio::select! {
                 _ = self.hangup.recv() => {
-                    self.read = self.look();
+                    self.read = self.look().await;
                     return Cause::Asked;
                 }
                 _ = look_again.tick() => {}
             }
-            let now = self.look();
+            let now = self.look().await;
             if now == before
                 && let Some(file) = now.keys().find(|file| now[*file] != self.read[*file])
             {
@@ -90,9 +106,15 @@ impl Changes {
         }
     }
 
-    fn look(&self) -> BTreeMap<PathBuf, Stamp> {
-        let files = self.read.keys();
-        files.map(|file| (file.clone(), look(file))).collect()
+    /// The files as they are now. A file system that hangs stops the watch, and nothing else.
+    async fn look(&self) -> BTreeMap<PathBuf, Stamp> {
+        let files: Vec<PathBuf> = self.read.keys().cloned().collect();
+        let looking = tokio::task::spawn_blocking(move || {
+            let stamps = files.iter().map(|file| look(file)).collect::<Vec<_>>();
+            files.into_iter().zip(stamps).collect()
+        });
+        // It fails only where the process ends: nothing changed then.
+        looking.await.unwrap_or_else(|_| self.read.clone())
     }
 }
 

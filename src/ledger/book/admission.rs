@@ -84,7 +84,7 @@ impl Wallet {
         } else {
             self.money.held
         };
-        let free = self.quotas.free(&quote.model, now, released);
+        let free = self.quotas.free(quote, now, released);
         let available = self.money.beyond(held);
         let spend = quote.counters.iter().filter(|ask| ask.ask == Ask::Money);
         let spend_room = spend
@@ -175,7 +175,7 @@ impl Wallet {
             counters,
             parts,
         } = plan;
-        let taken = self.quotas.hold(&quote.model, now, &split);
+        let taken = self.quotas.hold(quote, now, &split);
         self.money.held = self
             .money
             .held
@@ -258,7 +258,7 @@ fn check_key(key: Option<&Key>, quote: &Quote, now: UnixMs) -> Result<(), Refusa
     if key.revision != quote.key_revision {
         return Err(Refusal::KeyChanged);
     }
-    if !key.models.has(&quote.model) {
+    if !quote.is_in(&key.models) {
         return Err(Refusal::Model);
     }
     Ok(())

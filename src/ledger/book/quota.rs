@@ -6,6 +6,7 @@ use super::funds::{Free, Split};
 use super::planted::planted;
 use crate::clock::UnixMs;
 use crate::ledger::grant::{Grant, GrantState, GrantTake, GrantUnit};
+use crate::ledger::hold::Quote;
 use crate::ledger::id::GrantId;
 use crate::money::Nano;
 
@@ -38,9 +39,9 @@ impl Quota {
         }
     }
 
-    fn serves(&self, model: &str, now: UnixMs) -> bool {
+    fn serves(&self, quote: &Quote, now: UnixMs) -> bool {
         let expires_at = planted!(self.grant.expires_at, ExpiredGrantUsed => None);
-        expires_at.is_none_or(|end| now < end) && self.grant.models.has(model)
+        expires_at.is_none_or(|end| now < end) && quote.is_in(&self.grant.models)
     }
 }
 
@@ -72,10 +73,10 @@ impl Quotas {
         self.0.shrink_to_fit();
     }
 
-    /// What a request for `model` may take; with `released`, as if no hold were live.
-    pub(super) fn free(&self, model: &str, now: UnixMs, released: bool) -> Free {
+    /// What a request may take; with `released`, as if no hold were live.
+    pub(super) fn free(&self, quote: &Quote, now: UnixMs, released: bool) -> Free {
         let mut free = Free::default();
-        for quota in self.0.iter().filter(|quota| quota.serves(model, now)) {
+        for quota in self.0.iter().filter(|quota| quota.serves(quote, now)) {
             let rest = quota.rest() + if released { quota.held } else { 0 };
             let pool = match quota.grant.unit {
                 GrantUnit::Tokens => &mut free.tokens,
@@ -89,7 +90,7 @@ impl Quotas {
     }
 
     /// Holds what `split` takes, grant by grant in burn order; units first, then money.
-    pub(super) fn hold(&mut self, model: &str, now: UnixMs, split: &Split) -> Vec<GrantTake> {
+    pub(super) fn hold(&mut self, quote: &Quote, now: UnixMs, split: &Split) -> Vec<GrantTake> {
         let mut taken = Vec::new();
         let wanted = [
             (GrantUnit::Requests, split.free.requests),
@@ -102,7 +103,7 @@ impl Quotas {
                 if left == 0 {
                     break;
                 }
-                if quota.grant.unit != unit || !quota.serves(model, now) {
+                if quota.grant.unit != unit || !quota.serves(quote, now) {
                     continue;
                 }
                 let units = quota.rest().min(left);

@@ -114,6 +114,7 @@ pub(super) fn quote(number: u64, segments: &[Segment]) -> Quote {
         key: id("k"),
         key_revision: 1,
         model: "m".into(),
+        aliases: [].into(),
         price_version: "v".into(),
         segments: segments.to_vec(),
         counters: Vec::new(),

@@ -221,7 +221,7 @@ impl Model {
         } else if key
             .only_model
             .as_ref()
-            .is_some_and(|only| **only != *quote.model)
+            .is_some_and(|only| names(quote).all(|name| name != only))
         {
             Some(Verdict::Model)
         } else {
@@ -260,7 +260,8 @@ impl Model {
     /// Where the quote fails (0 for funds, then the counters), what it comes to, and when to come back.
     fn stage(&self, now: UnixMs, quote: &Quote) -> (Option<usize>, Worst, Option<u64>) {
         let left = self.left();
-        let come_to = |counts: &[u64]| worst(&quote.segments, counts, &left, &quote.model, now);
+        let names: Vec<&str> = names(quote).collect();
+        let come_to = |counts: &[u64]| worst(&quote.segments, counts, &left, &names, now);
         let cost = |counts: &[u64]| come_to(counts).money;
         let full: Vec<u64> = quote.segments.iter().map(|segment| segment.count).collect();
         let counts = clamped(&quote.segments, &full, cost, self.available());
@@ -385,4 +386,9 @@ fn blank(quote: Quote, phase: Phase, now: UnixMs) -> Past {
         phase,
         quote,
     }
+}
+
+/// Every name of a quote's model.
+fn names(quote: &Quote) -> impl Iterator<Item = &str> {
+    std::iter::once(&*quote.model).chain(quote.aliases.iter().map(|alias| &**alias))
 }

@@ -26,11 +26,11 @@ pub(super) fn worst(
     segments: &[Segment],
     counts: &[u64],
     left: &[Left],
-    model: &str,
+    names: &[&str],
     now: UnixMs,
 ) -> Worst {
     let mut left: Vec<Left> = left.to_vec();
-    left.retain(|left| left.grant.models.has(model));
+    left.retain(|left| names.iter().any(|name| left.grant.models.has(name)));
     left.retain(|left| left.grant.expires_at.is_none_or(|end| end > now));
     left.sort_by_key(|left| {
         let grant = &left.grant;

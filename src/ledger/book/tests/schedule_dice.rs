@@ -90,6 +90,7 @@ impl Run {
         } else {
             key
         };
+        let renamed = self.dice.percent(10);
         let claim = IdempotencyClaim {
             token: self.dice.below(3).to_string().into(),
             body: [u8::from(self.dice.percent(10)); 32],
@@ -100,6 +101,13 @@ impl Run {
             key: id(&key),
             key_revision: revision,
             model: (*self.dice.pick(&MODELS).expect("two")).into(),
+            aliases: self
+                .dice
+                .pick(&MODELS)
+                .filter(|_| renamed)
+                .map(|name| (*name).into())
+                .into_iter()
+                .collect(),
             price_version: "v".into(),
             segments: self.segments(),
             counters,

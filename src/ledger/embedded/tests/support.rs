@@ -161,6 +161,7 @@ pub fn quote(n: u64, wallet: u64, key: &Key, now: UnixMs) -> Quote {
         key: key.id.clone(),
         key_revision: key.revision,
         model: ["model-a", "model-b"][(n % 2) as usize].into(),
+        aliases: [].into(),
         price_version: "0123456789ab".into(),
         segments: vec![
             segment(Meter::Input, 100, 1_000),
