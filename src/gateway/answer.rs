@@ -42,38 +42,35 @@ pub async fn deliver(
     detail.status = status.as_u16();
     detail.attempts = answer.attempts;
     headers::towards_client(answer.response.headers_mut());
-    if status.is_redirection() {
-        // A client that followed it would take its prompt, and its key, past the meter.
-        tracing::error!(upstream = %answer.endpoint.upstream(), %status, "the upstream redirects");
+    let response = &answer.response;
+    if let Some(why) = unmeterable(response, job.service) {
+        tracing::error!(
+            upstream = %answer.endpoint.upstream(), %status, path = job.service.path(),
+            request_id = %job.reservation.request(),
+            "the upstream {why}: that cannot be metered"
+        );
         job.reservation.void().await;
         return Err(not_understood());
     }
     if !status.is_success() {
         return Ok(pass_error(answer, job).await);
     }
-    if is_encoded(&answer.response) {
-        tracing::error!(
-            upstream = %answer.endpoint.upstream(),
-            "the upstream encodes its answer, though asked not to: it cannot be metered"
-        );
-        job.reservation.void().await;
-        return Err(not_understood());
-    }
-    let is_stream = is_event_stream(&answer.response);
-    if is_stream && !job.service.streams() {
-        tracing::error!(
-            upstream = %answer.endpoint.upstream(), path = job.service.path(),
-            "the upstream streams, which nobody asked it for: that cannot be metered"
-        );
-        job.reservation.void().await;
-        return Err(not_understood());
-    }
-    if is_stream {
+    if is_event_stream(response) {
         job.reservation.detail.streamed = true;
         let tap = Tap::Events(Box::new(EventTap::new(strip_usage)));
         return Ok(flow(gateway, answer.response, Bytes::new(), tap, job));
     }
-    let (parts, mut upstream) = answer.response.into_parts();
+    document(gateway, answer.response, job, gone).await
+}
+
+/// Holds an answer back until it is charged, as far as it can be held.
+async fn document(
+    gateway: &Arc<Gateway>,
+    response: Response<UpstreamBody>,
+    job: Job,
+    gone: &Signal,
+) -> Result<Response<ClientBody>, Refused> {
+    let (parts, mut upstream) = response.into_parts();
     let collected = tokio::select! {
         collected = collect(gateway, &mut upstream, job.idle) => collected,
         () = stopped(gateway, gone, job.on_disconnect) => {
@@ -103,6 +100,23 @@ pub async fn deliver(
             ))
         }
     }
+}
+
+/// Why an answer cannot be metered, if that can be seen from its head.
+fn unmeterable(response: &Response<UpstreamBody>, service: Service) -> Option<&'static str> {
+    let status = response.status();
+    // A client that followed a redirect would take its prompt, and its key, past the meter.
+    if status.is_redirection() {
+        return Some("redirects");
+    }
+    if !status.is_success() {
+        return None;
+    }
+    if is_encoded(response) {
+        return Some("encodes its answer, though asked not to");
+    }
+    (is_event_stream(response) && !service.streams())
+        .then_some("streams, which nobody asked it for")
 }
 
 /// Resolves when an answer that nobody waits for is to be given up.
