@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
-use super::backup::holdings;
+use super::backup::{holdings, left_over};
 use super::exit::{Exit, Failure};
 use super::table::printable;
 use super::{Globals, offline_now};
@@ -47,6 +47,7 @@ struct Report {
     present: Present,
     /// Where the ledger that was there is now.
     kept: Option<PathBuf>,
+    left_over: Vec<PathBuf>,
 }
 
 pub(super) fn run(globals: &Globals, args: &RestoreArgs) -> Result<Exit, Failure> {
@@ -66,6 +67,7 @@ pub(super) fn run(globals: &Globals, args: &RestoreArgs) -> Result<Exit, Failure
         backup: replacement.backup.clone(),
         present: replacement.present.clone(),
         kept: None,
+        left_over: replacement.left_over.clone(),
     };
     let objection = objection(&report, args, currency.as_deref());
     if objection.is_none() {
@@ -145,7 +147,8 @@ fn words(report: &Report) -> String {
             kept.display()
         ),
     };
-    format!("{}{age}{present}{end}", holdings(&report.backup))
+    let left_over = left_over(&report.left_over);
+    format!("{}{age}{left_over}{present}{end}", holdings(&report.backup))
 }
 
 fn loss(lost: &Lost, currency: &str, restored: bool) -> String {

@@ -71,9 +71,12 @@ pub enum OpenError {
         /// SQLite's answer.
         source: rusqlite::Error,
     },
-    /// Another process is writing a copy to the same place.
-    #[error("another process is writing to {path}", path = .0.display())]
-    DraftInUse(PathBuf),
+    /// Something that the program did not put there has the name of the lock file.
+    #[error(
+        "{path} should be the ledger's lock file, but is something else: move it away, or set another ledger.path",
+        path = .0.display()
+    )]
+    NoLock(PathBuf),
     /// The file is a database of something else.
     #[error("the file is a database, but no Tollgate ledger; set another ledger.path")]
     Foreign,
@@ -90,7 +93,7 @@ pub enum OpenError {
     #[error("the ledger is damaged: {0}")]
     Damaged(String),
     /// The system gives no random bytes.
-    #[error("no random bytes for the new ledger's secret: {0}")]
+    #[error("the system gives no random bytes: {0}")]
     Randomness(String),
     /// The system gives no thread.
     #[error("cannot start the ledger's thread: {0}")]

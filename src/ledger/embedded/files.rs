@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use super::error::OpenError;
 
-/// Options for a file that nobody else may read: digests and their pepper lie in it.
+/// Options for a file that nobody else may read: digests and their pepper lie in it. Whether it may be
+/// there already is for the caller to say.
 pub(super) fn private() -> std::fs::OpenOptions {
     let mut options = File::options();
-    options.read(true).write(true).create(true).truncate(false);
+    options.read(true).write(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options
@@ -45,4 +46,9 @@ pub(super) fn beside(path: &Path, end: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(end);
     PathBuf::from(name)
+}
+
+/// The files of a store while it is open, by its real name: what must not be taken for a copy of it.
+pub(super) fn own_files(store: &Path) -> [PathBuf; 4] {
+    ["", "-wal", "-shm", ".lock"].map(|end| beside(store, end))
 }

@@ -7,6 +7,9 @@ use std::path::Path;
 use super::error::OpenError;
 use super::files::{beside, private};
 
+/// More than any process writes into its lock file.
+const SIGNATURE_MAX: u64 = 20;
+
 /// Held as long as the store is open; dropping it lets the next process in.
 #[derive(Debug)]
 pub(super) struct StoreLock {
@@ -17,7 +20,13 @@ impl StoreLock {
     /// Takes the lock of the store at `store`, or says who has it.
     pub fn take(store: &Path) -> Result<StoreLock, OpenError> {
         let path = beside(store, ".lock");
+        // What is signed is emptied first: not what a link leads to, nor what merely has the name.
+        let mine = |found: std::fs::Metadata| found.is_file() && found.len() <= SIGNATURE_MAX;
+        if path.symlink_metadata().is_ok_and(|found| !mine(found)) {
+            return Err(OpenError::NoLock(path));
+        }
         let mut file = private()
+            .create(true)
             .open(&path)
             .map_err(OpenError::io("open the lock file", &path))?;
         match file.try_lock() {
@@ -46,7 +55,7 @@ fn sign(file: &mut File) -> std::io::Result<()> {
 /// The words for whoever has the lock; it may not have signed yet, and the file is anyone's to damage.
 fn holder(file: &mut File) -> String {
     let mut text = String::new();
-    let read = file.take(20).read_to_string(&mut text);
+    let read = file.take(SIGNATURE_MAX).read_to_string(&mut text);
     match text.trim().parse::<u32>() {
         Ok(pid) if read.is_ok() => format!("process {pid}"),
         _ => "another process".to_owned(),

@@ -115,6 +115,7 @@ fn make_file(path: &Path) -> Result<PathBuf, OpenError> {
     if !path.exists() {
         make_directory(parent(path))?;
         private()
+            .create(true)
             .open(path)
             .map_err(OpenError::io("create the ledger", path))?;
         sync_directory(parent(path))?;

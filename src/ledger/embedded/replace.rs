@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, ErrorCode};
 use serde::Serialize;
 
-use super::draft::Draft;
+use super::draft::{self, Draft};
 use super::error::OpenError;
 use super::files::{self, beside};
 use super::holdings::{Holdings, Sum};
@@ -37,7 +37,7 @@ pub enum RestoreError {
         findings: Vec<String>,
     },
     /// A store restored from itself.
-    #[error("{path} is the ledger itself: name a backup", path = .0.display())]
+    #[error("{path} is the ledger itself, or one of its files: name a backup", path = .0.display())]
     Itself(PathBuf),
     /// The place of the store cannot be used.
     #[error(transparent)]
@@ -52,6 +52,8 @@ pub struct Replacement {
     pub report: AuditReport,
     /// The store that is there now.
     pub present: Present,
+    /// Unfinished copies beside it, of processes that were killed.
+    pub left_over: Vec<PathBuf>,
     /// The store's place, by its real name.
     path: PathBuf,
     draft: Draft,
@@ -106,7 +108,7 @@ impl Replacement {
             .canonicalize()
             .map_err(|error| unusable(OpenError::io("find", file)(error)))?;
         let path = place(store)?;
-        if real == path {
+        if files::own_files(&path).contains(&real) {
             return Err(RestoreError::Itself(file.to_owned()));
         }
         let lock = StoreLock::take(&path)?;
@@ -127,6 +129,7 @@ impl Replacement {
             backup,
             report,
             present,
+            left_over: draft::left_over(&path),
             path,
             draft,
             _lock: lock,
@@ -245,8 +248,9 @@ fn link(file: &Path, name: &Path) -> Result<(), OpenError> {
         if error.kind() == std::io::ErrorKind::AlreadyExists {
             return Err(error);
         }
-        std::fs::copy(file, name)?;
-        std::fs::File::open(name)?.sync_all()
+        let mut copy = files::private().create_new(true).open(name)?;
+        std::io::copy(&mut std::fs::File::open(file)?, &mut copy)?;
+        copy.sync_all()
     });
     linked.map_err(OpenError::io("keep the present store as", name))
 }

@@ -6,6 +6,7 @@ mod copying;
 mod crashing;
 mod migrating;
 mod opening;
+mod placing;
 mod same_as_book;
 mod schedule;
 mod support;
