@@ -18,7 +18,7 @@ const EXAMPLES: &str = "Examples:
 
 The server must be stopped. The backup is audited first, and refused where anything does not add up.
 A ledger that is there is never deleted: it is renamed to PATH.before-restore-TIME, and can be
-restored like a backup. Where no ledger is there, --yes is not needed.";
+restored like a backup. Run it as the server's user, or as root: files are given to the user they belong to. Where no ledger is there, --yes is not needed.";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::OpenError;
-use super::files::{parent, private, sync_directory};
+use super::files::{give_owner, parent, private, sync_directory};
 
 /// The end of the names of drafts; before it come the name that the copy is to get, and something random.
 const END: &str = ".partial";
@@ -48,6 +48,11 @@ impl Draft {
         let locked = draft.file.lock();
         locked.map_err(OpenError::io("lock", &draft.path))?;
         Ok(draft)
+    }
+
+    /// Makes it a file of whoever owns `like`, or its directory where that is not there.
+    pub fn give_to_owner_of(&self, like: &Path) -> Result<(), OpenError> {
+        give_owner(&self.file, &self.path, like)
     }
 
     /// Copies a store as it is at one moment, whatever is written to it meanwhile. Free pages stay behind.

@@ -63,6 +63,22 @@ pub enum OpenError {
         /// What went wrong.
         source: Box<OpenError>,
     },
+    /// A new file cannot be made the one of whoever runs the server.
+    #[error(
+        "cannot give {path} to its user (uid {uid}, gid {gid}), who could not open the ledger then: {source}; \
+         run this as that user, or as root",
+        path = .path.display()
+    )]
+    Owner {
+        /// The file, or what is to get its name.
+        path: PathBuf,
+        /// The user it belongs to.
+        uid: u32,
+        /// And the group.
+        gid: u32,
+        /// The system's answer.
+        source: io::Error,
+    },
     /// A copy of the store could not be written.
     #[error("cannot copy the ledger to {to}: {source}", to = .to.display())]
     Copy {

@@ -31,6 +31,8 @@ pub(super) fn make_directory(path: &Path) -> Result<(), OpenError> {
     let parent = parent(path);
     make_directory(parent)?;
     std::fs::create_dir(path).map_err(OpenError::io("create the directory", path))?;
+    let made = File::open(path).map_err(OpenError::io("open the directory", path))?;
+    give_owner(&made, path, parent)?;
     sync_directory(parent)
 }
 
@@ -39,6 +41,40 @@ pub(super) fn sync_directory(path: &Path) -> Result<(), OpenError> {
     File::open(path)
         .and_then(|directory| directory.sync_all())
         .map_err(OpenError::io("sync the directory", path))
+}
+
+/// Gives a new file or directory, which has or will have the name `path`, the owner and group of `like`, or of
+/// its directory where it is not there: who opens the one has to be able to open the other, also where root
+/// made it. Where no file says whose it is, only root gives: others can open what they made themselves.
+///
+/// # Errors
+/// Where the owner is another user and this process may not give files away. A group that cannot be
+/// given is no error: only the owner may read such files.
+#[cfg(unix)]
+pub(super) fn give_owner(file: &File, path: &Path, like: &Path) -> Result<(), OpenError> {
+    use std::os::unix::fs::{MetadataExt, fchown};
+    let like = if like.exists() { like } else { parent(like) };
+    let is = file.metadata().map_err(OpenError::io("look at", path))?;
+    let should = std::fs::metadata(like).map_err(OpenError::io("look at", like))?;
+    let (uid, gid) = (should.uid(), should.gid());
+    if (is.uid(), is.gid()) == (uid, gid) || (should.is_dir() && is.uid() != 0) {
+        return Ok(());
+    }
+    match fchown(file, Some(uid), Some(gid)) {
+        Err(source) if is.uid() != uid => Err(OpenError::Owner {
+            path: path.to_owned(),
+            uid,
+            gid,
+            source,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Elsewhere the directory says who may open a file.
+#[cfg(not(unix))]
+pub(super) fn give_owner(_: &File, _: &Path, _: &Path) -> Result<(), OpenError> {
+    Ok(())
 }
 
 /// `path` with `end` at the end of its name.

@@ -1,11 +1,11 @@
 //! One process at a time: an OS lock beside the store's file. It names its holder and vanishes with it.
 
 use std::fs::{File, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::io::{ErrorKind, Read, Seek, Write};
 use std::path::Path;
 
 use super::error::OpenError;
-use super::files::{beside, private};
+use super::files::{beside, give_owner, private};
 
 /// More than any process writes into its lock file.
 const SIGNATURE_MAX: u64 = 20;
@@ -25,10 +25,13 @@ impl StoreLock {
         if path.symlink_metadata().is_ok_and(|found| !mine(found)) {
             return Err(OpenError::NoLock(path));
         }
-        let mut file = private()
-            .create(true)
-            .open(&path)
-            .map_err(OpenError::io("open the lock file", &path))?;
+        let mut file = match private().create_new(true).open(&path) {
+            Ok(new) => given(new, &path, store)?,
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => private()
+                .open(&path)
+                .map_err(OpenError::io("open the lock file", &path))?,
+            Err(error) => return Err(OpenError::io("create the lock file", &path)(error)),
+        };
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -44,6 +47,15 @@ impl StoreLock {
         sign(&mut file).map_err(OpenError::io("write to the lock file", &path))?;
         Ok(StoreLock { _file: file })
     }
+}
+
+/// A new lock file that whoever opens the store can open. One that is not would keep the server out.
+fn given(file: File, path: &Path, store: &Path) -> Result<File, OpenError> {
+    if let Err(error) = give_owner(&file, path, store) {
+        std::fs::remove_file(path).map_err(OpenError::io("remove", path))?;
+        return Err(error);
+    }
+    Ok(file)
 }
 
 fn sign(file: &mut File) -> std::io::Result<()> {

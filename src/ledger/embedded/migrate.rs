@@ -85,6 +85,7 @@ fn keep(connection: &Connection, file: &Path, from: i64, to: i64) -> Result<Path
         tracing::warn!(path = %left.display(), "an unfinished copy was left behind: remove it");
     }
     let draft = Draft::create(&name)?;
+    draft.give_to_owner_of(file)?;
     draft.copy(connection)?;
     draft.finish(&name)?;
     Ok(name)

@@ -114,6 +114,7 @@ impl Replacement {
         let lock = StoreLock::take(&path)?;
         let source = open::connect_reader(&real).map_err(|error| unusable(error.into()))?;
         let draft = Draft::create(&path)?;
+        draft.give_to_owner_of(&path)?;
         let (report, backup) = match copy_and_audit(&source, &draft) {
             Ok((report, backup)) if report.findings.is_empty() => (report, backup),
             Ok((report, _)) => return Err(damaged(file, report.findings)),
@@ -250,7 +251,8 @@ fn link(file: &Path, name: &Path) -> Result<(), OpenError> {
         }
         let mut copy = files::private().create_new(true).open(name)?;
         std::io::copy(&mut std::fs::File::open(file)?, &mut copy)?;
-        copy.sync_all()
+        copy.sync_all()?;
+        files::give_owner(&copy, name, file).map_err(std::io::Error::other)
     });
     linked.map_err(OpenError::io("keep the present store as", name))
 }

@@ -123,3 +123,55 @@ fn a_draft_that_somebody_exchanged_is_not_removed() {
     drop(draft);
     assert_eq!(std::fs::read(&path).unwrap(), b"of somebody");
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn what_a_restore_makes_belongs_to_who_owns_the_ledger_or_its_folder() {
+    use std::os::unix::fs::{MetadataExt, chown};
+    const SERVICE: (u32, u32) = (10_001, 10_002);
+    let (dir, place) = (TempDir::new(), TempDir::new());
+    closed(&dir).await;
+    let owner = |path: &std::path::Path| {
+        let found = std::fs::metadata(path).unwrap();
+        (found.uid(), found.gid())
+    };
+    // Root may give files away; anybody else has only files of their own.
+    let me = owner(&dir.store());
+    let service = if me.0 == 0 { SERVICE } else { me };
+    let home = place.store().parent().unwrap().to_owned();
+    chown(&home, Some(service.0), Some(service.1)).unwrap();
+    let lock = place.store().with_file_name("tollgate.db.lock");
+    // Where nothing is, where a ledger is, and where its lock file is missing.
+    for _ in 0..3 {
+        let replacement = Replacement::prepare(&dir.store(), &place.store()).unwrap();
+        replacement.put().unwrap();
+        assert_eq!((owner(&place.store()), owner(&lock)), (service, service));
+        if lock.exists() {
+            std::fs::remove_file(&lock).unwrap();
+        }
+    }
+    audit_file(&place.store()).unwrap();
+    assert_eq!(owner(&lock), service, "an audit makes one too");
+    let deep = home.join("a/b/c.db");
+    Replacement::prepare(&dir.store(), &deep)
+        .unwrap()
+        .put()
+        .unwrap();
+    let folder = deep.parent().unwrap();
+    assert_eq!((owner(folder), owner(&deep)), (service, service));
+    // A backup is whoever's took it.
+    let copy = copy_in(&place);
+    backup(&place.store(), &copy, false).unwrap();
+    assert_eq!(owner(&copy).0, me.0);
+
+    // A file of root.
+    let draft = Draft::create(&copy).unwrap();
+    let given = draft.give_to_owner_of(std::path::Path::new("/etc/passwd"));
+    match me.0 {
+        0 => given.unwrap(),
+        _ => assert!(
+            matches!(given, Err(OpenError::Owner { uid: 0, .. })),
+            "{given:?}"
+        ),
+    }
+}
