@@ -1,6 +1,6 @@
 //! `tollgate backup`: a copy of the ledger, taken while it is in use.
 
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 
 use clap::Args;
 use serde::Serialize;
@@ -46,10 +46,10 @@ struct Report {
 
 pub(super) fn run(globals: &Globals, args: &BackupArgs) -> Result<Exit, Failure> {
     let store = match &args.store {
-        Some(store) => store.clone(),
-        None => globals.load()?.ledger.path,
+        Some(store) => absolute(store)?,
+        None => absolute(globals.load()?.ledger.path)?,
     };
-    let backup = embedded::backup(&store, &args.out, args.force)?;
+    let backup = embedded::backup(&store, &absolute(&args.out)?, args.force)?;
     let report = Report {
         file: backup.file,
         left_over: backup.left_over,

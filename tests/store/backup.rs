@@ -111,6 +111,7 @@ fn backups_under_load_are_moments_of_the_ledger() {
             text(file),
             "--store",
             text(&place),
+            "--yes",
         ]));
         assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
         let count = audited(&place);

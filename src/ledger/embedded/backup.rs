@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::draft::{self, Draft};
 use super::error::OpenError;
-use super::files::{beside, own_files, parent};
+use super::files::{beside, existing, own_files, parent};
 use super::holdings::Holdings;
 use super::migrate::{STEPS, newest};
 use super::open;
@@ -58,9 +58,7 @@ impl From<rusqlite::Error> for BackupError {
 /// # Errors
 /// Where there is no such store, or `out` cannot be written; see [`BackupError`].
 pub fn backup(store: &Path, out: &Path, overwrite: bool) -> Result<Backup, BackupError> {
-    let store = store
-        .canonicalize()
-        .map_err(OpenError::io("find the ledger", store))?;
+    let store = existing(store)?;
     vacant(&store, out, overwrite)?;
     let source = open::connect_reader(&store)?;
     schema::version(&source, newest(&STEPS))?;

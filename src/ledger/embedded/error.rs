@@ -28,6 +28,18 @@ pub enum OpenError {
         /// The system's answer.
         source: io::Error,
     },
+    /// Nothing is there.
+    #[error("there is no ledger at {path}", path = .0.display())]
+    Missing(PathBuf),
+    /// A link that leads nowhere: to a disk that is not mounted, maybe.
+    #[error(
+        "{path} is a link to something that is not there: mend or remove it, or set another ledger.path",
+        path = .0.display()
+    )]
+    Dangling(PathBuf),
+    /// A directory, a device or the like.
+    #[error("{path} is no regular file", path = .0.display())]
+    NotAFile(PathBuf),
     /// The store keeps another currency.
     #[error(
         "the ledger keeps {kept}, but the config says currency: {asked}; \

@@ -1,6 +1,7 @@
 //! The file system, as stores need it: private files, directories that survive power loss.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::error::OpenError;
@@ -13,6 +14,24 @@ pub(super) fn private() -> std::fs::OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options
+}
+
+/// The real name of the file at `path`; none where nothing is.
+pub(super) fn real_name(path: &Path) -> Result<Option<PathBuf>, OpenError> {
+    match path.canonicalize() {
+        Ok(real) if real.is_file() => Ok(Some(real)),
+        Ok(real) => Err(OpenError::NotAFile(real)),
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(OpenError::io("find the file", path)(error))
+        }
+        Err(_) if path.is_symlink() => Err(OpenError::Dangling(path.to_owned())),
+        Err(_) => Ok(None),
+    }
+}
+
+/// The real name of the store at `path`, which is there.
+pub(super) fn existing(path: &Path) -> Result<PathBuf, OpenError> {
+    real_name(path)?.ok_or_else(|| OpenError::Missing(path.to_owned()))
 }
 
 /// The directory that a file is in.

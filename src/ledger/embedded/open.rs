@@ -6,7 +6,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::OpenError;
-use super::files::{make_directory, parent, private, sync_directory};
+use super::files::{existing, make_directory, parent, private, real_name, sync_directory};
 use super::lock::StoreLock;
 use super::migrate::{self, STEPS};
 use super::restore;
@@ -112,16 +112,16 @@ pub(super) fn snapshot(path: &Path) -> rusqlite::Result<Connection> {
 
 /// Makes the file and its directories, so that they survive power loss; answers its real name.
 fn make_file(path: &Path) -> Result<PathBuf, OpenError> {
-    if !path.exists() {
-        make_directory(parent(path))?;
-        private()
-            .create(true)
-            .open(path)
-            .map_err(OpenError::io("create the ledger", path))?;
-        sync_directory(parent(path))?;
+    if let Some(there) = real_name(path)? {
+        return Ok(there);
     }
-    path.canonicalize()
-        .map_err(OpenError::io("find the ledger", path))
+    make_directory(parent(path))?;
+    private()
+        .create(true)
+        .open(path)
+        .map_err(OpenError::io("create the ledger", path))?;
+    sync_directory(parent(path))?;
+    existing(path)
 }
 
 fn connect(path: &Path, durability: Durability) -> Result<Connection, OpenError> {

@@ -28,6 +28,9 @@ pub enum RestoreError {
         /// What is wrong with it.
         source: OpenError,
     },
+    /// Nothing is there.
+    #[error("there is no backup at {path}", path = .0.display())]
+    NoBackup(PathBuf),
     /// The backup is damaged.
     #[error("the backup {path} is damaged", path = .path.display())]
     Damaged {
@@ -94,7 +97,8 @@ pub struct Lost {
 }
 
 impl Replacement {
-    /// Takes the store's lock, audits the backup at `file`, and copies it beside `store`.
+    /// Takes the store's lock, audits the backup at `file`, and copies it beside `store`, whose directory
+    /// is made where it is missing.
     ///
     /// # Errors
     /// Where a process has the store open, where the backup cannot be read, or where anything in it
@@ -104,9 +108,10 @@ impl Replacement {
             path: file.to_owned(),
             source,
         };
-        let real = file
-            .canonicalize()
-            .map_err(|error| unusable(OpenError::io("find", file)(error)))?;
+        let real = match files::real_name(file).map_err(unusable)? {
+            Some(real) => real,
+            None => return Err(RestoreError::NoBackup(file.to_owned())),
+        };
         let path = place(store)?;
         if files::own_files(&path).contains(&real) {
             return Err(RestoreError::Itself(file.to_owned()));
@@ -135,6 +140,14 @@ impl Replacement {
             draft,
             _lock: lock,
         })
+    }
+
+    /// Whether a file is at `store`, sound or not.
+    ///
+    /// # Errors
+    /// Where no store can be there: at a device, or behind a link that leads nowhere.
+    pub fn has_place_taken(store: &Path) -> Result<bool, OpenError> {
+        Ok(files::real_name(store)?.is_some())
     }
 
     /// Where the store is, by its real name.
@@ -259,7 +272,7 @@ fn link(file: &Path, name: &Path) -> Result<(), OpenError> {
 
 /// The real name of the store; its directory is made where it is missing.
 fn place(store: &Path) -> Result<PathBuf, OpenError> {
-    if let Ok(real) = store.canonicalize() {
+    if let Some(real) = files::real_name(store)? {
         return Ok(real);
     }
     let folder = files::parent(store);
