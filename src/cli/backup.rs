@@ -29,7 +29,7 @@ pub(super) struct BackupArgs {
     /// The ledger's file, instead of the config's ledger.path
     #[arg(long, value_name = "PATH")]
     store: Option<PathBuf>,
-    /// Replace the file if it is there
+    /// Replace the file if it is there; links and devices never are
     #[arg(long)]
     force: bool,
 }

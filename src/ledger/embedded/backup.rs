@@ -39,6 +39,9 @@ pub enum BackupError {
     /// A folder is no file.
     #[error("{path} is a directory: name a file in it", path = .0.display())]
     Directory(PathBuf),
+    /// A link, a device or the like.
+    #[error("{path} is no regular file, and is not replaced: choose another name", path = .0.display())]
+    NotAFile(PathBuf),
     /// The store cannot be read, or the copy not written.
     #[error(transparent)]
     Store(#[from] OpenError),
@@ -119,8 +122,10 @@ fn vacant(store: &Path, out: &Path, overwrite: bool) -> Result<(), BackupError> 
     if real.is_some_and(|real| own_files(store).contains(&real)) {
         return Err(BackupError::Itself(out.to_owned()));
     }
-    if out.exists() && !overwrite {
-        return Err(BackupError::Exists(out.to_owned()));
+    match out.symlink_metadata() {
+        // Of a link it would be unclear what is replaced: it, or what it leads to.
+        Ok(found) if !found.is_file() => Err(BackupError::NotAFile(out.to_owned())),
+        Ok(_) if !overwrite => Err(BackupError::Exists(out.to_owned())),
+        _ => Ok(()),
     }
-    Ok(())
 }

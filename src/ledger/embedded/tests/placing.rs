@@ -175,3 +175,33 @@ async fn what_a_restore_makes_belongs_to_who_owns_the_ledger_or_its_folder() {
         ),
     }
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_backup_replaces_neither_links_nor_what_is_no_file() {
+    use std::os::unix::fs::symlink;
+    let (dir, out) = (TempDir::new(), TempDir::new());
+    closed(&dir).await;
+    let at = |name: &str| out.store().with_file_name(name);
+    std::fs::write(at("precious"), "precious").unwrap();
+    let _listens = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
+    for (name, target) in [
+        ("link", at("precious")),
+        ("dangling", at("nothing")),
+        ("null", "/dev/null".into()),
+    ] {
+        symlink(target, at(name)).unwrap();
+    }
+    let before = files(&out);
+    for name in ["link", "dangling", "null", "socket"] {
+        for overwrite in [false, true] {
+            let refused = backup(&dir.store(), &at(name), overwrite).unwrap_err();
+            assert!(matches!(refused, BackupError::NotAFile(_)), "{refused}");
+        }
+    }
+    assert_eq!(files(&out), before);
+    assert_eq!(std::fs::read(at("precious")).unwrap(), b"precious");
+    for name in ["link", "dangling", "null"] {
+        assert!(at(name).is_symlink(), "{name} was replaced");
+    }
+}
