@@ -11,6 +11,7 @@ use super::lock::StoreLock;
 use super::migrate::{self, STEPS};
 use super::restore;
 use super::schema::{self, Meta};
+use super::space::{self, Measure};
 use crate::clock::Clock;
 use crate::ledger::book::Book;
 
@@ -47,6 +48,8 @@ pub(super) struct Opened {
     pub lock: Option<StoreLock>,
     /// The file by its real name; none in memory.
     pub path: Option<PathBuf>,
+    /// Tells how much room is left for it.
+    pub room: Measure,
     pub meta: Meta,
     pub book: Book,
     pub clock: Clock,
@@ -65,6 +68,7 @@ pub(super) fn open_file(options: &OpenOptions) -> Result<Opened, OpenError> {
     )?;
     Ok(Opened {
         lock: Some(lock),
+        room: space::of_file(path.clone()),
         path: Some(path),
         ..opened
     })
@@ -168,6 +172,7 @@ fn load(
         connection,
         lock: None,
         path: None,
+        room: space::endless(),
         meta,
         book,
         clock,

@@ -7,6 +7,7 @@ mod crashing;
 mod migrating;
 mod opening;
 mod placing;
+mod room;
 mod same_as_book;
 mod schedule;
 mod support;
