@@ -1,6 +1,6 @@
 //! `tollgate audit`: does everything add up?
 
-use std::path::PathBuf;
+use std::path::{PathBuf, absolute};
 
 use clap::Args;
 
@@ -28,7 +28,7 @@ pub(super) struct AuditArgs {
 
 pub(super) fn run(globals: &Globals, args: &AuditArgs) -> Result<Exit, Failure> {
     let report: AuditReport = match &args.store {
-        Some(path) => crate::ledger::embedded::audit_file(path)?,
+        Some(path) => crate::ledger::embedded::audit_file(&absolute(path)?)?,
         None => block_on(async { args.server.connect()?.post("/admin/audit", &()).await })?,
     };
     globals.print(&report, |report| {

@@ -1,6 +1,6 @@
 //! `tollgate backup`: a copy of the ledger, taken while it is in use.
 
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, absolute};
 
 use clap::Args;
 use serde::Serialize;
@@ -17,6 +17,7 @@ const EXAMPLES: &str = "Examples:
 
 The backup is one moment of the ledger: everything charged before it, nothing after. It is audited
 before it gets its name. Where something does not add up it is kept as FILE.suspect, and the exit code is 3.
+A run that is killed leaves .FILE.(digits).partial behind; the next one names it.
 Keep it as private as the ledger: with it, keys can be checked.";
 
 #[derive(Debug, Args)]
@@ -28,7 +29,7 @@ pub(super) struct BackupArgs {
     /// The ledger's file, instead of the config's ledger.path
     #[arg(long, value_name = "PATH")]
     store: Option<PathBuf>,
-    /// Replace the file if it is there
+    /// Replace the file if it is there; links and devices never are
     #[arg(long)]
     force: bool,
 }
@@ -36,6 +37,7 @@ pub(super) struct BackupArgs {
 #[derive(Debug, Serialize)]
 struct Report {
     file: PathBuf,
+    left_over: Vec<PathBuf>,
     bytes: u64,
     #[serde(flatten)]
     holdings: Holdings,
@@ -44,12 +46,13 @@ struct Report {
 
 pub(super) fn run(globals: &Globals, args: &BackupArgs) -> Result<Exit, Failure> {
     let store = match &args.store {
-        Some(store) => store.clone(),
-        None => globals.load()?.ledger.path,
+        Some(store) => absolute(store)?,
+        None => absolute(globals.load()?.ledger.path)?,
     };
-    let backup = embedded::backup(&store, &args.out, args.force)?;
+    let backup = embedded::backup(&store, &absolute(&args.out)?, args.force)?;
     let report = Report {
         file: backup.file,
+        left_over: backup.left_over,
         bytes: backup.bytes,
         holdings: backup.holdings,
         findings: backup.report.findings,
@@ -72,12 +75,24 @@ fn words(report: &Report, store: &Path) -> String {
         ),
     };
     format!(
-        "backup        {}\nof            {}\nsize          {} bytes\n{}{end}",
+        "backup        {}\nof            {}\nsize          {} bytes\n{}{}{end}",
         report.file.display(),
         store.display(),
         report.bytes,
+        left_over(&report.left_over),
         holdings(&report.holdings)
     )
+}
+
+/// Unfinished copies, a line each.
+pub(super) fn left_over(paths: &[PathBuf]) -> String {
+    let line = |path: &PathBuf| {
+        format!(
+            "left over     {}: an unfinished copy of a run that was killed; remove it\n",
+            path.display()
+        )
+    };
+    paths.iter().map(line).collect()
 }
 
 /// What a store holds, a line each.

@@ -1,11 +1,11 @@
 //! `tollgate restore`: a backup in the place of the ledger.
 
-use std::path::PathBuf;
+use std::path::{PathBuf, absolute};
 
 use clap::Args;
 use serde::Serialize;
 
-use super::backup::holdings;
+use super::backup::{holdings, left_over};
 use super::exit::{Exit, Failure};
 use super::table::printable;
 use super::{Globals, offline_now};
@@ -14,11 +14,12 @@ use crate::ledger::embedded::{Holdings, Lost, Present, Replacement, RestoreError
 const EXAMPLES: &str = "Examples:
   tollgate restore /backups/tollgate-2026-11-23.db           look: what would be lost? Changes nothing
   tollgate restore /backups/tollgate-2026-11-23.db --yes     do it
-  tollgate restore copy.db --store /elsewhere/tollgate.db    to a new place, without a config
+  tollgate restore copy.db --store /elsewhere/t.db --yes     to a new place, without a config
 
 The server must be stopped. The backup is audited first, and refused where anything does not add up.
 A ledger that is there is never deleted: it is renamed to PATH.before-restore-TIME, and can be
-restored like a backup. Where no ledger is there, --yes is not needed.";
+restored like a backup. Where none is, --yes creates it; a relative path begins where the command is run.
+Run it as the server's user, or as root: what it makes is given to the owner of the ledger, or of its folder.";
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -29,7 +30,7 @@ pub(super) struct RestoreArgs {
     /// The ledger's file, instead of the config's ledger.path
     #[arg(long, value_name = "PATH")]
     store: Option<PathBuf>,
-    /// Put the backup in the place of the ledger that is there
+    /// Put the backup in the place of the ledger that is there, or where none is
     #[arg(long)]
     yes: bool,
     /// Restore a backup of another ledger, or in another currency than the config's
@@ -47,17 +48,25 @@ struct Report {
     present: Present,
     /// Where the ledger that was there is now.
     kept: Option<PathBuf>,
+    left_over: Vec<PathBuf>,
 }
 
 pub(super) fn run(globals: &Globals, args: &RestoreArgs) -> Result<Exit, Failure> {
     let (store, currency) = match &args.store {
-        Some(store) => (store.clone(), None),
+        Some(store) => (absolute(store)?, None),
         None => {
             let config = globals.load()?;
-            (config.ledger.path, Some(config.currency))
+            (absolute(config.ledger.path)?, Some(config.currency))
         }
     };
-    let replacement = Replacement::prepare(&args.file, &store).map_err(refused)?;
+    if !args.yes && !Replacement::has_place_taken(&store)? {
+        let message = format!(
+            "there is no ledger at {}: run this again with --yes to create it there\nnothing was changed",
+            store.display()
+        );
+        return Err(Failure::new(Exit::Failed, message));
+    }
+    let replacement = Replacement::prepare(&absolute(&args.file)?, &store).map_err(refused)?;
     let taken_at = replacement.backup.taken_at;
     let mut report = Report {
         restored: false,
@@ -66,6 +75,7 @@ pub(super) fn run(globals: &Globals, args: &RestoreArgs) -> Result<Exit, Failure
         backup: replacement.backup.clone(),
         present: replacement.present.clone(),
         kept: None,
+        left_over: replacement.left_over.clone(),
     };
     let objection = objection(&report, args, currency.as_deref());
     if objection.is_none() {
@@ -145,7 +155,8 @@ fn words(report: &Report) -> String {
             kept.display()
         ),
     };
-    format!("{}{age}{present}{end}", holdings(&report.backup))
+    let left_over = left_over(&report.left_over);
+    format!("{}{age}{left_over}{present}{end}", holdings(&report.backup))
 }
 
 fn loss(lost: &Lost, currency: &str, restored: bool) -> String {

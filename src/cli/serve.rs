@@ -52,7 +52,7 @@ pub fn run(globals: &Globals, _args: &ServeArgs) -> Result<Exit, Failure> {
         Err(error) => return Err(error.into()),
     };
     let ledger = Embedded::open(OpenOptions {
-        path: config.ledger.path.clone(),
+        path: std::path::absolute(&config.ledger.path)?,
         durability: match config.ledger.durability {
             config::Durability::Disk => Durability::Disk,
             config::Durability::Process => Durability::Process,

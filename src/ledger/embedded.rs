@@ -20,6 +20,7 @@ mod replace;
 mod restore;
 mod rows;
 mod schema;
+mod space;
 mod step;
 mod tally;
 #[cfg(test)]
@@ -144,7 +145,7 @@ impl Embedded {
         };
         let digester =
             Hmac::new_from_slice(&opened.meta.pepper).expect("an HMAC takes a key of any length");
-        let committer = Committer::start(opened.connection, opened.lock, on_fatal)
+        let committer = Committer::start(opened.connection, opened.lock, opened.room, on_fatal)
             .map_err(OpenError::Thread)?;
         Ok(Embedded {
             desk: Mutex::new(Desk {

@@ -111,6 +111,7 @@ fn backups_under_load_are_moments_of_the_ledger() {
             text(file),
             "--store",
             text(&place),
+            "--yes",
         ]));
         assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
         let count = audited(&place);
@@ -238,12 +239,11 @@ fn a_killed_backup_leaves_no_half_file_under_its_name() {
             false => cut += 1,
         }
         for left in beside(&file) {
-            if left != "copy.db.partial" {
-                std::fs::remove_file(out.path().join(left)).expect("a file that goes");
-            }
+            std::fs::remove_file(out.path().join(left)).expect("a file that goes");
         }
     }
     assert!(cut > 0, "no backup was cut off");
+    let left = beside(&out.path().join(".copy.db."));
     let ran = run(&mut tollgate(&[
         "backup",
         "--store",
@@ -252,6 +252,10 @@ fn a_killed_backup_leaves_no_half_file_under_its_name() {
         text(&file),
     ]));
     assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(!left.is_empty(), "every kill came before the copy");
+    for name in &left {
+        assert!(ran.out.contains(name), "{name}: {}", ran.out);
+    }
     assert_eq!(beside(&file), ["copy.db"]);
     assert_eq!(audited(&file), 2);
 }
@@ -289,6 +293,7 @@ fn a_backup_that_cannot_be_written_says_why_and_leaves_nothing() {
     assert!(words.contains("cannot copy the ledger to"), "{words}");
     assert!(words.contains("copy.db"), "{words}");
     assert_eq!(beside(&file), [""; 0]);
+    assert_eq!(beside(&file.with_file_name(".copy.db.")), [""; 0]);
     proxy.audit();
     assert!(proxy.terminate().success());
 }

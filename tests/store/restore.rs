@@ -184,3 +184,63 @@ fn a_killed_restore_leaves_the_old_ledger_or_the_new_one() {
     }
     assert!(cut > 0, "no restore was cut off");
 }
+
+#[test]
+fn where_no_ledger_is_a_restore_makes_one_only_if_it_is_told_to() {
+    let mock = Mock::start();
+    let (_proxy, file) = with_backup(&mock);
+    let place = TempDir::new();
+    let real = place.path().canonicalize().expect("a folder");
+    let restore = |more: &[&str]| {
+        let args = ["restore", &file, "--store", "data/tollgate.db"];
+        run(tollgate(&args).args(more).current_dir(&real))
+    };
+    let whole = real.join("data/tollgate.db");
+    let ran = restore(&[]);
+    assert_eq!(ran.code, 1, "{}{}", ran.out, ran.err);
+    let words = format!("there is no ledger at {}", text(&whole));
+    assert!(
+        ran.err.contains(&words) && ran.err.contains("--yes"),
+        "{}",
+        ran.err
+    );
+    assert!(!real.join("data").exists(), "it only looked");
+    let asked = run(tollgate(&["audit", "--store", "data/tollgate.db"]).current_dir(&real));
+    assert!(
+        asked.code == 1 && asked.err.contains(&words),
+        "{}",
+        asked.err
+    );
+    let ran = restore(&["--yes"]);
+    assert_eq!(ran.code, 0, "{}{}", ran.out, ran.err);
+    let words = format!("restored to {}", text(&whole));
+    assert!(ran.out.contains(&words), "{}", ran.out);
+    assert_eq!(audited(&whole), 4);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_that_leads_nowhere_and_what_is_no_file_are_no_places_for_a_ledger() {
+    let mock = Mock::start();
+    let (_proxy, file) = with_backup(&mock);
+    let place = TempDir::new();
+    let link = place.path().join("tollgate.db");
+    let unmounted = place.path().join("unmounted.db");
+    std::os::unix::fs::symlink(&unmounted, &link).expect("a link");
+    for more in [&[][..], &["--yes"]] {
+        let args = ["restore", &file, "--store", text(&link)];
+        let ran = run(tollgate(&args).args(more));
+        assert_eq!(ran.code, 1, "{}{}", ran.out, ran.err);
+        let words = format!("{} is a link to something that is not there", text(&link));
+        assert!(ran.err.contains(&words), "{}", ran.err);
+    }
+    let socket = place.path().join("socket");
+    let _listens = std::os::unix::net::UnixListener::bind(&socket).expect("a socket");
+    for (from, to) in [(text(&socket), "x.db"), (&file, text(&socket))] {
+        let args = ["restore", from, "--store", to, "--yes"];
+        let ran = run(tollgate(&args).current_dir(place.path()));
+        assert_eq!(ran.code, 1, "{}{}", ran.out, ran.err);
+        assert!(ran.err.contains("socket is no regular file"), "{}", ran.err);
+    }
+    assert!(!unmounted.exists() && socket.exists());
+}

@@ -8,6 +8,7 @@ use rusqlite::Connection;
 
 use self::stored::Account;
 use super::error::OpenError;
+use super::files::existing;
 use super::holdings::{Holdings, Sum};
 use super::lock::StoreLock;
 use super::migrate;
@@ -29,9 +30,7 @@ const FINDINGS_MAX: usize = 1000;
 /// # Errors
 /// Where the store cannot be opened at all; everything else is a finding.
 pub fn audit_file(path: &Path) -> Result<AuditReport, OpenError> {
-    let path = path
-        .canonicalize()
-        .map_err(OpenError::io("find the ledger", path))?;
+    let path = existing(path)?;
     let _lock = StoreLock::take(&path)?;
     let connection = open::connect_plainly(&path)?;
     let tx = connection.unchecked_transaction()?;

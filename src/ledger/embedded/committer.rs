@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::lock::StoreLock;
+use super::space::{Measure, Space, Watch};
 use super::step::Step;
 use super::writer::Writer;
 use crate::clock::UnixMs;
@@ -46,27 +47,32 @@ pub(super) struct Committer {
 struct State {
     stopped: AtomicBool,
     commits: AtomicU64,
+    space: Space,
     on_fatal: OnFatal,
 }
 
 impl Committer {
-    /// Starts the thread, which owns the connection and the lock from now on.
+    /// Starts the thread, which owns the connection and the lock from now on, and looks from time to time
+    /// how much room is left.
     pub fn start(
         connection: Connection,
         lock: Option<StoreLock>,
+        room: Measure,
         on_fatal: OnFatal,
     ) -> std::io::Result<Committer> {
         let (queue, jobs) = channel();
         let state = Arc::new(State {
             stopped: AtomicBool::new(false),
             commits: AtomicU64::new(0),
+            space: Space::new(),
             on_fatal,
         });
+        let watch = Watch::start(room, &state.space);
         let thread = std::thread::Builder::new()
             .name("committer".to_owned())
             .spawn({
                 let state = state.clone();
-                move || run(connection, lock, &jobs, &state)
+                move || run(connection, lock, &jobs, watch, &state)
             })?;
         Ok(Committer {
             queue,
@@ -126,6 +132,12 @@ impl Committer {
         Ok(())
     }
 
+    /// Refuses where nothing new may begin: as [`Committer::check`] does, and while there is little room.
+    pub fn admit(&self) -> Result<(), LedgerError> {
+        self.check()?;
+        self.state.space.check()
+    }
+
     /// Ends everything: what is in memory and what is on disk can no longer be brought together.
     pub fn fail(&self, what: &str) {
         self.state.fail(what);
@@ -174,9 +186,15 @@ impl Drop for End<'_> {
     }
 }
 
-fn run(connection: Connection, lock: Option<StoreLock>, jobs: &Receiver<Job>, state: &State) {
+fn run(
+    connection: Connection,
+    lock: Option<StoreLock>,
+    jobs: &Receiver<Job>,
+    watch: Watch,
+    state: &State,
+) {
     let end = End(state);
-    let closed = serve(&connection, jobs, state);
+    let closed = serve(&connection, jobs, watch, state);
     if closed.is_some() {
         // A reader may keep pages of the log in use; then the next opening replays them.
         let emptied = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
@@ -196,6 +214,7 @@ fn run(connection: Connection, lock: Option<StoreLock>, jobs: &Receiver<Job>, st
 fn serve(
     connection: &Connection,
     jobs: &Receiver<Job>,
+    mut watch: Watch,
     state: &State,
 ) -> Option<oneshot::Sender<()>> {
     let mut writer = match Writer::prepare(connection) {
@@ -209,7 +228,15 @@ fn serve(
     let mut next = None;
     let mut crowded = false;
     loop {
-        match next.take().or_else(|| jobs.recv().ok())? {
+        let job = match next.take() {
+            Some(job) => job,
+            None => match jobs.recv_timeout(watch.look(&state.space)) {
+                Ok(job) => job,
+                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Disconnected) => return None,
+            },
+        };
+        match job {
             Job::Step(step) => {
                 batch.push(step);
                 if crowded {

@@ -26,7 +26,7 @@ impl Ledger for Embedded {
     }
 
     fn ready(&self) -> Result<(), LedgerError> {
-        self.committer.check()
+        self.committer.admit()
     }
 
     fn stats(&self) -> Stats {
@@ -48,6 +48,7 @@ impl Ledger for Embedded {
 
     fn hold(&self, quote: Quote) -> Answer<'_, Result<Hold, Refusal>> {
         async move {
+            self.committer.admit()?;
             let (answer, durable) = {
                 let mut locked = self.desk()?;
                 let now = locked.now;

@@ -1,54 +1,58 @@
 //! A copy of a store in the making: under a name of its own until it is whole and on disk.
 
-use std::fs::{File, TryLockError};
+use std::fs::{DirEntry, File};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::OpenError;
-use super::files::{beside, parent, private, sync_directory};
+use super::files::{give_owner, parent, private, sync_directory};
+
+/// The end of the names of drafts; before it come the name that the copy is to get, and something random.
+const END: &str = ".partial";
+/// What SQLite adds for the journal of a copy that is being written.
+const JOURNAL: &str = "-journal";
+/// Digits of what is random in a name.
+const RANDOM_DIGITS: usize = 16;
 
 /// A file that only its owner can read. It is removed when dropped, and appears under its real name
-/// with [`Draft::finish`].
+/// with [`Draft::finish`] or [`Draft::finish_new`].
 pub(super) struct Draft {
     path: PathBuf,
-    /// Locked: nobody else writes a copy to the same place meanwhile.
+    /// Locked as long as somebody works on it.
     file: File,
-    finished: bool,
+    renamed: bool,
 }
 
 impl Draft {
-    /// An empty draft of what is to be `name`, beside it. What a killed process left there is reused.
+    /// An empty draft of what is to be `name`, beside it, under a name that nothing had.
     pub fn create(name: &Path) -> Result<Draft, OpenError> {
-        let folder = parent(name);
-        let folder = folder
-            .canonicalize()
-            .map_err(OpenError::io("find the directory", folder))?;
-        let file_name = name.file_name().ok_or_else(|| {
-            OpenError::io("write to", name)(std::io::ErrorKind::IsADirectory.into())
-        })?;
-        let path = beside(&folder.join(file_name), ".partial");
-        loop {
-            let file = private()
-                .open(&path)
-                .map_err(OpenError::io("create the file", &path))?;
-            match file.try_lock() {
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => return Err(OpenError::DraftInUse(path)),
-                Err(TryLockError::Error(error)) => {
-                    return Err(OpenError::io("lock", &path)(error));
-                }
-            }
-            // Whoever had the lock before may have given this file its real name: then it is theirs.
-            if is_at(&file, &path) {
-                empty(&file).map_err(OpenError::io("empty the file", &path))?;
-                return Ok(Draft {
-                    path,
-                    file,
-                    finished: false,
-                });
-            }
-        }
+        let (folder, file_name) = split(name)?;
+        let random = getrandom::u64().map_err(|error| OpenError::Randomness(error.to_string()))?;
+        let path = folder.join(format!(
+            "{}{random:0RANDOM_DIGITS$x}{END}",
+            prefix(&file_name)
+        ));
+        // Never a file or a link that somebody else put there.
+        let file = private()
+            .create_new(true)
+            .open(&path)
+            .map_err(OpenError::io("create the file", &path))?;
+        let draft = Draft {
+            path,
+            file,
+            renamed: false,
+        };
+        // Nobody has it longer than a look takes: see `left_over`.
+        let locked = draft.file.lock();
+        locked.map_err(OpenError::io("lock", &draft.path))?;
+        Ok(draft)
+    }
+
+    /// Makes it a file of whoever owns `like`, or its directory where that is not there.
+    pub fn give_to_owner_of(&self, like: &Path) -> Result<(), OpenError> {
+        give_owner(&self.file, &self.path, like)
     }
 
     /// Copies a store as it is at one moment, whatever is written to it meanwhile. Free pages stay behind.
@@ -67,7 +71,7 @@ impl Draft {
     pub fn connect(&self) -> rusqlite::Result<Connection> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.path, flags)?;
-        // A journal in a file could outlive this process and be taken for the next draft's.
+        // A journal in a file would be left behind by a process that is killed.
         connection.pragma_update_and_check(None, "journal_mode", "memory", |_| Ok(()))?;
         Ok(connection)
     }
@@ -85,18 +89,41 @@ impl Draft {
 
     /// Makes it durable, then gives it its name, in place of any file that has it.
     pub fn finish(mut self, name: &Path) -> Result<(), OpenError> {
+        self.sync()?;
+        self.rename(name)
+    }
+
+    /// Makes it durable, then gives it its name. Answers false, and may be asked for another name,
+    /// where something has that one.
+    pub fn finish_new(&mut self, name: &Path) -> Result<bool, OpenError> {
+        self.sync()?;
+        match std::fs::hard_link(&self.path, name) {
+            // The first name goes with the draft.
+            Ok(()) => sync_directory(parent(name)).map(|()| true),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+            // A file system without second names: it cannot look and rename in one step.
+            Err(_) if name.symlink_metadata().is_ok() => Ok(false),
+            Err(_) => self.rename(name).map(|()| true),
+        }
+    }
+
+    fn sync(&self) -> Result<(), OpenError> {
         self.file
             .sync_all()
-            .map_err(OpenError::io("sync the file", &self.path))?;
+            .map_err(OpenError::io("sync the file", &self.path))
+    }
+
+    fn rename(&mut self, name: &Path) -> Result<(), OpenError> {
         std::fs::rename(&self.path, name).map_err(OpenError::io("write to", name))?;
-        self.finished = true;
+        self.renamed = true;
         sync_directory(parent(name))
     }
 }
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        if !self.finished
+        if !self.renamed
+            && is_at(&self.file, &self.path)
             && let Err(error) = std::fs::remove_file(&self.path)
         {
             tracing::warn!(path = %self.path.display(), %error, "an unfinished copy is left behind");
@@ -104,20 +131,63 @@ impl Drop for Draft {
     }
 }
 
-/// What somebody left there may be readable by others.
-fn empty(file: &File) -> std::io::Result<()> {
-    file.set_len(0)?;
-    #[cfg(unix)]
-    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
-    Ok(())
+/// What killed processes left of their drafts of `name`. It is told of and not removed: a name alone
+/// does not prove whose a file is.
+pub(super) fn left_over(name: &Path) -> Vec<PathBuf> {
+    let Ok((folder, file_name)) = split(name) else {
+        return Vec::new();
+    };
+    // A folder that may be written to but not listed tells nothing.
+    let Ok(entries) = std::fs::read_dir(&folder) else {
+        return Vec::new();
+    };
+    let prefix = prefix(&file_name);
+    let draft_of = |name: &str| {
+        let name = name.strip_suffix(JOURNAL).unwrap_or(name);
+        let random = name.strip_prefix(&prefix)?.strip_suffix(END)?;
+        let is_random = |it: &str| it.bytes().all(|byte| byte.is_ascii_hexdigit());
+        (random.len() == RANDOM_DIGITS && is_random(random)).then(|| folder.join(name))
+    };
+    let is_nobodys = |entry: &DirEntry| {
+        let draft = entry.file_name().to_str().and_then(draft_of);
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        is_file
+            && draft.is_some_and(|draft| match File::open(draft) {
+                Ok(file) => file.try_lock_shared().is_ok(),
+                Err(error) => error.kind() == ErrorKind::NotFound,
+            })
+    };
+    let mut found: Vec<PathBuf> = entries
+        .filter_map(Result::ok)
+        .filter(is_nobodys)
+        .map(|entry| entry.path())
+        .collect();
+    found.sort();
+    found
+}
+
+/// The real name of the folder that `name` is in, and the name there.
+fn split(name: &Path) -> Result<(PathBuf, String), OpenError> {
+    let folder = parent(name);
+    let folder = folder
+        .canonicalize()
+        .map_err(OpenError::io("find the directory", folder))?;
+    let file_name = name
+        .file_name()
+        .ok_or_else(|| OpenError::io("write to", name)(ErrorKind::IsADirectory.into()))?;
+    Ok((folder, file_name.to_string_lossy().into_owned()))
+}
+
+fn prefix(file_name: &str) -> String {
+    format!(".{file_name}.")
 }
 
 #[cfg(unix)]
 fn is_at(file: &File, path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
-    let name = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
-    let (here, there) = (file.metadata(), std::fs::metadata(path));
-    here.ok().map(name) == there.ok().map(name)
+    let name = |metadata: &std::fs::Metadata| (metadata.dev(), metadata.ino());
+    let (here, there) = (file.metadata(), path.symlink_metadata());
+    matches!((here, there), (Ok(here), Ok(there)) if name(&here) == name(&there))
 }
 
 #[cfg(not(unix))]

@@ -28,6 +28,18 @@ pub enum OpenError {
         /// The system's answer.
         source: io::Error,
     },
+    /// Nothing is there.
+    #[error("there is no ledger at {path}", path = .0.display())]
+    Missing(PathBuf),
+    /// A link that leads nowhere: to a disk that is not mounted, maybe.
+    #[error(
+        "{path} is a link to something that is not there: mend or remove it, or set another ledger.path",
+        path = .0.display()
+    )]
+    Dangling(PathBuf),
+    /// A directory, a device or the like.
+    #[error("{path} is no regular file", path = .0.display())]
+    NotAFile(PathBuf),
     /// The store keeps another currency.
     #[error(
         "the ledger keeps {kept}, but the config says currency: {asked}; \
@@ -63,6 +75,22 @@ pub enum OpenError {
         /// What went wrong.
         source: Box<OpenError>,
     },
+    /// A new file cannot be made the one of whoever runs the server.
+    #[error(
+        "cannot give {path} to its user (uid {uid}, gid {gid}), who could not open the ledger then: {source}; \
+         run this as that user, or as root",
+        path = .path.display()
+    )]
+    Owner {
+        /// The file, or what is to get its name.
+        path: PathBuf,
+        /// The user it belongs to.
+        uid: u32,
+        /// And the group.
+        gid: u32,
+        /// The system's answer.
+        source: io::Error,
+    },
     /// A copy of the store could not be written.
     #[error("cannot copy the ledger to {to}: {source}", to = .to.display())]
     Copy {
@@ -71,9 +99,12 @@ pub enum OpenError {
         /// SQLite's answer.
         source: rusqlite::Error,
     },
-    /// Another process is writing a copy to the same place.
-    #[error("another process is writing to {path}", path = .0.display())]
-    DraftInUse(PathBuf),
+    /// Something that the program did not put there has the name of the lock file.
+    #[error(
+        "{path} should be the ledger's lock file, but is something else: move it away, or set another ledger.path",
+        path = .0.display()
+    )]
+    NoLock(PathBuf),
     /// The file is a database of something else.
     #[error("the file is a database, but no Tollgate ledger; set another ledger.path")]
     Foreign,
@@ -90,7 +121,7 @@ pub enum OpenError {
     #[error("the ledger is damaged: {0}")]
     Damaged(String),
     /// The system gives no random bytes.
-    #[error("no random bytes for the new ledger's secret: {0}")]
+    #[error("the system gives no random bytes: {0}")]
     Randomness(String),
     /// The system gives no thread.
     #[error("cannot start the ledger's thread: {0}")]

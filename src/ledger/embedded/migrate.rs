@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use super::draft::Draft;
+use super::draft::{self, Draft};
 use super::error::OpenError;
 use super::files::beside;
 use super::schema;
@@ -81,7 +81,11 @@ fn step(tx: &Transaction<'_>, steps: &[Step], from: i64) -> Result<(), OpenError
 /// that version.
 fn keep(connection: &Connection, file: &Path, from: i64, to: i64) -> Result<PathBuf, OpenError> {
     let name = beside(file, &format!(".v{from}-before-v{to}"));
+    for left in draft::left_over(&name) {
+        tracing::warn!(path = %left.display(), "an unfinished copy was left behind: remove it");
+    }
     let draft = Draft::create(&name)?;
+    draft.give_to_owner_of(file)?;
     draft.copy(connection)?;
     draft.finish(&name)?;
     Ok(name)

@@ -6,11 +6,12 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::OpenError;
-use super::files::{make_directory, parent, private, sync_directory};
+use super::files::{existing, make_directory, parent, private, real_name, sync_directory};
 use super::lock::StoreLock;
 use super::migrate::{self, STEPS};
 use super::restore;
 use super::schema::{self, Meta};
+use super::space::{self, Measure};
 use crate::clock::Clock;
 use crate::ledger::book::Book;
 
@@ -47,6 +48,8 @@ pub(super) struct Opened {
     pub lock: Option<StoreLock>,
     /// The file by its real name; none in memory.
     pub path: Option<PathBuf>,
+    /// Tells how much room is left for it.
+    pub room: Measure,
     pub meta: Meta,
     pub book: Book,
     pub clock: Clock,
@@ -65,6 +68,7 @@ pub(super) fn open_file(options: &OpenOptions) -> Result<Opened, OpenError> {
     )?;
     Ok(Opened {
         lock: Some(lock),
+        room: space::of_file(path.clone()),
         path: Some(path),
         ..opened
     })
@@ -112,15 +116,16 @@ pub(super) fn snapshot(path: &Path) -> rusqlite::Result<Connection> {
 
 /// Makes the file and its directories, so that they survive power loss; answers its real name.
 fn make_file(path: &Path) -> Result<PathBuf, OpenError> {
-    if !path.exists() {
-        make_directory(parent(path))?;
-        private()
-            .open(path)
-            .map_err(OpenError::io("create the ledger", path))?;
-        sync_directory(parent(path))?;
+    if let Some(there) = real_name(path)? {
+        return Ok(there);
     }
-    path.canonicalize()
-        .map_err(OpenError::io("find the ledger", path))
+    make_directory(parent(path))?;
+    private()
+        .create(true)
+        .open(path)
+        .map_err(OpenError::io("create the ledger", path))?;
+    sync_directory(parent(path))?;
+    existing(path)
 }
 
 fn connect(path: &Path, durability: Durability) -> Result<Connection, OpenError> {
@@ -167,6 +172,7 @@ fn load(
         connection,
         lock: None,
         path: None,
+        room: space::endless(),
         meta,
         book,
         clock,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, ErrorCode};
 use serde::Serialize;
 
-use super::draft::Draft;
+use super::draft::{self, Draft};
 use super::error::OpenError;
 use super::files::{self, beside};
 use super::holdings::{Holdings, Sum};
@@ -28,6 +28,9 @@ pub enum RestoreError {
         /// What is wrong with it.
         source: OpenError,
     },
+    /// Nothing is there.
+    #[error("there is no backup at {path}", path = .0.display())]
+    NoBackup(PathBuf),
     /// The backup is damaged.
     #[error("the backup {path} is damaged", path = .path.display())]
     Damaged {
@@ -37,7 +40,7 @@ pub enum RestoreError {
         findings: Vec<String>,
     },
     /// A store restored from itself.
-    #[error("{path} is the ledger itself: name a backup", path = .0.display())]
+    #[error("{path} is the ledger itself, or one of its files: name a backup", path = .0.display())]
     Itself(PathBuf),
     /// The place of the store cannot be used.
     #[error(transparent)]
@@ -52,6 +55,8 @@ pub struct Replacement {
     pub report: AuditReport,
     /// The store that is there now.
     pub present: Present,
+    /// Unfinished copies beside it, of processes that were killed.
+    pub left_over: Vec<PathBuf>,
     /// The store's place, by its real name.
     path: PathBuf,
     draft: Draft,
@@ -92,7 +97,8 @@ pub struct Lost {
 }
 
 impl Replacement {
-    /// Takes the store's lock, audits the backup at `file`, and copies it beside `store`.
+    /// Takes the store's lock, audits the backup at `file`, and copies it beside `store`, whose directory
+    /// is made where it is missing.
     ///
     /// # Errors
     /// Where a process has the store open, where the backup cannot be read, or where anything in it
@@ -102,16 +108,18 @@ impl Replacement {
             path: file.to_owned(),
             source,
         };
-        let real = file
-            .canonicalize()
-            .map_err(|error| unusable(OpenError::io("find", file)(error)))?;
+        let real = match files::real_name(file).map_err(unusable)? {
+            Some(real) => real,
+            None => return Err(RestoreError::NoBackup(file.to_owned())),
+        };
         let path = place(store)?;
-        if real == path {
+        if files::own_files(&path).contains(&real) {
             return Err(RestoreError::Itself(file.to_owned()));
         }
         let lock = StoreLock::take(&path)?;
         let source = open::connect_reader(&real).map_err(|error| unusable(error.into()))?;
         let draft = Draft::create(&path)?;
+        draft.give_to_owner_of(&path)?;
         let (report, backup) = match copy_and_audit(&source, &draft) {
             Ok((report, backup)) if report.findings.is_empty() => (report, backup),
             Ok((report, _)) => return Err(damaged(file, report.findings)),
@@ -127,10 +135,19 @@ impl Replacement {
             backup,
             report,
             present,
+            left_over: draft::left_over(&path),
             path,
             draft,
             _lock: lock,
         })
+    }
+
+    /// Whether a file is at `store`, sound or not.
+    ///
+    /// # Errors
+    /// Where no store can be there: at a device, or behind a link that leads nowhere.
+    pub fn has_place_taken(store: &Path) -> Result<bool, OpenError> {
+        Ok(files::real_name(store)?.is_some())
     }
 
     /// Where the store is, by its real name.
@@ -245,15 +262,17 @@ fn link(file: &Path, name: &Path) -> Result<(), OpenError> {
         if error.kind() == std::io::ErrorKind::AlreadyExists {
             return Err(error);
         }
-        std::fs::copy(file, name)?;
-        std::fs::File::open(name)?.sync_all()
+        let mut copy = files::private().create_new(true).open(name)?;
+        std::io::copy(&mut std::fs::File::open(file)?, &mut copy)?;
+        copy.sync_all()?;
+        files::give_owner(&copy, name, file).map_err(std::io::Error::other)
     });
     linked.map_err(OpenError::io("keep the present store as", name))
 }
 
 /// The real name of the store; its directory is made where it is missing.
 fn place(store: &Path) -> Result<PathBuf, OpenError> {
-    if let Ok(real) = store.canonicalize() {
+    if let Some(real) = files::real_name(store)? {
         return Ok(real);
     }
     let folder = files::parent(store);

@@ -6,6 +6,8 @@ mod copying;
 mod crashing;
 mod migrating;
 mod opening;
+mod placing;
+mod room;
 mod same_as_book;
 mod schedule;
 mod support;

@@ -103,7 +103,7 @@ fn a_newer_schema_and_foreign_files_are_refused() {
     assert!(matches!(refused, OpenError::Sqlite(_)), "{refused}");
     assert!(matches!(
         audit_file(&dir.store().with_file_name("absent.db")),
-        Err(OpenError::Io { .. })
+        Err(OpenError::Missing(_))
     ));
 }
 
