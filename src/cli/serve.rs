@@ -1,6 +1,9 @@
 //! `tollgate serve`: the proxy.
 
+use std::time::Duration;
+
 use clap::Args;
+use tokio::runtime::Runtime;
 
 use super::app::{App, asked_to_end};
 use super::exit::{EXIT_CODES, Exit, Failure};
@@ -27,12 +30,22 @@ SIGTERM and Ctrl-C let running requests finish (server.drain_seconds), then end 
 #[command(after_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
 pub struct ServeArgs {}
 
+/// How long the end waits for threads that are still at work. One can be stuck for ever, in a read of a file on a
+/// mount that is gone.
+const LAST_WORK: Duration = Duration::from_secs(2);
+
 /// Serves until it is told to end.
 pub fn run(globals: &Globals, _args: &ServeArgs) -> Result<Exit, Failure> {
     telemetry::start("info");
     #[cfg(feature = "otel")]
     telemetry::traces::start()?;
     let runtime = tokio::runtime::Runtime::new()?;
+    let ended = serve(&runtime, globals);
+    runtime.shutdown_timeout(LAST_WORK);
+    ended
+}
+
+fn serve(runtime: &Runtime, globals: &Globals) -> Result<Exit, Failure> {
     // Before the file is read: what changes from then on is noticed.
     let mut changes = runtime.block_on(async { Changes::of(&globals.config) })?;
     let config = globals.load()?;
