@@ -51,7 +51,10 @@ pub async fn conclude(job: Job, facts: Facts, end: End) -> Result<Option<Settled
         consumed.flags.push("upstream_cut");
     }
     if facts.client_gone {
-        consumed.flags.push("client_gone");
+        consumed.flags.push(match is_stopping(&job) {
+            true => "shutting_down",
+            false => "client_gone",
+        });
     }
     job.reservation.settle(consumed).await.map(Some)
 }
@@ -74,7 +77,7 @@ pub async fn abandon(job: Job) {
     }
 }
 
-/// Whether the process ends: who went then may have been sent away.
+/// Whether the process ends: who went then was likely sent away.
 fn is_stopping(job: &Job) -> bool {
     job.reservation.gateway().stop.is_raised()
 }

@@ -56,7 +56,7 @@ pub struct Observed {
     pub attempts: u32,
     /// Whether the answer was a stream.
     pub streamed: bool,
-    /// The status that was sent; 499 where nobody was there, 500 after a panic.
+    /// The status that was sent; 499 where nobody was there, 503 where the process ended first, 500 after a panic.
     pub status: u16,
     /// The error that the client was told of, in the body or in the stream.
     pub code: Option<Code>,

@@ -52,7 +52,7 @@ fn requests(gateway: &Gateway, page: &mut Writer<'_>) -> fmt::Result {
     let metrics = &gateway.metrics;
     page.counters(
         "requests",
-        "Requests that ended, by the path without /v1 and the status sent; 499: the client had gone",
+        "Requests that ended, by the path without /v1 and the status sent; 499: the client had gone, 503 also: the process ended first",
         metrics.requests.all().iter().map(|((endpoint, status), count)| {
             let labels = [("endpoint", (*endpoint).to_owned()), ("status", status.to_string())];
             (labels, count.get())

@@ -174,10 +174,10 @@ impl Drop for Record {
     fn drop(&mut self) {
         let seen = self.seen.get_mut();
         seen.times.ended = Instant::now();
-        // Where nobody noted an answer, a panic prevented it, or the client did not wait for it.
+        // Where nobody noted an answer, a panic prevented it, the process ends, or the client did not wait for it.
         let lost = match (std::thread::panicking(), seen.status) {
             (true, _) => Some(Refused::internal()),
-            (false, 0) => Some(Refused::client_gone()),
+            (false, 0) => Some(Refused::unawaited(&self.gateway.stop)),
             _ => None,
         };
         if let Some(lost) = lost {
