@@ -44,7 +44,7 @@ pub fn flush() {
     lines::STDERR.flush(LAST_LINES);
 }
 
-/// How many lines were lost because stderr was too slow.
+/// How many lines were lost because stderr was too slow, or took none.
 pub fn dropped() -> u64 {
     lines::STDERR.dropped()
 }

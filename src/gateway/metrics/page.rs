@@ -259,7 +259,7 @@ fn process(gateway: &Gateway, page: &mut Writer<'_>) -> fmt::Result {
     )?;
     page.counter(
         "log_lines_dropped",
-        "Log lines that were lost because stderr was too slow",
+        "Log lines that were lost because stderr was too slow, or could not be written",
         telemetry::dropped(),
     )?;
     page.gauge(
