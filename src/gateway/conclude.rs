@@ -10,6 +10,16 @@ use crate::usage::tokenizer::{Tokenizer, pooled};
 use crate::usage::transcript::Transcript;
 use crate::usage::{Counted, Meter, Usage};
 
+/// Every word on what was odd that a receipt can have.
+pub const FLAGS: [&str; 6] = [
+    "upstream_cut",
+    "client_gone",
+    "shutting_down",
+    "usage_missing",
+    "usage_unbelievable",
+    "over_bound",
+];
+
 /// How an answer came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {

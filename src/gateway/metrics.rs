@@ -11,6 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Gateway;
+use super::catalog::Catalog;
+use super::conclude::FLAGS;
 use super::observe::{Observed, Outcome, PROBES};
 use super::refusal::Code;
 use crate::clock::UnixMs;
@@ -75,6 +77,20 @@ impl Metrics {
             models: Labelled::default(),
             upstreams: Labelled::default(),
             flags: Labelled::default(),
+        }
+    }
+
+    /// Has rows for what is offered from now on. Prometheus cannot tell that a row that was born with a 1 was 0.
+    pub fn offer(&self, catalog: &Catalog) {
+        for model in catalog.prices.models() {
+            self.models.with(&model.id, OfModel::new, |_| ());
+        }
+        for upstream in catalog.config.upstreams.keys() {
+            let upstream = Arc::from(upstream.as_str());
+            self.upstreams.with(&upstream, OfUpstream::new, |_| ());
+        }
+        for flag in FLAGS {
+            self.flags.with(&Arc::from(flag), Count::default, |_| ());
         }
     }
 

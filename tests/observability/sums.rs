@@ -5,8 +5,32 @@ use serde_json::json;
 use crate::page::Page;
 use crate::support::setup::{ALICE, BOB};
 use crate::support::{
-    Call, RawUpstream, chat, decimal, image, nano, occupy, start, start_with, stream, until,
+    Call, RawUpstream, Setup, chat, decimal, image, nano, occupy, start, start_with, stream, until,
 };
+
+/// An alert on an increase would miss the first of a row that was not there before.
+#[test]
+fn every_model_upstream_and_flag_has_its_rows_before_its_first_use() {
+    let (mock, proxy) = start();
+    let page = Page::of(&proxy);
+    for row in [
+        "tollgate_shortfall_total{model=\"vendor/chat\",currency=\"CNY\"}",
+        "tollgate_uncharged_total{model=\"vendor/image\"}",
+        "tollgate_upstream_attempts_total{upstream=\"mock\",outcome=\"connect\"}",
+        "tollgate_flags_total{flag=\"over_bound\"}",
+        "tollgate_refusals_total{code=\"internal_error\"}",
+    ] {
+        assert!(["0", "0.0"].contains(&page.text(row)), "{row}");
+    }
+    let added = json!({
+        "id": "vendor/new", "upstream": "mock", "context_tokens": 1000, "max_output_tokens": 100,
+        "prices": [{ "per": "1M tokens", "input": 4, "output": 16 }],
+    });
+    proxy.configure(&Setup::new(&mock).model(added));
+    proxy.logged("the config is in use");
+    let late = "tollgate_late_total{model=\"vendor/new\"}";
+    assert_eq!(Page::of(&proxy).text(late), "0");
+}
 
 #[test]
 fn money_tokens_and_images_are_the_receipts() {

@@ -21,6 +21,7 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 
 /// Renders everything, as it is now.
 pub fn render(gateway: &Arc<Gateway>) -> Result<String, fmt::Error> {
+    gateway.metrics.offer(&gateway.catalog());
     let mut registry = Registry::with_prefix("tollgate");
     registry.register_collector(Box::new(Scrape(Arc::clone(gateway))));
     let mut page = String::with_capacity(16 * 1024);
@@ -161,7 +162,10 @@ fn models(gateway: &Gateway, page: &mut Writer<'_>) -> fmt::Result {
     page.histograms(
         "first_byte_seconds",
         "Streams: from the client's last byte to the upstream's first",
-        each().map(|(model, it)| ([("model", model)], &it.first_byte)),
+        // The largest of a model's rows, and nobody waits for its first: long lists stay short.
+        each()
+            .filter(|(_, it)| !it.first_byte.is_empty())
+            .map(|(model, it)| ([("model", model)], &it.first_byte)),
     )?;
     page.counters(
         "flags",
