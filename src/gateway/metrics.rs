@@ -132,7 +132,7 @@ impl Metrics {
     pub fn attempt(&self, upstream: &Arc<str>, outcome: Outcome, took: Duration) {
         self.upstreams.with(upstream, OfUpstream::new, |it| {
             it.outcomes[outcome.index()].one();
-            if matches!(outcome, Outcome::Answered(_)) {
+            if outcome.status().is_some() {
                 it.head.observe(took);
             }
         });

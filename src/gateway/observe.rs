@@ -96,6 +96,8 @@ pub struct Times {
 pub enum Outcome {
     /// A head came, with this status.
     Answered(u16),
+    /// A head came, with this status, and refuses the operator's own credential or account.
+    OperatorFault(u16),
     /// No head came.
     Failed(SendErrorKind),
     /// Nobody waited for it any longer.
@@ -129,7 +131,7 @@ impl Times {
 
 impl Outcome {
     /// What they are called.
-    pub const WORDS: [&'static str; 9] = [
+    pub const WORDS: [&'static str; 10] = [
         "1xx",
         "2xx",
         "3xx",
@@ -139,6 +141,7 @@ impl Outcome {
         "timeout",
         "closed",
         "abandoned",
+        "operator_fault",
     ];
 
     /// Which of [`Outcome::WORDS`] it is. What broke the protocol counts as closed.
@@ -149,6 +152,15 @@ impl Outcome {
             Outcome::Failed(SendErrorKind::Timeout) => 6,
             Outcome::Failed(SendErrorKind::Closed | SendErrorKind::Protocol) => 7,
             Outcome::Abandoned => 8,
+            Outcome::OperatorFault(_) => 9,
+        }
+    }
+
+    /// The status of the head that came.
+    pub fn status(self) -> Option<u16> {
+        match self {
+            Outcome::Answered(status) | Outcome::OperatorFault(status) => Some(status),
+            Outcome::Failed(_) | Outcome::Abandoned => None,
         }
     }
 }

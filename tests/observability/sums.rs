@@ -128,6 +128,10 @@ fn attempts_are_counted_by_what_came_of_them() {
         proxy.send(ALICE, chat(json!({ "model": "gone" }))).status,
         502
     );
+    for (fault, status) in [("status=401", 502), ("status=400", 400)] {
+        let answer = proxy.send(ALICE, chat(json!({})).header("x-mock-fault", fault));
+        assert_eq!(answer.status, status, "{fault}");
+    }
     let holding = occupy(&mock, &proxy, ALICE, chat(json!({})));
     let page = Page::of(&proxy);
     assert_eq!(page.count("tollgate_holds"), 1);
@@ -141,7 +145,9 @@ fn attempts_are_counted_by_what_came_of_them() {
     let page = until("the attempt to be given up", || {
         Some(Page::of(&proxy)).filter(|page| page.count(&attempts("mock", "abandoned")) == 1)
     });
-    assert_eq!(page.count(&attempts("nowhere", "connect")), 2);
+    assert_eq!(page.count(&attempts("nowhere", "connect")), 4);
+    assert_eq!(page.count(&attempts("mock", "operator_fault")), 1);
+    assert_eq!(page.count(&attempts("mock", "4xx")), 1);
     assert_eq!(page.count(&attempts("mock", "2xx")), 1);
     assert_eq!(page.count(&attempts("gone", "closed")), 1);
 }

@@ -187,7 +187,7 @@ fn upstreams(gateway: &Gateway, page: &mut Writer<'_>) -> fmt::Result {
     };
     page.counters(
         "upstream_attempts",
-        "Attempts at upstreams, by what came of them: a class of status, or why no head came",
+        "Attempts at upstreams, by what came of them: a class of status, operator_fault (the upstream refuses the operator's key or account), or why no head came",
         each().flat_map(|(upstream, it)| {
             let outcomes = Outcome::WORDS.into_iter().zip(&it.outcomes);
             outcomes.map(move |(word, count)| {
