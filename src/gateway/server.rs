@@ -70,10 +70,11 @@ pub async fn serve(
         match accepted {
             Ok((stream, peer)) => {
                 let (gateway, tls) = (Arc::clone(&gateway), tls.clone());
+                let counted = Arc::clone(&gateway.open);
                 let connection = connection(gateway, tls, stream, peer, closing.clone());
                 connections.spawn(async move {
                     connection.await;
-                    drop(place);
+                    drop((place, counted));
                 });
             }
             Err(error) => {
