@@ -67,7 +67,7 @@ pub async fn forward<F: Fn(&Endpoint) -> Bytes>(
         match upstreams.send(&endpoint, call).await {
             Err(error) => {
                 attempt.failed(error.kind);
-                tracing::warn!(%error, "no answer");
+                tracing::warn!(request_id = %record.id(), %error, "no answer");
                 let next = retry::decide(Attempt::Failed(&error));
                 failure = refused(&error);
                 if next != Next::Retry {
@@ -92,7 +92,7 @@ pub async fn forward<F: Fn(&Endpoint) -> Bytes>(
                 match next {
                     Next::OperatorFault | Next::AccountEmpty => {
                         tracing::error!(
-                            upstream = %endpoint.upstream(), %status,
+                            request_id = %record.id(), upstream = %endpoint.upstream(), %status,
                             "the upstream refuses the operator's credential or account"
                         );
                         failure = Refused::operator_fault();
@@ -101,7 +101,10 @@ pub async fn forward<F: Fn(&Endpoint) -> Bytes>(
                         }
                     }
                     Next::Retry if !is_last => {
-                        tracing::warn!(upstream = %endpoint.upstream(), %status, "trying another endpoint");
+                        tracing::warn!(
+                            request_id = %record.id(), upstream = %endpoint.upstream(), %status,
+                            "trying another endpoint"
+                        );
                     }
                     _ => {
                         return Ok(Answer {

@@ -54,6 +54,8 @@ pub struct Observed {
     pub upstream: Option<Arc<str>>,
     /// How often an upstream was asked.
     pub attempts: u32,
+    /// What became of the last attempt, once that is known.
+    pub last: Option<Outcome>,
     /// Whether the answer was a stream.
     pub streamed: bool,
     /// The status that was sent; 499 where nobody was there, 503 where the process ended first, 500 after a panic.
@@ -126,6 +128,20 @@ impl Times {
     /// From the head of the request to its end.
     pub fn total(&self) -> Duration {
         self.ended.duration_since(self.begun)
+    }
+}
+
+impl Observed {
+    /// Why an upstream gave its client no answer, in a word: one of [`Outcome::WORDS`], or `answer` where one
+    /// began that broke off or could not be metered.
+    pub fn reason(&self) -> Option<&'static str> {
+        if self.code != Some(Code::UpstreamUnavailable) {
+            return None;
+        }
+        Some(match self.last? {
+            Outcome::Answered(_) => "answer",
+            other => Outcome::WORDS[other.index()],
+        })
     }
 }
 

@@ -2,10 +2,12 @@
 
 use serde_json::json;
 
+use crate::lines::lines;
 use crate::page::Page;
 use crate::support::setup::{ALICE, BOB};
 use crate::support::{
-    Call, RawUpstream, Setup, chat, decimal, image, nano, occupy, start, start_with, stream, until,
+    Call, Connection, RawUpstream, Setup, chat, decimal, image, nano, occupy, start, start_with,
+    stream, until,
 };
 
 /// An alert on an increase would miss the first of a row that was not there before.
@@ -106,6 +108,24 @@ fn money_tokens_and_images_are_the_receipts() {
 }
 
 #[test]
+fn connections_are_counted_while_they_are_open() {
+    let (_mock, proxy) = start();
+    let open = |count| {
+        until("the connections", || {
+            (Page::of(&proxy).count("tollgate_connections") == count).then_some(())
+        });
+    };
+    open(0);
+    let held = [
+        Connection::open(&proxy.address),
+        Connection::open(&proxy.address),
+    ];
+    open(2);
+    drop(held);
+    open(0);
+}
+
+#[test]
 fn attempts_are_counted_by_what_came_of_them() {
     let gone = RawUpstream::answering("");
     let (mock, proxy) = start_with(|setup| {
@@ -136,6 +156,17 @@ fn attempts_are_counted_by_what_came_of_them() {
     let page = Page::of(&proxy);
     assert_eq!(page.count("tollgate_holds"), 1);
     assert!(page.count("tollgate_connections") >= 1);
+    for word in ["closed", "operator_fault"] {
+        let told = until("the request's line", || {
+            let mut told = lines(&proxy);
+            told.retain(|line| line["reason"] == word);
+            (told.len() == 1).then_some(told)
+        });
+        assert_eq!(told[0]["code"], "upstream_unavailable");
+        // What was logged on the way names the request.
+        let id = told[0]["request_id"].as_str().expect("an id");
+        assert!(proxy.log().matches(id).count() >= 2, "{}", proxy.log());
+    }
     assert!(page.count("tollgate_memory_bytes{of=\"requests\"}") > 50);
     drop(holding);
     proxy.idle_wallet("alice");

@@ -51,6 +51,7 @@ impl Record {
             hold: None,
             upstream: None,
             attempts: 0,
+            last: None,
             streamed: false,
             status: 0,
             code: None,
@@ -216,9 +217,10 @@ impl Attempt<'_> {
 
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
-        if let Some(head) = self.head {
-            self.record.seen.lock().times.head = Some(head);
-        }
+        let mut seen = self.record.seen.lock();
+        seen.last = Some(self.outcome);
+        seen.times.head = self.head.or(seen.times.head);
+        drop(seen);
         self.trace.end(self.outcome);
         let until = self.head.unwrap_or_else(Instant::now);
         let took: Duration = until.duration_since(self.begun);
