@@ -48,6 +48,9 @@ COPY --from=build /src/target/release/tollgate /usr/local/bin/
 # The shipped config names its ledger as data/tollgate.db.
 WORKDIR /
 ENV TOLLGATE_CONFIG=/etc/tollgate/config.yaml TOLLGATE_LISTEN=0.0.0.0:8080
+# Whom the health check asks, whatever becomes of the config meanwhile. With `server.tls` or another port,
+# set it to match (https://127.0.0.1:8443).
+ENV TOLLGATE_HEALTH_URL=http://127.0.0.1:8080
 USER 10001:10001
 VOLUME /data
 EXPOSE 8080

@@ -33,6 +33,7 @@ mod words;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::file;
 pub use accounts::{GrantRow, GrantUnit, KeyRow, LimitRow, Measure, OnDisconnect, OnShort, Period};
 pub use error::{ConfigError, Problem};
 pub use price_list::{Bounds, Category, ModelRow, Per, PriceRow, Route, Tokenizer};
@@ -41,6 +42,9 @@ pub use process::{
     TlsFiles, Upstream, UpstreamKind,
 };
 pub use words::Words;
+
+/// The largest config file: a price list of a hundred thousand rows has room.
+const BYTES_MAX: usize = 16 << 20;
 
 /// Everything that the config file says, validated.
 #[derive(Clone, Debug)]
@@ -175,13 +179,14 @@ impl Config {
 /// A file's name in messages, and its text.
 fn read_file(path: &Path) -> Result<(String, String), ConfigError> {
     let file = path.display().to_string();
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok((file, text)),
-        Err(error) => {
-            let what = format!("cannot be read: {error}; --config names another file");
-            Err(ConfigError::of_file(&file, what))
-        }
-    }
+    let text = file::read(path, BYTES_MAX)
+        .map_err(|error| error.to_string())
+        .and_then(|bytes| match std::str::from_utf8(&bytes) {
+            Ok(text) => Ok(text.to_owned()),
+            Err(_) => Err("is not UTF-8 text".to_owned()),
+        });
+    text.map(|text| (file.clone(), text))
+        .map_err(|what| ConfigError::of_file(&file, format!("{what}; --config names another file")))
 }
 
 #[cfg(test)]

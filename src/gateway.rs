@@ -88,6 +88,8 @@ pub struct Gateway {
     pub live: Arc<LiveHolds>,
     /// Room for connections of clients.
     pub places: Arc<Semaphore>,
+    /// Each open connection of a client has a share of it.
+    pub open: Arc<()>,
     /// What is counted of all requests.
     pub metrics: Metrics,
     /// Raised when the process is told to end: nobody new is served.
@@ -173,6 +175,7 @@ impl Gateway {
             request_memory: Budget::new(config.caps.request_memory_bytes),
             answer_memory: Budget::new(config.caps.answer_memory_bytes),
             places: Arc::new(Semaphore::new(caps.connections)),
+            open: Arc::default(),
             caps,
             trusted_proxies: config.server.trusted_proxies.clone(),
             live: Arc::default(),
@@ -200,8 +203,8 @@ impl Gateway {
 
     /// How many connections of clients are open.
     pub fn connections(&self) -> usize {
-        let free = self.places.available_permits();
-        self.caps.connections.saturating_sub(free)
+        // Not by the places that are taken: one is kept ready for who comes next.
+        Arc::strong_count(&self.open).saturating_sub(1)
     }
 
     /// Tells those who watch of a request that ended.

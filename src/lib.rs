@@ -17,6 +17,7 @@ pub mod usage;
 pub mod config;
 
 pub mod clock;
+pub mod file;
 pub mod keygen;
 pub mod money;
 pub mod secret;

@@ -4,7 +4,8 @@
 mod support;
 
 use std::io::{BufRead, BufReader};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use support::{Demo, Ran, Serving, TOKEN, folder, run, tollgate};
@@ -380,6 +381,38 @@ fn serve_tells_scripts_where_it_listens() {
     assert_eq!(said["admin"], Value::Null, "without a token");
     let metrics = said["metrics"].as_str().expect("an address");
     assert!(metrics.ends_with("/metrics"), "{said}");
+}
+
+/// As the first process of a container it gets no signal that it does not wait for.
+#[test]
+fn a_signal_before_the_server_is_up_ends_it_in_order() {
+    // Long enough that it is being read when the signal comes.
+    let rows = "# a line that says nothing\n".repeat(500_000);
+    let (config, _) = config("early-signal", &format!("{SOUND}{rows}"));
+    for name in ["TERM", "INT"] {
+        let mut child = tollgate(&["--config", &config, "serve"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the binary runs");
+        let status = format!("/proc/{}/status", child.id());
+        let waits_for = |number: u32| {
+            let status = std::fs::read_to_string(&status).expect("it runs");
+            let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+            let mask = u64::from_str_radix(mask.expect("a mask").trim(), 16).expect("hexadecimal");
+            mask >> (number - 1) & 1 == 1
+        };
+        let until = Instant::now() + Duration::from_secs(30);
+        while !(waits_for(15) && waits_for(2)) {
+            assert!(Instant::now() < until, "it waits for no signal");
+            std::thread::yield_now();
+        }
+        let told = Command::new("kill")
+            .args([format!("-{name}"), child.id().to_string()])
+            .status();
+        assert!(told.expect("kill runs").success());
+        assert_eq!(child.wait().expect("it ends").code(), Some(0), "{name}");
+    }
 }
 
 #[test]

@@ -110,9 +110,39 @@ fn a_config_that_does_not_tell_where_is_refused() {
     let ran = ask_by_config("health-any-port", "server: { listen: \"127.0.0.1:0\" }");
     assert_eq!(ran.code, 2, "{}", ran.err);
     assert!(ran.err.contains("--url"), "{}", ran.err);
-    let ran = ask_by_config("health-wrong", "server: { listen: here }");
-    assert_eq!(ran.code, 1, "{}", ran.err);
-    assert!(ran.err.contains("1: server.listen"), "{}", ran.err);
+}
+
+/// A server that runs is no worse for a config that is being edited.
+#[test]
+fn where_the_config_cannot_be_read_the_usual_address_is_asked_and_named() {
+    let (server, url) = server(200, "ok\n");
+    let folder = folder("health-wrong");
+    for text in ["server: { listen: here }", "server: [", ""] {
+        let config = folder.join("config.yaml");
+        std::fs::write(&config, text).expect("a config is written");
+        if text.is_empty() {
+            std::fs::remove_file(&config).expect("it was there");
+        }
+        let mut command = tollgate(&["health", "--config"]);
+        command.arg(&config).env("TOLLGATE_LISTEN", &server.address);
+        let ran = run(&mut command);
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        assert_eq!(ran.out, format!("{url} is ready\n"));
+        assert!(ran.err.contains("config.yaml"), "{}", ran.err);
+        let instead = format!("tollgate: asking {url} instead");
+        assert!(ran.err.contains(&instead), "{}", ran.err);
+    }
+}
+
+/// As an image does, whose config is mounted over it.
+#[test]
+fn an_address_of_the_environment_goes_before_the_config() {
+    let (_server, url) = server(200, "ok\n");
+    let config = folder("health-env").join("config.yaml");
+    std::fs::write(&config, "server: { listen: \"127.0.0.1:1\" }").expect("written");
+    let mut command = tollgate(&["health", "--config"]);
+    let ran = run(command.arg(&config).env("TOLLGATE_HEALTH_URL", &url));
+    assert_eq!((ran.code, ran.out), (0, format!("{url} is ready\n")));
 }
 
 /// An image and a unit set these variables instead of shipping a config of their own.

@@ -78,6 +78,27 @@ fn a_changed_secret_file_is_noticed_and_read_again() {
     assert!(!proxy.log().contains("sk-second"));
 }
 
+/// Reading a pipe that nobody writes to would never end, and hold up the process' own end.
+#[test]
+fn a_secret_file_that_became_a_pipe_is_refused_and_holds_nothing_up() {
+    let (dir, mock) = (TempDir::new(), Mock::start());
+    let file = dir.path().join("key");
+    fs::write(&file, "sk-first\n").expect("a file");
+    let key = format!("file:{}", file.display());
+    let setup = Setup::new(&mock).upstream("mock", json!({ "api_key": key }));
+    let mut proxy = Proxy::start(&setup);
+    let next = dir.path().join("next");
+    let made = std::process::Command::new("mkfifo").arg(&next).status();
+    assert!(made.expect("mkfifo runs").success());
+    fs::rename(&next, &file).expect("moved");
+    proxy.logged(REFUSED);
+    proxy.logged("is no regular file");
+    // What comes after it is read.
+    proxy.configure(&dear(Setup::new(&mock)));
+    proxy.logged(TAKEN);
+    assert_eq!(proxy.terminate().code(), Some(0));
+}
+
 #[test]
 fn a_changed_file_is_noticed_by_itself() {
     let (mock, proxy) = start();

@@ -14,10 +14,11 @@ const LAYERS: [&[&str]; 7] = [
     &["price"],
 ];
 /// The bottom: `usage` builds on the others, and nothing here imports from the layers above.
-const BOTTOM: [&str; 7] = [
+const BOTTOM: [&str; 8] = [
     "usage",
     "config",
     "clock",
+    "file",
     "keygen",
     "money",
     "secret",

@@ -1,11 +1,13 @@
 //! A server put together: ledger, prices, upstreams, gateway, admin API; started, run, and ended in order.
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::exit::{Exit, Failure};
@@ -143,21 +145,19 @@ async fn bind(address: SocketAddr, field: &str) -> Result<TcpListener, Failure> 
     })
 }
 
-/// Resolves when the process is asked to end (SIGTERM, or Ctrl-C).
-pub async fn asked_to_end() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let terminate = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut signals) => signals.recv().await,
-            Err(error) => {
-                tracing::error!(%error, "SIGTERM cannot be waited for");
-                std::future::pending().await
-            }
+/// Resolves when the process is asked to end (SIGTERM, or Ctrl-C), since this call: a signal counts from then
+/// on, whenever it is waited for.
+///
+/// # Errors
+/// If the signals cannot be waited for.
+pub fn asked_to_end() -> io::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
         }
-    };
-    tokio::select! {
-        _ = terminate => {}
-        _ = tokio::signal::ctrl_c() => {}
-    }
-    tracing::info!("ending: requests may finish");
+        tracing::info!("ending: requests may finish");
+    })
 }

@@ -57,9 +57,10 @@ pub fn run(globals: &Globals, args: &DemoArgs) -> Result<Exit, Failure> {
     };
     let runtime = tokio::runtime::Runtime::new()?;
     runtime.block_on(async {
+        let ending = asked_to_end()?;
         let app = App::start(config, ledger, None, Some(Box::new(live))).await?;
         introduce(globals, app.address()?, secret.expose());
-        app.run(asked_to_end()).await?;
+        app.run(ending).await?;
         Ok(Exit::Fine)
     })
 }

@@ -18,18 +18,23 @@ use serde::Serialize;
 use super::exit::{Exit, Failure};
 use super::table::printable;
 use super::{Globals, block_on};
-use crate::config::{Config, Server};
+use crate::config::Config;
 
 /// For connection and answer together. Whoever checks health allows 5 seconds or more.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(4);
 const ANSWER_BYTES_MAX: usize = 4096;
+/// What the shipped config, the image and the unit take `server.listen` from.
+const LISTEN_ENV: &str = "TOLLGATE_LISTEN";
+const USUAL_PORT: u16 = 8080;
 
 const EXAMPLES: &str = "Examples:
   tollgate health
   tollgate health --url http://10.0.0.7:8080
 
-Asks GET /readyz, by default of the server that the config describes, on this machine: only the
-config's `server` section has to be sound. A certificate is not verified, since nothing secret is sent.
+Asks GET /readyz, by default of the server that the config describes, on this machine. A running server
+keeps its address when the config is edited: name it with --url where that should not matter. Where the
+config's `server` section cannot be read, it is asked at TOLLGATE_LISTEN, or else at 127.0.0.1:8080.
+A certificate is not verified, since nothing secret is sent.
 Exits with 0 where the server is ready, with 1 where it answers that it is not, and with 69 where
 no Tollgate answers within 4 seconds.";
 
@@ -37,7 +42,7 @@ no Tollgate answers within 4 seconds.";
 #[command(after_help = EXAMPLES)]
 pub(super) struct HealthArgs {
     /// The server to ask, instead of the config's `server.listen`
-    #[arg(long, value_name = "URL")]
+    #[arg(long, env = "TOLLGATE_HEALTH_URL", value_name = "URL")]
     url: Option<String>,
 }
 
@@ -51,7 +56,15 @@ struct Report<'a> {
 pub(super) fn run(globals: &Globals, args: &HealthArgs) -> Result<Exit, Failure> {
     let url = match &args.url {
         Some(url) => url.trim_end_matches('/').to_owned(),
-        None => own(&Config::load_server(&globals.config)?)?,
+        None => match Config::load_server(&globals.config) {
+            Ok(server) => own(server.listen, server.tls.is_some())?,
+            Err(error) => {
+                // It may be in the middle of an edit, and says nothing of the server that runs.
+                let url = own(usual(), false)?;
+                eprintln!("{error}\ntollgate: asking {url} instead; --url names another server");
+                url
+            }
+        },
     };
     let (code, body) = block_on(ask(&url))?;
     let shown = printable(&url);
@@ -75,9 +88,16 @@ pub(super) fn run(globals: &Globals, args: &HealthArgs) -> Result<Exit, Failure>
     }
 }
 
+/// Where a server listens of whose config nothing is known.
+fn usual() -> SocketAddr {
+    let named = std::env::var(LISTEN_ENV).ok();
+    named
+        .and_then(|address| address.parse().ok())
+        .unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, USUAL_PORT)))
+}
+
 /// The URL by which a server is reached from its own machine.
-fn own(server: &Server) -> Result<String, Failure> {
-    let listen = server.listen;
+fn own(listen: SocketAddr, tls: bool) -> Result<String, Failure> {
     if listen.port() == 0 {
         return Err(Failure::new(
             Exit::Usage,
@@ -89,10 +109,7 @@ fn own(server: &Server) -> Result<String, Failure> {
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
         ip => ip,
     };
-    let scheme = match server.tls {
-        Some(_) => "https",
-        None => "http",
-    };
+    let scheme = if tls { "https" } else { "http" };
     Ok(format!("{scheme}://{}", SocketAddr::new(ip, listen.port())))
 }
 

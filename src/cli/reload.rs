@@ -2,7 +2,7 @@
 
 mod changes;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::exit::{Exit, Failure};
@@ -77,7 +77,7 @@ impl Reload {
 
     /// Reads the config and takes it into use; all of it or nothing.
     async fn once(&mut self) -> Result<Arc<Catalog>, Failure> {
-        let config = self.load().await?;
+        let config = load(&self.path, &mut self.changes).await?;
         config.require_secrets()?;
         let before = self.current.get();
         if config.currency != before.config.currency {
@@ -106,20 +106,20 @@ impl Reload {
         warn_of_unknown_models(&*self.ledger, &catalog.prices).await?;
         Ok(catalog)
     }
+}
 
-    /// Reads the config, and watches the files that it names. Where it names new ones, it is read once
-    /// more: they may have changed before they were watched.
-    async fn load(&mut self) -> Result<Config, Failure> {
-        loop {
-            let path = self.path.clone();
-            let read = tokio::task::spawn_blocking(move || Config::load(&path)).await?;
-            let others = match &read {
-                Ok(config) => self.changes.follow(config.files.clone()),
-                Err(error) => self.changes.follow_also(error.files().to_vec()),
-            };
-            if !others {
-                return Ok(read?);
-            }
+/// Reads the config, and watches the files that it names. Where it names new ones, it is read once
+/// more: they may have changed before they were watched.
+pub async fn load(path: &Path, changes: &mut Changes) -> Result<Config, Failure> {
+    loop {
+        let path = path.to_owned();
+        let read = tokio::task::spawn_blocking(move || Config::load(&path)).await?;
+        let others = match &read {
+            Ok(config) => changes.follow(config.files.clone()),
+            Err(error) => changes.follow_also(error.files().to_vec()),
+        };
+        if !others {
+            return Ok(read?);
         }
     }
 }

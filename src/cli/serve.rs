@@ -1,13 +1,17 @@
 //! `tollgate serve`: the proxy.
 
+use std::pin::pin;
+use std::time::Duration;
+
 use clap::Args;
+use tokio::task::spawn_blocking;
 
 use super::app::{App, asked_to_end};
 use super::exit::{EXIT_CODES, Exit, Failure};
-use super::reload::Changes;
+use super::reload::{Changes, load};
 use super::{Globals, say};
 use crate::admin::token::{self, AdminToken, TOKEN_ENV, TokenError};
-use crate::config;
+use crate::config::{self, Config};
 use crate::gateway::observe::Observer;
 use crate::gateway::request_log::RequestLog;
 use crate::ledger::embedded::{Durability, Embedded, OpenOptions};
@@ -27,21 +31,59 @@ SIGTERM and Ctrl-C let running requests finish (server.drain_seconds), then end 
 #[command(after_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
 pub struct ServeArgs {}
 
+/// How long the end waits for threads that are still at work. One can be stuck for ever, in a read of a file on a
+/// mount that is gone.
+const LAST_WORK: Duration = Duration::from_secs(2);
+
 /// Serves until it is told to end.
 pub fn run(globals: &Globals, _args: &ServeArgs) -> Result<Exit, Failure> {
     telemetry::start("info");
     #[cfg(feature = "otel")]
     telemetry::traces::start()?;
     let runtime = tokio::runtime::Runtime::new()?;
+    let ended = runtime.block_on(serve(globals));
+    runtime.shutdown_timeout(LAST_WORK);
+    ended
+}
+
+async fn serve(globals: &Globals) -> Result<Exit, Failure> {
+    // Before anything that takes time: as the first process of a container, it would not be ended otherwise.
+    let mut ending = pin!(asked_to_end()?);
     // Before the file is read: what changes from then on is noticed.
-    let mut changes = runtime.block_on(async { Changes::of(&globals.config) })?;
-    let config = loop {
-        let config = globals.load()?;
-        // Files that it names may have changed before they were watched.
-        if !changes.follow(config.files.clone()) {
-            break config;
-        }
+    let mut changes = Changes::of(&globals.config)?;
+    let Opened {
+        config,
+        token,
+        ledger,
+    } = tokio::select! {
+        biased;
+        // Whatever is being opened is left as a crash would leave it, which the next start takes up.
+        () = &mut ending => return Ok(Exit::Fine),
+        opened = open(globals, &mut changes) => opened?,
     };
+    let manages = token.is_some();
+    let log = config
+        .server
+        .request_log
+        .then(|| Box::new(RequestLog) as Box<dyn Observer>);
+    let app = App::start(config, ledger, token, log)
+        .await?
+        .reloading(globals.config.clone(), changes);
+    announce(globals, &app, manages)?;
+    app.run(ending).await?;
+    Ok(Exit::Fine)
+}
+
+/// What a server is made of.
+struct Opened {
+    config: Config,
+    token: Option<AdminToken>,
+    ledger: Embedded,
+}
+
+/// Reads the config, and opens the ledger that it names.
+async fn open(globals: &Globals, changes: &mut Changes) -> Result<Opened, Failure> {
+    let config = load(&globals.config, changes).await?;
     config.require_secrets()?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
@@ -51,7 +93,7 @@ pub fn run(globals: &Globals, _args: &ServeArgs) -> Result<Exit, Failure> {
         Err(TokenError::Missing) => None,
         Err(error) => return Err(error.into()),
     };
-    let ledger = Embedded::open(OpenOptions {
+    let options = OpenOptions {
         path: std::path::absolute(&config.ledger.path)?,
         durability: match config.ledger.durability {
             config::Durability::Disk => Durability::Disk,
@@ -59,34 +101,31 @@ pub fn run(globals: &Globals, _args: &ServeArgs) -> Result<Exit, Failure> {
         },
         currency: config.currency.clone(),
         clock: None,
-    })?;
-    runtime.block_on(async {
-        let manages = token.is_some();
-        let log = config
-            .server
-            .request_log
-            .then(|| Box::new(RequestLog) as Box<dyn Observer>);
-        let app = App::start(config, ledger, token, log)
-            .await?
-            .reloading(globals.config.clone(), changes);
-        // Scripts wait for these lines, and read ports from them that were given as 0.
-        let proxy = format!("{}://{}", app.scheme(), app.address()?);
-        let admin = format!("http://{}", app.admin_address()?);
-        let metrics = format!("{admin}/metrics");
-        if globals.json {
-            let admin = manages.then_some(admin);
-            let line =
-                serde_json::json!({ "listening": proxy, "admin": admin, "metrics": metrics });
-            say(&line.to_string());
-        } else {
-            say(&format!("listening on {proxy}"));
-            say(&match manages {
-                true => format!("admin API on {admin}"),
-                false => format!("admin API off: set {TOKEN_ENV} to manage keys and wallets"),
-            });
-            say(&format!("metrics on {metrics}"));
-        }
-        app.run(asked_to_end()).await?;
-        Ok(Exit::Fine)
+    };
+    let ledger = spawn_blocking(move || Embedded::open(options)).await??;
+    Ok(Opened {
+        config,
+        token,
+        ledger,
     })
+}
+
+/// Says where it listens. Scripts wait for these lines, and read ports from them that were given as 0.
+fn announce(globals: &Globals, app: &App, manages: bool) -> Result<(), Failure> {
+    let proxy = format!("{}://{}", app.scheme(), app.address()?);
+    let admin = format!("http://{}", app.admin_address()?);
+    let metrics = format!("{admin}/metrics");
+    if globals.json {
+        let admin = manages.then_some(admin);
+        let line = serde_json::json!({ "listening": proxy, "admin": admin, "metrics": metrics });
+        say(&line.to_string());
+    } else {
+        say(&format!("listening on {proxy}"));
+        say(&match manages {
+            true => format!("admin API on {admin}"),
+            false => format!("admin API off: set {TOKEN_ENV} to manage keys and wallets"),
+        });
+        say(&format!("metrics on {metrics}"));
+    }
+    Ok(())
 }

@@ -359,3 +359,17 @@ fn tls_and_trusted_proxies_are_off_until_they_are_written() {
         "config.yaml:3: server.trusted_proxies: trusts every address: any client can then make up its own; name your proxies"
     );
 }
+
+#[test]
+fn a_file_that_is_no_config_by_its_size_or_kind_is_refused_unread() {
+    let path = std::env::temp_dir().join(format!("tollgate-large-{}.yaml", std::process::id()));
+    let large = std::fs::File::create(&path).expect("a file");
+    large
+        .set_len((16 << 20) + 1)
+        .expect("room, none of it used");
+    let error = Config::load(&path).expect_err("too large").to_string();
+    std::fs::remove_file(&path).expect("it was there");
+    assert!(error.contains("is larger than 16 MiB"), "{error}");
+    let error = Config::load(Path::new("/dev/null")).expect_err("a device");
+    assert!(error.to_string().contains("no regular file"), "{error}");
+}

@@ -13,6 +13,7 @@ use rustls::pki_types::pem::PemObject;
 use super::read::Field;
 use super::text::is_name;
 use super::{CaFile, Owner, Upstream, UpstreamKind};
+use crate::file;
 use crate::secret::Secret;
 
 const DAY_MS: u64 = 86_400_000;
@@ -89,6 +90,9 @@ fn query(field: Option<Field<'_>>, owner: &dyn Fn() -> Owner) -> Vec<(String, Se
         .collect()
 }
 
+/// The largest file of authorities: what systems trust altogether is less than a tenth of it.
+const CA_BYTES_MAX: usize = 4 << 20;
+
 /// Certificate authorities in a PEM file.
 fn ca_file(field: &Field<'_>) -> Option<CaFile> {
     let path = field.path()?;
@@ -99,7 +103,7 @@ fn ca_file(field: &Field<'_>) -> Option<CaFile> {
 }
 
 fn authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let text = std::fs::read(path).map_err(|error| format!("cannot be read: {error}"))?;
+    let text = file::read(path, CA_BYTES_MAX).map_err(|error| error.to_string())?;
     let certificates = CertificateDer::pem_slice_iter(&text)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|error| format!("is not sound PEM: {error}"))?;

@@ -75,7 +75,7 @@ async fn document(
         collected = collect(gateway, &mut upstream, job.idle) => collected,
         () = stopped(gateway, gone, job.on_disconnect) => {
             abandon(job).await;
-            return Err(Refused::client_gone());
+            return Err(Refused::unawaited(&gateway.stop));
         }
     };
     match collected {
@@ -119,15 +119,17 @@ fn unmeterable(response: &Response<UpstreamBody>, service: Service) -> Option<&'
         .then_some("streams, which nobody asked it for")
 }
 
-/// Resolves when an answer that nobody waits for is to be given up.
+/// Resolves when an answer is to be given up: nobody waits for it, or the process ends.
 pub async fn stopped(gateway: &Gateway, gone: &Signal, policy: OnDisconnect) {
-    gone.raised().await;
-    match policy {
-        OnDisconnect::Cancel => {}
-        OnDisconnect::Drain => tokio::select! {
-            () = tokio::time::sleep(gateway.caps.drain_client) => {}
-            () = gateway.stop.raised() => {}
-        },
+    let left = async {
+        gone.raised().await;
+        if policy == OnDisconnect::Drain {
+            tokio::time::sleep(gateway.caps.drain_client).await;
+        }
+    };
+    tokio::select! {
+        () = left => {}
+        () = gateway.stop.raised() => {}
     }
 }
 

@@ -10,6 +10,16 @@ use crate::usage::tokenizer::{Tokenizer, pooled};
 use crate::usage::transcript::Transcript;
 use crate::usage::{Counted, Meter, Usage};
 
+/// Every word on what was odd that a receipt can have.
+pub const FLAGS: [&str; 6] = [
+    "upstream_cut",
+    "client_gone",
+    "shutting_down",
+    "usage_missing",
+    "usage_unbelievable",
+    "over_bound",
+];
+
 /// How an answer came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
@@ -51,7 +61,10 @@ pub async fn conclude(job: Job, facts: Facts, end: End) -> Result<Option<Settled
         consumed.flags.push("upstream_cut");
     }
     if facts.client_gone {
-        consumed.flags.push("client_gone");
+        consumed.flags.push(match is_stopping(&job) {
+            true => "shutting_down",
+            false => "client_gone",
+        });
     }
     job.reservation.settle(consumed).await.map(Some)
 }
@@ -74,7 +87,7 @@ pub async fn abandon(job: Job) {
     }
 }
 
-/// Whether the process ends: who went then may have been sent away.
+/// Whether the process ends: who went then was likely sent away.
 fn is_stopping(job: &Job) -> bool {
     job.reservation.gateway().stop.is_raised()
 }

@@ -9,7 +9,7 @@ use http_body::Body;
 use http_body_util::BodyExt;
 use tokio::time::timeout;
 
-use super::observe::{Outcome, Record};
+use super::observe::Record;
 use super::refusal::{Refused, Retry};
 use crate::upstream::retry::{self, Attempt, Next};
 use crate::upstream::{Call, Endpoint, SendError, SendErrorKind, UpstreamBody, Upstreams};
@@ -63,11 +63,11 @@ pub async fn forward<F: Fn(&Endpoint) -> Bytes>(
             },
             body: (request.body)(&endpoint),
         };
-        let attempt = record.attempt(&endpoint, &mut call.headers);
+        let mut attempt = record.attempt(&endpoint, &mut call.headers);
         match upstreams.send(&endpoint, call).await {
             Err(error) => {
-                attempt.ended(Outcome::Failed(error.kind));
-                tracing::warn!(%error, "no answer");
+                attempt.failed(error.kind);
+                tracing::warn!(request_id = %record.id(), %error, "no answer");
                 let next = retry::decide(Attempt::Failed(&error));
                 failure = refused(&error);
                 if next != Next::Retry {
@@ -76,18 +76,23 @@ pub async fn forward<F: Fn(&Endpoint) -> Bytes>(
             }
             Ok(mut response) => {
                 let status = response.status();
-                attempt.ended(Outcome::Answered(status.as_u16()));
+                attempt.answered(status.as_u16());
                 let head = match retry::needs_body(status) {
                     true => peek(response.body_mut(), endpoint.idle_timeout()).await?,
                     false => Bytes::new(),
                 };
-                match retry::decide(Attempt::Answered {
+                let next = retry::decide(Attempt::Answered {
                     status,
                     body: &head,
-                }) {
-                    next @ (Next::OperatorFault | Next::AccountEmpty) => {
+                });
+                if matches!(next, Next::OperatorFault | Next::AccountEmpty) {
+                    attempt.blames_operator();
+                }
+                drop(attempt);
+                match next {
+                    Next::OperatorFault | Next::AccountEmpty => {
                         tracing::error!(
-                            upstream = %endpoint.upstream(), %status,
+                            request_id = %record.id(), upstream = %endpoint.upstream(), %status,
                             "the upstream refuses the operator's credential or account"
                         );
                         failure = Refused::operator_fault();
@@ -96,7 +101,10 @@ pub async fn forward<F: Fn(&Endpoint) -> Bytes>(
                         }
                     }
                     Next::Retry if !is_last => {
-                        tracing::warn!(upstream = %endpoint.upstream(), %status, "trying another endpoint");
+                        tracing::warn!(
+                            request_id = %record.id(), upstream = %endpoint.upstream(), %status,
+                            "trying another endpoint"
+                        );
                     }
                     _ => {
                         return Ok(Answer {

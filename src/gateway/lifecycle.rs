@@ -80,8 +80,8 @@ pub async fn serve(
     let catalog = gateway.catalog();
     let model = find_model(&catalog, &asked)?;
     read.record.found(&model.id);
-    if gone.is_raised() {
-        return Err(Refused::client_gone());
+    if gone.is_raised() || gateway.stop.is_raised() {
+        return Err(Refused::unawaited(&gateway.stop));
     }
     let reservation = hold(&gateway, &read, &asked, catalog, model).await?;
     exchange(&gateway, read, &asked, reservation, &gone).await
@@ -250,7 +250,7 @@ async fn exchange(
     match forwarded {
         None => {
             abandon(job).await;
-            Err(Refused::client_gone())
+            Err(Refused::unawaited(&gateway.stop))
         }
         Some(Err(refused)) => {
             job.reservation.void().await;

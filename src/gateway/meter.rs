@@ -343,6 +343,9 @@ impl Flow {
                 }
             }
         };
+        if end == End::ClientGone && gateway.stop.is_raised() {
+            self.job.reservation.record.broke(Code::ShuttingDown);
+        }
         self.conclude(end, true).await;
     }
 

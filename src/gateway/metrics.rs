@@ -11,6 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Gateway;
+use super::catalog::Catalog;
+use super::conclude::FLAGS;
 use super::observe::{Observed, Outcome, PROBES};
 use super::refusal::Code;
 use crate::clock::UnixMs;
@@ -78,6 +80,20 @@ impl Metrics {
         }
     }
 
+    /// Has rows for what is offered from now on. Prometheus cannot tell that a row that was born with a 1 was 0.
+    pub fn offer(&self, catalog: &Catalog) {
+        for model in catalog.prices.models() {
+            self.models.with(&model.id, OfModel::new, |_| ());
+        }
+        for upstream in catalog.config.upstreams.keys() {
+            let upstream = Arc::from(upstream.as_str());
+            self.upstreams.with(&upstream, OfUpstream::new, |_| ());
+        }
+        for flag in FLAGS {
+            self.flags.with(&Arc::from(flag), Count::default, |_| ());
+        }
+    }
+
     /// Counts a request that ended.
     pub fn ended(&self, request: &Observed) {
         let endpoint = request.endpoint;
@@ -116,7 +132,7 @@ impl Metrics {
     pub fn attempt(&self, upstream: &Arc<str>, outcome: Outcome, took: Duration) {
         self.upstreams.with(upstream, OfUpstream::new, |it| {
             it.outcomes[outcome.index()].one();
-            if matches!(outcome, Outcome::Answered(_)) {
+            if outcome.status().is_some() {
                 it.head.observe(took);
             }
         });

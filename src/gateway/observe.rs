@@ -54,9 +54,11 @@ pub struct Observed {
     pub upstream: Option<Arc<str>>,
     /// How often an upstream was asked.
     pub attempts: u32,
+    /// What became of the last attempt, once that is known.
+    pub last: Option<Outcome>,
     /// Whether the answer was a stream.
     pub streamed: bool,
-    /// The status that was sent; 499 where nobody was there, 500 after a panic.
+    /// The status that was sent; 499 where nobody was there, 503 where the process ended first, 500 after a panic.
     pub status: u16,
     /// The error that the client was told of, in the body or in the stream.
     pub code: Option<Code>,
@@ -96,6 +98,8 @@ pub struct Times {
 pub enum Outcome {
     /// A head came, with this status.
     Answered(u16),
+    /// A head came, with this status, and refuses the operator's own credential or account.
+    OperatorFault(u16),
     /// No head came.
     Failed(SendErrorKind),
     /// Nobody waited for it any longer.
@@ -127,9 +131,23 @@ impl Times {
     }
 }
 
+impl Observed {
+    /// Why an upstream gave its client no answer, in a word: one of [`Outcome::WORDS`], or `answer` where one
+    /// began that broke off or could not be metered.
+    pub fn reason(&self) -> Option<&'static str> {
+        if self.code != Some(Code::UpstreamUnavailable) {
+            return None;
+        }
+        Some(match self.last? {
+            Outcome::Answered(_) => "answer",
+            other => Outcome::WORDS[other.index()],
+        })
+    }
+}
+
 impl Outcome {
     /// What they are called.
-    pub const WORDS: [&'static str; 9] = [
+    pub const WORDS: [&'static str; 10] = [
         "1xx",
         "2xx",
         "3xx",
@@ -139,6 +157,7 @@ impl Outcome {
         "timeout",
         "closed",
         "abandoned",
+        "operator_fault",
     ];
 
     /// Which of [`Outcome::WORDS`] it is. What broke the protocol counts as closed.
@@ -149,6 +168,15 @@ impl Outcome {
             Outcome::Failed(SendErrorKind::Timeout) => 6,
             Outcome::Failed(SendErrorKind::Closed | SendErrorKind::Protocol) => 7,
             Outcome::Abandoned => 8,
+            Outcome::OperatorFault(_) => 9,
+        }
+    }
+
+    /// The status of the head that came.
+    pub fn status(self) -> Option<u16> {
+        match self {
+            Outcome::Answered(status) | Outcome::OperatorFault(status) => Some(status),
+            Outcome::Failed(_) | Outcome::Abandoned => None,
         }
     }
 }

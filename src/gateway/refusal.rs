@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::headers;
 use super::service::Service;
+use super::signal::Signal;
 pub use code::Code;
 
 /// Whether and when the same request may succeed.
@@ -209,6 +210,25 @@ impl Refused {
              Nothing was charged. The operator has to mend this.",
         )
         .retry(Retry::Never)
+    }
+
+    /// The process ends, and its answer is waited for no longer. Another process may serve it.
+    pub fn shutting_down() -> Self {
+        Refused::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "server_error",
+            Code::ShuttingDown,
+            "The server is shutting down. Nothing was charged. Try again shortly.",
+        )
+        .retry(Retry::AfterMs(1_000))
+    }
+
+    /// Nobody waits for the answer: the client went, or the process ends.
+    pub fn unawaited(stop: &Signal) -> Self {
+        match stop.is_raised() {
+            true => Refused::shutting_down(),
+            false => Refused::client_gone(),
+        }
     }
 
     /// Nobody is there to read this.

@@ -32,6 +32,7 @@ impl Observer for RequestLog {
             endpoint = request.endpoint,
             status = request.status,
             code = request.code.map(|code| code.word()),
+            reason = request.reason(),
             key = request.key.as_ref().map(|key| key.id.as_str()),
             wallet = request.key.as_ref().map(|key| key.wallet.as_str()),
             model = request.model.as_deref(),

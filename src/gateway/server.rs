@@ -32,6 +32,8 @@ use tls::Certificates;
 
 /// How long the holds of connections that were closed by force may take to end.
 const LAST_HOLDS: Duration = Duration::from_secs(30);
+/// How long those who were waited for no longer may take to read that.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 /// A pause after `accept` failed, for instance for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -68,10 +70,11 @@ pub async fn serve(
         match accepted {
             Ok((stream, peer)) => {
                 let (gateway, tls) = (Arc::clone(&gateway), tls.clone());
+                let counted = Arc::clone(&gateway.open);
                 let connection = connection(gateway, tls, stream, peer, closing.clone());
                 connections.spawn(async move {
                     connection.await;
-                    drop(place);
+                    drop((place, counted));
                 });
             }
             Err(error) => {
@@ -83,11 +86,16 @@ pub async fn serve(
     gateway.draining.raise();
     drop(listener);
     close.send_replace(());
-    let finished = async { while connections.join_next().await.is_some() {} };
-    if timeout(drain, finished).await.is_err() {
+    let finished = timeout(drain, all_ended(&mut connections)).await;
+    gateway.stop.raise();
+    // Who has no answer yet is told now; streams are cut.
+    if finished.is_err()
+        && timeout(LAST_ANSWERS, all_ended(&mut connections))
+            .await
+            .is_err()
+    {
         tracing::warn!(open = connections.len(), "connections are closed by force");
     }
-    gateway.stop.raise();
     connections.shutdown().await;
     let ended = async {
         while gateway.live.count() > 0 {
@@ -98,6 +106,11 @@ pub async fn serve(
         tracing::error!(holds = gateway.live.count(), "holds are left to lapse");
     }
     renewing.abort();
+}
+
+/// Waits for the end of every connection.
+async fn all_ended(connections: &mut JoinSet<()>) {
+    while connections.join_next().await.is_some() {}
 }
 
 /// One connection, from its first byte to its last.

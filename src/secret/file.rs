@@ -1,12 +1,9 @@
 //! Secrets that stand in a file of their own, as container platforms and systemd hand them out.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use zeroize::Zeroizing;
-
 use super::Secret;
+use crate::file::{self, ReadError};
 
 /// What begins a text that names a file instead of being the secret itself.
 const SCHEME: &str = "file:";
@@ -19,6 +16,9 @@ pub enum FileError {
     /// It is not there, or not for this user. The reason is the operating system's.
     #[error("cannot be read: {0}")]
     Unreadable(String),
+    /// It is a pipe, a device or a folder.
+    #[error("is no regular file (a pipe, a device or a folder); write the secret into one")]
+    Irregular,
     /// It holds nothing but line ends.
     #[error("is empty; write the secret into it")]
     Empty,
@@ -38,15 +38,13 @@ pub fn named(text: &str, folder: &Path) -> Option<PathBuf> {
 /// The secret in a file: its content without the line ends after it.
 ///
 /// # Errors
-/// If the file cannot be read, is empty, is not UTF-8, or is larger than 64 KiB.
+/// If the file cannot be read, is no regular file, is empty, is not UTF-8, or is larger than 64 KiB.
 pub fn read(path: &Path) -> Result<Secret, FileError> {
-    let mut bytes = Zeroizing::new(Vec::new());
-    File::open(path)
-        .and_then(|file| file.take(BYTES_MAX as u64 + 1).read_to_end(&mut bytes))
-        .map_err(|error| FileError::Unreadable(error.to_string()))?;
-    if bytes.len() > BYTES_MAX {
-        return Err(FileError::TooLarge);
-    }
+    let bytes = file::read(path, BYTES_MAX).map_err(|error| match error {
+        ReadError::Io(error) => FileError::Unreadable(error.to_string()),
+        ReadError::Irregular => FileError::Irregular,
+        ReadError::TooLarge(_) => FileError::TooLarge,
+    })?;
     let text = std::str::from_utf8(&bytes).map_err(|_| FileError::NotText)?;
     match text.trim_end_matches(['\r', '\n']) {
         "" => Err(FileError::Empty),
@@ -93,6 +91,10 @@ mod tests {
         assert!(holding("full", &full).is_ok());
         let large = vec![b'x'; BYTES_MAX + 1];
         assert_eq!(holding("large", &large), Err(FileError::TooLarge));
+        assert_eq!(
+            read(Path::new("/dev/null")).err(),
+            Some(FileError::Irregular)
+        );
         let missing = read(Path::new("/nowhere/secret")).expect_err("no file");
         assert!(missing.to_string().contains("No such file"), "{missing}");
     }

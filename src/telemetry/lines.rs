@@ -1,7 +1,7 @@
 //! Lines on their way to stderr: whoever logs never waits for whoever reads.
 //!
 //! Lines gather in memory, and one thread writes what has gathered. Where nobody reads for so long that there is
-//! no room left, lines are dropped and counted.
+//! no room left, lines are dropped and counted; so are those that cannot be written.
 
 use std::io::{self, Write};
 use std::sync::LazyLock;
@@ -14,6 +14,8 @@ use parking_lot::{Condvar, Mutex};
 const WAITING_BYTES_MAX: usize = 4 << 20;
 /// After each write the thread rests: lines that come meanwhile go out as one, and wake nobody.
 const REST: Duration = Duration::from_millis(2);
+/// A pause before a pipe that is full, and that does not make writers wait, is tried again.
+const FULL_REST: Duration = Duration::from_millis(10);
 
 /// The lines of this process; the first use starts their thread.
 pub(super) static STDERR: LazyLock<&'static Queue> = LazyLock::new(|| {
@@ -69,8 +71,10 @@ impl Queue {
     fn push(&self, line: &[u8], room: usize) {
         let mut state = self.state.lock();
         if state.direct {
-            // Nobody could be told that this failed.
-            return io::stderr().write_all(line).unwrap_or_default();
+            if io::stderr().write_all(line).is_err() {
+                self.dropped.fetch_add(1, Ordering::Relaxed);
+            }
+            return;
         }
         if state.waiting.len().saturating_add(line.len()) > room {
             self.dropped.fetch_add(1, Ordering::Relaxed);
@@ -87,6 +91,8 @@ impl Queue {
     /// Writes what comes, for ever.
     fn write_to(&self, out: &mut impl Write) {
         let mut batch = Vec::new();
+        // Whether the last that was written is a piece of a line.
+        let mut torn = false;
         loop {
             let mut state = self.state.lock();
             state.writing = false;
@@ -97,8 +103,12 @@ impl Queue {
             std::mem::swap(&mut state.waiting, &mut batch);
             state.writing = true;
             drop(state);
-            // A stderr that is closed is the operator's wish.
-            out.write_all(&batch).unwrap_or_default();
+            torn = torn && put(out, b"\n") == 0;
+            let written = if torn { 0 } else { put(out, &batch) };
+            torn |= batch[..written].last().is_some_and(|last| *last != b'\n');
+            let lost = batch[written..].iter().filter(|byte| **byte == b'\n');
+            self.dropped
+                .fetch_add(lost.count() as u64, Ordering::Relaxed);
             batch.clear();
             std::thread::sleep(REST);
         }
@@ -115,10 +125,27 @@ impl Queue {
         }
     }
 
-    /// How many lines found no room.
+    /// How many lines found no room, or could not be written.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
+}
+
+/// Writes bytes, and waits where there is no room for them now; how many were taken before it failed.
+fn put(out: &mut impl Write, bytes: &[u8]) -> usize {
+    let mut taken = 0;
+    while taken < bytes.len() {
+        match out.write(&bytes[taken..]) {
+            Ok(0) => break,
+            Ok(more) => taken += more,
+            Err(error) => match error.kind() {
+                io::ErrorKind::Interrupted => {}
+                io::ErrorKind::WouldBlock => std::thread::sleep(FULL_REST),
+                _ => break,
+            },
+        }
+    }
+    taken
 }
 
 #[cfg(test)]
@@ -164,5 +191,64 @@ mod tests {
         }
         queue.flush(Duration::from_secs(30));
         assert!(queue.state.lock().waiting.is_empty());
+    }
+
+    /// A file that takes what it is told to, write by write.
+    struct Moody {
+        moods: Receiver<io::Result<usize>>,
+        taken: Sender<Vec<u8>>,
+    }
+
+    impl Write for Moody {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let room = self.moods.recv().map_err(io::Error::other)??;
+            let taken = &bytes[..room.min(bytes.len())];
+            self.taken.send(taken.to_vec()).map_err(io::Error::other)?;
+            Ok(taken.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What is written of lines that come one by one, and how many are lost.
+    fn written(moods: Vec<io::Result<usize>>, lines: &[&str]) -> (String, u64) {
+        let queue: &'static Queue = Box::leak(Box::default());
+        let (send, moods_left) = channel();
+        let (taken, written) = channel();
+        for mood in moods {
+            send.send(mood).expect("room");
+        }
+        std::thread::spawn(move || {
+            queue.write_to(&mut Moody {
+                moods: moods_left,
+                taken,
+            });
+        });
+        for line in lines {
+            queue.push(line.as_bytes(), 1_000);
+            queue.flush(Duration::from_secs(30));
+        }
+        let written: Vec<u8> = written.try_iter().flatten().collect();
+        let written = String::from_utf8(written).expect("text");
+        (written, queue.dropped())
+    }
+
+    #[test]
+    fn a_full_pipe_is_tried_again_and_nothing_is_lost() {
+        let busy = || Err(io::ErrorKind::WouldBlock.into());
+        let interrupted = Err(io::ErrorKind::Interrupted.into());
+        let moods = vec![busy(), Ok(3), interrupted, busy(), Ok(100), Ok(100)];
+        let seen = written(moods, &["one line\n", "two\n"]);
+        assert_eq!(seen, ("one line\ntwo\n".to_owned(), 0));
+    }
+
+    #[test]
+    fn lines_that_cannot_be_written_are_counted_and_the_next_begins_anew() {
+        let full = || Err(io::ErrorKind::StorageFull.into());
+        let moods = vec![Ok(3), full(), full(), full(), Ok(1), Ok(100), Ok(100)];
+        let seen = written(moods, &["one\n", "two\n", "three\n", "four\n", "five\n"]);
+        assert_eq!(seen, ("one\nfour\nfive\n".to_owned(), 3));
     }
 }

@@ -81,6 +81,14 @@ def test_the_image_runs_as_a_user_without_rights():
     assert "RUN" not in re.findall(r"(?m)^[A-Z]+", last), "the base may have no shell"
 
 
+def test_the_health_check_asks_where_the_image_listens():
+    variables = dict(re.findall(r"\b(TOLLGATE_\w+)=(\S+)", DOCKERFILE.rsplit("\nFROM ", 1)[1]))
+    port = variables["TOLLGATE_LISTEN"].rsplit(":", 1)[1]
+    assert variables["TOLLGATE_HEALTH_URL"] == f"http://127.0.0.1:{port}"
+    assert f"EXPOSE {port}" in DOCKERFILE
+    assert 'CMD ["tollgate", "health"]' in DOCKERFILE and "test: [CMD, tollgate, health]" in COMPOSE
+
+
 def test_the_ledger_of_the_shipped_config_lies_in_the_volume():
     [path] = re.findall(r"(?m)^ledger: .*\bpath: ([^,\s]+)", CONFIG)
     last = DOCKERFILE.rsplit("\nFROM ", 1)[1]

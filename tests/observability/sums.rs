@@ -2,11 +2,37 @@
 
 use serde_json::json;
 
+use crate::lines::lines;
 use crate::page::Page;
 use crate::support::setup::{ALICE, BOB};
 use crate::support::{
-    Call, RawUpstream, chat, decimal, image, nano, occupy, start, start_with, stream, until,
+    Call, Connection, RawUpstream, Setup, chat, decimal, image, nano, occupy, start, start_with,
+    stream, until,
 };
+
+/// An alert on an increase would miss the first of a row that was not there before.
+#[test]
+fn every_model_upstream_and_flag_has_its_rows_before_its_first_use() {
+    let (mock, proxy) = start();
+    let page = Page::of(&proxy);
+    for row in [
+        "tollgate_shortfall_total{model=\"vendor/chat\",currency=\"CNY\"}",
+        "tollgate_uncharged_total{model=\"vendor/image\"}",
+        "tollgate_upstream_attempts_total{upstream=\"mock\",outcome=\"connect\"}",
+        "tollgate_flags_total{flag=\"over_bound\"}",
+        "tollgate_refusals_total{code=\"internal_error\"}",
+    ] {
+        assert!(["0", "0.0"].contains(&page.text(row)), "{row}");
+    }
+    let added = json!({
+        "id": "vendor/new", "upstream": "mock", "context_tokens": 1000, "max_output_tokens": 100,
+        "prices": [{ "per": "1M tokens", "input": 4, "output": 16 }],
+    });
+    proxy.configure(&Setup::new(&mock).model(added));
+    proxy.logged("the config is in use");
+    let late = "tollgate_late_total{model=\"vendor/new\"}";
+    assert_eq!(Page::of(&proxy).text(late), "0");
+}
 
 #[test]
 fn money_tokens_and_images_are_the_receipts() {
@@ -82,6 +108,24 @@ fn money_tokens_and_images_are_the_receipts() {
 }
 
 #[test]
+fn connections_are_counted_while_they_are_open() {
+    let (_mock, proxy) = start();
+    let open = |count| {
+        until("the connections", || {
+            (Page::of(&proxy).count("tollgate_connections") == count).then_some(())
+        });
+    };
+    open(0);
+    let held = [
+        Connection::open(&proxy.address),
+        Connection::open(&proxy.address),
+    ];
+    open(2);
+    drop(held);
+    open(0);
+}
+
+#[test]
 fn attempts_are_counted_by_what_came_of_them() {
     let gone = RawUpstream::answering("");
     let (mock, proxy) = start_with(|setup| {
@@ -104,10 +148,25 @@ fn attempts_are_counted_by_what_came_of_them() {
         proxy.send(ALICE, chat(json!({ "model": "gone" }))).status,
         502
     );
+    for (fault, status) in [("status=401", 502), ("status=400", 400)] {
+        let answer = proxy.send(ALICE, chat(json!({})).header("x-mock-fault", fault));
+        assert_eq!(answer.status, status, "{fault}");
+    }
     let holding = occupy(&mock, &proxy, ALICE, chat(json!({})));
     let page = Page::of(&proxy);
     assert_eq!(page.count("tollgate_holds"), 1);
     assert!(page.count("tollgate_connections") >= 1);
+    for word in ["closed", "operator_fault"] {
+        let told = until("the request's line", || {
+            let mut told = lines(&proxy);
+            told.retain(|line| line["reason"] == word);
+            (told.len() == 1).then_some(told)
+        });
+        assert_eq!(told[0]["code"], "upstream_unavailable");
+        // What was logged on the way names the request.
+        let id = told[0]["request_id"].as_str().expect("an id");
+        assert!(proxy.log().matches(id).count() >= 2, "{}", proxy.log());
+    }
     assert!(page.count("tollgate_memory_bytes{of=\"requests\"}") > 50);
     drop(holding);
     proxy.idle_wallet("alice");
@@ -117,7 +176,9 @@ fn attempts_are_counted_by_what_came_of_them() {
     let page = until("the attempt to be given up", || {
         Some(Page::of(&proxy)).filter(|page| page.count(&attempts("mock", "abandoned")) == 1)
     });
-    assert_eq!(page.count(&attempts("nowhere", "connect")), 2);
+    assert_eq!(page.count(&attempts("nowhere", "connect")), 4);
+    assert_eq!(page.count(&attempts("mock", "operator_fault")), 1);
+    assert_eq!(page.count(&attempts("mock", "4xx")), 1);
     assert_eq!(page.count(&attempts("mock", "2xx")), 1);
     assert_eq!(page.count(&attempts("gone", "closed")), 1);
 }

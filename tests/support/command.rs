@@ -38,6 +38,7 @@ pub fn tollgate(args: &[&str]) -> Command {
         "TOLLGATE_ADMIN_TOKEN",
         "TOLLGATE_ADMIN_LISTEN",
         "TOLLGATE_EXAMPLE_KEY",
+        "TOLLGATE_HEALTH_URL",
         "TOLLGATE_LISTEN",
         "TOLLGATE_LOG",
         "MODELVERSE_API_KEY",

@@ -2,7 +2,7 @@
 
 use std::net::TcpStream;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cost;
 use crate::support::setup::ALICE;
@@ -56,9 +56,25 @@ fn what_does_not_finish_in_time_is_charged_by_what_was_delivered() {
     let silent = chat(json!({})).header("x-mock-fault", "hang").key(ALICE);
     let silent = silent.start(&proxy.address);
     until("both to arrive", || (mock.arrived() == 2).then_some(()));
-    assert_eq!(proxy.terminate().code(), Some(0));
+    proxy.ask_to_end();
+    // Who has no answer yet is told so; nobody says that the client went.
+    let told = silent.answer().finish();
+    refusal(&told, 503, "shutting_down", Retry::Later);
+    assert_eq!(proxy.wait().code(), Some(0));
     assert!(!streaming.finish().whole);
-    drop(silent);
+    let lines: Vec<Value> = proxy
+        .log()
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .filter(|line: &Value| line["target"] == "tollgate::request")
+        .collect();
+    let mut ends: Vec<_> = lines
+        .iter()
+        .map(|line| (line["status"].as_u64(), line["code"].as_str()))
+        .collect();
+    ends.sort_unstable();
+    let code = Some("shutting_down");
+    assert_eq!(ends, [(Some(200), code), (Some(503), code)], "{lines:?}");
     proxy.serve();
     let wallet = proxy.wallet("alice");
     assert_eq!(

@@ -96,6 +96,11 @@ impl Histogram {
         self.sum.fetch_add(micros, Ordering::Relaxed);
     }
 
+    /// Whether nothing was counted in.
+    pub fn is_empty(&self) -> bool {
+        self.get().0.iter().all(|count| *count == 0)
+    }
+
     /// How many are in each bucket, the last without a bound included; and their sum in microseconds.
     pub fn get(&self) -> ([u64; 15], u64) {
         let counts = self.buckets.each_ref();

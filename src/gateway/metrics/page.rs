@@ -21,6 +21,7 @@ pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; cha
 
 /// Renders everything, as it is now.
 pub fn render(gateway: &Arc<Gateway>) -> Result<String, fmt::Error> {
+    gateway.metrics.offer(&gateway.catalog());
     let mut registry = Registry::with_prefix("tollgate");
     registry.register_collector(Box::new(Scrape(Arc::clone(gateway))));
     let mut page = String::with_capacity(16 * 1024);
@@ -52,7 +53,7 @@ fn requests(gateway: &Gateway, page: &mut Writer<'_>) -> fmt::Result {
     let metrics = &gateway.metrics;
     page.counters(
         "requests",
-        "Requests that ended, by the path without /v1 and the status sent; 499: the client had gone",
+        "Requests that ended, by the path without /v1 and the status sent; 499: the client had gone, 503 also: the process ended first",
         metrics.requests.all().iter().map(|((endpoint, status), count)| {
             let labels = [("endpoint", (*endpoint).to_owned()), ("status", status.to_string())];
             (labels, count.get())
@@ -161,7 +162,10 @@ fn models(gateway: &Gateway, page: &mut Writer<'_>) -> fmt::Result {
     page.histograms(
         "first_byte_seconds",
         "Streams: from the client's last byte to the upstream's first",
-        each().map(|(model, it)| ([("model", model)], &it.first_byte)),
+        // The largest of a model's rows, and nobody waits for its first: long lists stay short.
+        each()
+            .filter(|(_, it)| !it.first_byte.is_empty())
+            .map(|(model, it)| ([("model", model)], &it.first_byte)),
     )?;
     page.counters(
         "flags",
@@ -183,7 +187,7 @@ fn upstreams(gateway: &Gateway, page: &mut Writer<'_>) -> fmt::Result {
     };
     page.counters(
         "upstream_attempts",
-        "Attempts at upstreams, by what came of them: a class of status, or why no head came",
+        "Attempts at upstreams, by what came of them: a class of status, operator_fault (the upstream refuses the operator's key or account), or why no head came",
         each().flat_map(|(upstream, it)| {
             let outcomes = Outcome::WORDS.into_iter().zip(&it.outcomes);
             outcomes.map(move |(word, count)| {
@@ -259,7 +263,7 @@ fn process(gateway: &Gateway, page: &mut Writer<'_>) -> fmt::Result {
     )?;
     page.counter(
         "log_lines_dropped",
-        "Log lines that were lost because stderr was too slow",
+        "Log lines that were lost because stderr was too slow, or could not be written",
         telemetry::dropped(),
     )?;
     page.gauge(

@@ -16,7 +16,7 @@ use crate::gateway::refusal::{Code, Refused};
 use crate::ledger::hold::{Hold, Settled};
 use crate::ledger::id::RequestId;
 use crate::ledger::key::Key;
-use crate::upstream::Endpoint;
+use crate::upstream::{Endpoint, SendErrorKind};
 
 /// What is known of a request so far. All who have a part in it share it; dropping the last share ends it.
 pub struct Record {
@@ -31,6 +31,8 @@ pub struct Attempt<'r> {
     record: &'r Record,
     upstream: &'r Arc<str>,
     begun: Instant,
+    /// When its head came.
+    head: Option<Instant>,
     outcome: Outcome,
     trace: AttemptTrace,
 }
@@ -49,6 +51,7 @@ impl Record {
             hold: None,
             upstream: None,
             attempts: 0,
+            last: None,
             streamed: false,
             status: 0,
             code: None,
@@ -116,6 +119,7 @@ impl Record {
             record: self,
             upstream,
             begun,
+            head: None,
             outcome: Outcome::Abandoned,
             trace: self.trace.attempt(upstream, headers),
         }
@@ -174,10 +178,10 @@ impl Drop for Record {
     fn drop(&mut self) {
         let seen = self.seen.get_mut();
         seen.times.ended = Instant::now();
-        // Where nobody noted an answer, a panic prevented it, or the client did not wait for it.
+        // Where nobody noted an answer, a panic prevented it, the process ends, or the client did not wait for it.
         let lost = match (std::thread::panicking(), seen.status) {
             (true, _) => Some(Refused::internal()),
-            (false, 0) => Some(Refused::client_gone()),
+            (false, 0) => Some(Refused::unawaited(&self.gateway.stop)),
             _ => None,
         };
         if let Some(lost) = lost {
@@ -192,20 +196,34 @@ impl Drop for Record {
 }
 
 impl Attempt<'_> {
-    /// What became of it, where it was not abandoned.
-    pub fn ended(mut self, outcome: Outcome) {
-        self.outcome = outcome;
+    /// No head came.
+    pub fn failed(mut self, kind: SendErrorKind) {
+        self.outcome = Outcome::Failed(kind);
+    }
+
+    /// A head came.
+    pub fn answered(&mut self, status: u16) {
+        self.head = Some(Instant::now());
+        self.outcome = Outcome::Answered(status);
+    }
+
+    /// What came refuses the operator's own credential or account.
+    pub fn blames_operator(&mut self) {
+        if let Outcome::Answered(status) = self.outcome {
+            self.outcome = Outcome::OperatorFault(status);
+        }
     }
 }
 
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
-        let now = Instant::now();
-        if matches!(self.outcome, Outcome::Answered(_)) {
-            self.record.seen.lock().times.head = Some(now);
-        }
+        let mut seen = self.record.seen.lock();
+        seen.last = Some(self.outcome);
+        seen.times.head = self.head.or(seen.times.head);
+        drop(seen);
         self.trace.end(self.outcome);
-        let took: Duration = now.duration_since(self.begun);
+        let until = self.head.unwrap_or_else(Instant::now);
+        let took: Duration = until.duration_since(self.begun);
         let metrics = &self.record.gateway.metrics;
         metrics.attempt(self.upstream, self.outcome, took);
     }

@@ -72,7 +72,7 @@ impl AttemptTrace {
         let span = context.span();
         let word = Outcome::WORDS[outcome.index()];
         match outcome {
-            Outcome::Answered(status) => {
+            Outcome::Answered(status) | Outcome::OperatorFault(status) => {
                 span.set_attribute(KeyValue::new(
                     "http.response.status_code",
                     i64::from(status),

@@ -65,6 +65,8 @@ codes! {
     Overloaded = "overloaded"
     /// No upstream gave an answer, or it broke off.
     UpstreamUnavailable = "upstream_unavailable"
+    /// The process ends, and did not wait for the answer any longer.
+    ShuttingDown = "shutting_down"
     /// The client went before its answer came.
     ClientGone = "client_gone"
     /// A bug, caught.

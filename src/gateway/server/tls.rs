@@ -14,12 +14,15 @@ use rustls::sign::CertifiedKey;
 use rustls::{InconsistentKeys, ServerConfig};
 use sha2::{Digest, Sha256};
 use tokio_rustls::TlsAcceptor;
+use zeroize::Zeroizing;
 
 use crate::config::TlsFiles;
 
 /// What ALPN calls HTTP/2 (RFC 9113, section 3.1).
 pub(super) const H2: &[u8] = b"h2";
 const HTTP1: &[u8] = b"http/1.1";
+/// The largest file of `server.tls`: far more than a chain of certificates.
+const BYTES_MAX: usize = 1 << 20;
 
 /// A file of `server.tls` that cannot be used. Says which, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,15 +108,15 @@ fn provider() -> CryptoProvider {
 
 /// What stands in the two files.
 struct Content {
-    certificate: Vec<u8>,
-    key: Vec<u8>,
+    certificate: Zeroizing<Vec<u8>>,
+    key: Zeroizing<Vec<u8>>,
 }
 
 impl Content {
     fn read(files: &TlsFiles) -> Result<Self, TlsError> {
         let read = |field, file: &Path| {
-            std::fs::read(file)
-                .map_err(|error| problem(field, file, format!("cannot be read: {error}")))
+            crate::file::read(file, BYTES_MAX)
+                .map_err(|error| problem(field, file, error.to_string()))
         };
         Ok(Content {
             certificate: read("certificate", &files.certificate)?,
@@ -122,10 +125,10 @@ impl Content {
     }
 
     fn digest(&self) -> [u8; 32] {
-        let certificate = Sha256::digest(&self.certificate);
+        let certificate = Sha256::digest(&*self.certificate);
         Sha256::new()
             .chain_update(certificate)
-            .chain_update(&self.key)
+            .chain_update(&*self.key)
             .finalize()
             .into()
     }
