@@ -6,6 +6,7 @@
     reason = "each test binary uses its own part of this"
 )]
 
+pub mod binary;
 pub mod curl;
 pub mod http;
 pub mod http2;
