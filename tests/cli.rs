@@ -423,7 +423,7 @@ fn keys_and_wallets_of_a_running_server_are_changed() {
         "wallet", "grant", "alice", "--name", "promo", "--unit", "tokens",
     ];
     let given = server.ask(&[&grant[..], &["--amount", "700"]].concat());
-    assert_eq!(given.out, "promo: 700 left of 700\n", "{}", given.err);
+    assert_eq!(given.out, "promo: given; 700 left of 700\n", "{}", given.err);
     let other = server.ask(&[&grant[..], &["--amount", "800"]].concat());
     assert_eq!(other.code, 1, "{}", other.out);
     let wrong = server.ask(&[&grant[..], &["--amount", "7.5"]].concat());
@@ -606,15 +606,55 @@ async fn the_demo_answers_its_own_example_and_shows_each_request_as_a_line() {
     let charged = line();
     assert_eq!(charged["model"], "deepseek-ai/DeepSeek-R1");
     assert_eq!(charged["usage"]["output"], 20);
-    assert!(
-        charged["cost"].is_string() && charged["balance"].is_string(),
-        "{charged}"
-    );
+    // Both are seen: a free quota, and a cost.
+    assert_eq!(charged["free"]["tokens"], 20);
+    let cost = charged["cost"].as_str().expect("money");
+    assert!(cost.starts_with("0.000"), "{charged}");
+    assert_ne!(charged["balance"], "10", "{charged}");
     assert_eq!(line()["code"], "model_not_found");
     // What an upstream cut off is refused: one line, not a second one for the upstream's own status.
     assert_eq!(line()["code"], "upstream_unavailable");
     assert_eq!(line()["upstream_status"], 500);
     assert_eq!(line()["code"], "model_not_found");
+}
+
+#[tokio::test]
+async fn the_demo_of_a_named_config_serves_its_models() {
+    let (config, _) = config("demo-of", SOUND);
+    let demo = Demo::of(&["--config", &config]);
+    assert_eq!(chat(&demo, "Chat").await, 200);
+    assert_eq!(chat(&demo, "DeepSeek-R1").await, 404);
+}
+
+#[test]
+fn clients_ask_the_server_of_the_config_file() {
+    let (sound, _) = config("of-file", SOUND);
+    let server = Serving::start(&sound);
+    let address = server.admin.strip_prefix("http://").expect("plain HTTP");
+    let ask = |listen: &str| {
+        let text = SOUND.replace("127.0.0.2:0", listen);
+        let (named, _) = config("of-file-named", &text);
+        let list = ["--config", named.as_str(), "wallet", "show"];
+        run(tollgate(&list).env("TOLLGATE_ADMIN_TOKEN", TOKEN))
+    };
+    let found = ask(address);
+    assert_eq!(found.code, 0, "{}", found.err);
+    let free = ask("127.0.0.2:0");
+    assert_eq!(free.code, 2, "{}", free.err);
+    assert!(
+        free.err.contains("server.admin_listen has port 0"),
+        "{}",
+        free.err
+    );
+    let none = ["--config", "no-such.yaml", "wallet", "show"];
+    let none = run(tollgate(&none).env("TOLLGATE_ADMIN_TOKEN", TOKEN));
+    assert_eq!(none.code, 1, "{}", none.err);
+    assert!(
+        none.err.contains("no-such.yaml: cannot be read"),
+        "{}",
+        none.err
+    );
+    assert_eq!(server.stop(), 0);
 }
 
 #[tokio::test]

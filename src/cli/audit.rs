@@ -29,7 +29,12 @@ pub(super) struct AuditArgs {
 pub(super) fn run(globals: &Globals, args: &AuditArgs) -> Result<Exit, Failure> {
     let report: AuditReport = match &args.store {
         Some(path) => crate::ledger::embedded::audit_file(path)?,
-        None => block_on(async { args.server.connect()?.post("/admin/audit", &()).await })?,
+        None => block_on(async {
+            args.server
+                .connect(globals)?
+                .post("/admin/audit", &())
+                .await
+        })?,
     };
     globals.print(&report, |report| {
         let looked = format!(

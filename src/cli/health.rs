@@ -3,7 +3,6 @@
 
 mod any_certificate;
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,7 +16,7 @@ use serde::Serialize;
 
 use super::exit::{Exit, Failure};
 use super::table::printable;
-use super::{Globals, block_on};
+use super::{Globals, block_on, from_here};
 use crate::config::{Config, Server};
 
 /// For connection and answer together. Whoever checks health allows 5 seconds or more.
@@ -51,7 +50,7 @@ struct Report<'a> {
 pub(super) fn run(globals: &Globals, args: &HealthArgs) -> Result<Exit, Failure> {
     let url = match &args.url {
         Some(url) => url.trim_end_matches('/').to_owned(),
-        None => own(&Config::load_server(&globals.config)?)?,
+        None => own(&Config::load_server(globals.config())?)?,
     };
     let (code, body) = block_on(ask(&url))?;
     let shown = printable(&url);
@@ -84,16 +83,11 @@ fn own(server: &Server) -> Result<String, Failure> {
             "server.listen has port 0, which is another free port at each start: name the server with --url",
         ));
     }
-    let ip = match listen.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
     let scheme = match server.tls {
         Some(_) => "https",
         None => "http",
     };
-    Ok(format!("{scheme}://{}", SocketAddr::new(ip, listen.port())))
+    Ok(format!("{scheme}://{}", from_here(listen)))
 }
 
 /// Asks whether a server is ready, within a limit of time.

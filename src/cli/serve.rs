@@ -34,7 +34,7 @@ pub fn run(globals: &Globals, _args: &ServeArgs) -> Result<Exit, Failure> {
     telemetry::traces::start()?;
     let runtime = tokio::runtime::Runtime::new()?;
     // Before the file is read: what changes from then on is noticed.
-    let mut changes = runtime.block_on(async { Changes::of(&globals.config) })?;
+    let mut changes = runtime.block_on(async { Changes::of(globals.config()) })?;
     let config = globals.load()?;
     changes.follow(config.files.clone());
     config.require_secrets()?;
@@ -63,7 +63,7 @@ pub fn run(globals: &Globals, _args: &ServeArgs) -> Result<Exit, Failure> {
             .then(|| Box::new(RequestLog) as Box<dyn Observer>);
         let app = App::start(config, ledger, token, log)
             .await?
-            .reloading(globals.config.clone(), changes);
+            .reloading(globals.config().to_owned(), changes);
         // Scripts wait for these lines, and read ports from them that were given as 0.
         let proxy = format!("{}://{}", app.scheme(), app.address()?);
         let admin = format!("http://{}", app.admin_address()?);

@@ -76,7 +76,7 @@ pub(super) fn run(globals: &Globals, command: WalletCommand) -> Result<Exit, Fai
 }
 
 async fn show(globals: &Globals, args: &ShowArgs) -> Result<Exit, Failure> {
-    let admin = args.server.connect()?;
+    let admin = args.server.connect(globals)?;
     if let Some(id) = &args.wallet {
         let wallet: WalletJson = admin.get(&format!("/admin/wallets/{id}")).await?;
         globals.print(&wallet, one)?;
@@ -88,7 +88,7 @@ async fn show(globals: &Globals, args: &ShowArgs) -> Result<Exit, Failure> {
 }
 
 async fn topup(globals: &Globals, args: TopupArgs) -> Result<Exit, Failure> {
-    let admin = args.server.connect()?;
+    let admin = args.server.connect(globals)?;
     let id = match args.id {
         Some(id) => id,
         None => keygen::id("topup_")?.parse()?,
