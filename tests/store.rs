@@ -1,7 +1,5 @@
 //! Care of the store, with the real binary: backups under load, restores, kills in the middle, retention.
 
-#[path = "support/command.rs"]
-mod command;
 mod support;
 
 #[path = "store/backup.rs"]
@@ -17,9 +15,9 @@ use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::{Duration, SystemTime};
 
-use command::{Ran, run, tollgate};
 use rusqlite::Connection;
 use serde_json::{Value, json};
+use support::command::{Ran, run, tollgate};
 use support::setup::{ALICE, BOB};
 use support::{Mock, Proxy, Setup, chat};
 

@@ -9,8 +9,8 @@ use parking_lot::Mutex;
 use rusqlite::Connection;
 use serde_json::json;
 
-use crate::command::{run, tollgate};
 use crate::support::binary::{TOLLGATE, isolated};
+use crate::support::command::{run, tollgate};
 use crate::support::setup::{ALICE, BOB};
 use crate::support::{Mock, Proxy, TempDir, chat, image, stream, until};
 use crate::{

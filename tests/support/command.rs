@@ -1,15 +1,10 @@
 //! The real binary: run to its end, or kept running as a server.
 
-#![allow(dead_code, reason = "each test binary uses its own part of this")]
-
-#[path = "binary.rs"]
-mod binary;
-
 use std::io::{BufRead, BufReader, Lines};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use binary::{TOLLGATE, isolated};
+use super::binary::{TOLLGATE, isolated};
 use serde_json::Value;
 
 /// The token of every server here.

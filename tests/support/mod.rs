@@ -7,6 +7,7 @@
 )]
 
 pub mod binary;
+pub mod command;
 pub mod curl;
 pub mod http;
 pub mod http2;
