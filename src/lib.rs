@@ -19,5 +19,6 @@ pub mod config;
 pub mod clock;
 pub mod keygen;
 pub mod money;
+pub mod plural;
 pub mod secret;
 pub mod telemetry;

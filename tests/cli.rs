@@ -1,13 +1,12 @@
 //! The command line as people and scripts meet it: words, tables, JSON, exit codes.
 
-#[path = "support/command.rs"]
 mod support;
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 use serde_json::Value;
-use support::{Demo, Ran, Serving, TOKEN, folder, run, tollgate};
+use support::command::{Demo, Ran, Serving, TOKEN, folder, run, tollgate};
 
 const SOUND: &str = r#"
 server: { listen: "127.0.0.1:0", admin_listen: "127.0.0.2:0", timezone: Asia/Shanghai }
@@ -111,7 +110,7 @@ fn check_finds_nothing_in_a_sound_config() {
     assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{}", ran.out);
     assert!(
         ran.out
-            .contains("1 models, 1 upstreams, 1 grants, 0 declared keys"),
+            .contains("1 model, 1 upstream, 1 grant, 0 declared keys"),
         "{}",
         ran.out
     );
@@ -423,7 +422,14 @@ fn keys_and_wallets_of_a_running_server_are_changed() {
         "wallet", "grant", "alice", "--name", "promo", "--unit", "tokens",
     ];
     let given = server.ask(&[&grant[..], &["--amount", "700"]].concat());
-    assert_eq!(given.out, "promo: given; 700 left of 700\n", "{}", given.err);
+    assert_eq!(
+        given.out, "promo: given; 700 left of 700\n",
+        "{}",
+        given.err
+    );
+    let again = server.ask(&[&grant[..], &["--amount", "700"]].concat());
+    let words = "promo: had been given before; 700 left of 700\n";
+    assert_eq!((again.code, &*again.out), (0, words), "{}", again.err);
     let other = server.ask(&[&grant[..], &["--amount", "800"]].concat());
     assert_eq!(other.code, 1, "{}", other.out);
     let wrong = server.ask(&[&grant[..], &["--amount", "7.5"]].concat());
@@ -552,7 +558,7 @@ fn keys_and_wallets_of_a_running_server() {
     let audit = server.ask(&["audit"]);
     assert_eq!(audit.code, 0, "{}", audit.out);
     assert!(
-        audit.out.starts_with("everything adds up: 1 wallets"),
+        audit.out.starts_with("everything adds up: 1 wallet,"),
         "{}",
         audit.out
     );

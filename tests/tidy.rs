@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Rooms from the rim inwards. A room may import from itself and from those that stand below it.
-const ROOMS: [&str; 14] = [
+const ROOMS: [&str; 15] = [
     "main",
     "cli",
     "admin",
@@ -20,6 +20,7 @@ const ROOMS: [&str; 14] = [
     "telemetry",
     "clock",
     "money",
+    "plural",
 ];
 
 const LINES_MAX: usize = 400;

@@ -17,6 +17,7 @@ use crate::keygen;
 use crate::ledger::embedded::Embedded;
 use crate::ledger::receipt::Receipt;
 use crate::money::{NANO_PER_UNIT, Nano};
+use crate::plural::counted;
 use crate::secret::Secret;
 use crate::telemetry;
 
@@ -209,8 +210,8 @@ impl LiveLines {
         }
         let free = match (receipt.free.tokens, receipt.free.images) {
             (0, 0) => String::new(),
-            (0, images) => format!("  free {images} images"),
-            (tokens, _) => format!("  free {tokens} tokens"),
+            (0, images) => format!("  free {}", counted(images, "image")),
+            (tokens, _) => format!("  free {}", counted(tokens, "token")),
         };
         let flags: String = receipt
             .detail

@@ -13,6 +13,7 @@ use crate::admin::wallets::{CreditKind, NewCredit};
 use crate::keygen;
 use crate::ledger::id::{EntryId, WalletId};
 use crate::money::Nano;
+use crate::plural::counted;
 
 const SHOW_EXAMPLES: &str = "Examples:
   tollgate wallet show              all wallets
@@ -217,7 +218,8 @@ fn one(wallet: &WalletJson) -> String {
         format!("\n{limits}")
     };
     format!(
-        "{}, {} live holds\n\n{money}\n{grants}{limits}",
-        wallet.id, wallet.holds
+        "{}, {}\n\n{money}\n{grants}{limits}",
+        wallet.id,
+        counted(wallet.holds, "live hold")
     )
 }

@@ -11,6 +11,7 @@ use crate::clock::UnixMs;
 use crate::ledger::hold::Refusal;
 use crate::ledger::limit::{CounterState, Limit, Measure, Per};
 use crate::money::Nano;
+use crate::plural::counted;
 use crate::price::Segment;
 use crate::usage::Unit;
 use advice::{by_money, by_units, is_partly_free};
@@ -162,9 +163,9 @@ fn limited(
 ) -> Refused {
     let amount = |count: u64| match limit.measure {
         Measure::Spend => format!("{} {}", receipt::nano(count), context.currency),
-        Measure::Tokens => format!("{count} tokens"),
-        Measure::Images => format!("{count} images"),
-        Measure::Requests | Measure::Concurrent => format!("{count} requests"),
+        Measure::Tokens => counted(count, "token"),
+        Measure::Images => counted(count, "image"),
+        Measure::Requests | Measure::Concurrent => counted(count, "request"),
     };
     let facts = format!(
         "The limit `{}` of {}{} has {} left; this request needs up to {}.",

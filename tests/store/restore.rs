@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::command::{run, tollgate};
+use crate::support::command::{run, tollgate};
 use crate::support::setup::ALICE;
 use crate::support::{Call, Mock, Proxy, TempDir, chat};
 use crate::{Drafts, audited, beside, fatten, json_of, some_requests, start, store, text, with};
@@ -64,7 +64,7 @@ fn after_a_restore_keys_and_balances_are_those_of_then() {
     for words in [
         "6 receipts, ",
         "2 credits, 10.5 CNY",
-        "1 keys made",
+        "1 key made",
         "age           ",
     ] {
         assert!(ran.out.contains(words), "{words}: {}", ran.out);

@@ -320,7 +320,7 @@ fn a_total_that_is_reached_says_that_it_does_not_reset() {
             "`images-total`",
             "2 images",
             "0 images left",
-            "up to 1 images",
+            "up to 1 image.",
             "does not reset",
         ],
     );
@@ -415,7 +415,7 @@ fn requests_at_once_are_counted_while_they_run() {
     let message = refusal(&answer, 429, "rate_limit_exceeded", Retry::Later);
     names(
         &message,
-        &["`concurrent`", "1 requests at once", "0 requests left"],
+        &["`concurrent`", "1 request at once", "0 requests left"],
     );
     drop(holding);
     proxy.idle_wallet("alice");
