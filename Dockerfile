@@ -16,7 +16,7 @@ FROM ${RUST_IMAGE} AS build
 WORKDIR /src
 # Symbols stay, for readable panics; line tables would double the binary.
 ENV CARGO_PROFILE_RELEASE_DEBUG=false CARGO_PROFILE_RELEASE_STRIP=debuginfo
-# Cargo features, separated by commas.
+# Cargo features, separated by commas: `--build-arg FEATURES=otel` adds OpenTelemetry traces.
 ARG FEATURES=""
 
 # A layer of all dependencies, which changes with Cargo.lock only.

@@ -19,7 +19,8 @@ mod table;
 mod wallet;
 
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
@@ -53,15 +54,9 @@ struct Cli {
 /// What every command takes.
 #[derive(Debug, Args)]
 struct Globals {
-    /// The config file of serve, check, prices, health, backup and restore
-    #[arg(
-        long,
-        global = true,
-        env = "TOLLGATE_CONFIG",
-        value_name = "PATH",
-        default_value = "config.yaml"
-    )]
-    config: PathBuf,
+    /// The config file [default: config.yaml]; `demo` has a list of its own unless one is named
+    #[arg(long, global = true, env = "TOLLGATE_CONFIG", value_name = "PATH")]
+    config: Option<PathBuf>,
     /// Print JSON, for scripts
     #[arg(long, global = true)]
     json: bool,
@@ -129,7 +124,12 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
 impl Globals {
     /// The config, read and validated.
     fn load(&self) -> Result<Config, Failure> {
-        Ok(Config::load(&self.config)?)
+        Ok(Config::load(self.config())?)
+    }
+
+    /// The config file, whether it was named or not.
+    fn config(&self) -> &Path {
+        self.config.as_deref().unwrap_or(Path::new("config.yaml"))
     }
 
     /// Prints `json` where scripts asked for it, else what `people` makes of the same.
@@ -170,6 +170,16 @@ fn say(line: &str) {
 /// The time, for commands that work without a store.
 fn offline_now() -> UnixMs {
     Clock::system(UnixMs(0)).now()
+}
+
+/// How a server that listens here is reached from its own machine.
+fn from_here(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
 }
 
 /// Runs a client command; one thread is plenty.

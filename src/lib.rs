@@ -20,5 +20,6 @@ pub mod clock;
 pub mod file;
 pub mod keygen;
 pub mod money;
+pub mod plural;
 pub mod secret;
 pub mod telemetry;

@@ -446,6 +446,24 @@ async fn receipts_and_usage_refuse_filters_that_make_no_sense() {
         assert_eq!(status, StatusCode::BAD_REQUEST, "{query}: {body}");
         refusal_code(&body);
     }
+    for (query, param, words) in [
+        ("limit=ten", "limit", "a whole number from 1 to 1000"),
+        (
+            "walet=alice",
+            "query",
+            "unknown field `walet`, expected one of `wallet`, `key`",
+        ),
+        ("wallet=two%20words", "wallet", "1 to 64 of the characters"),
+    ] {
+        let (_, body) = server.get(&format!("/admin/receipts?{query}")).await;
+        let error = &body["error"];
+        assert_eq!(error["param"], param, "{body}");
+        let message = error["message"].as_str().expect("text");
+        assert!(
+            message.contains(words) && !message.contains("eserialize"),
+            "{body}"
+        );
+    }
     for query in [
         "receipts?from=2026-01-01&to=2026-02-01&limit=10",
         "usage?wallet=alice",

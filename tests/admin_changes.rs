@@ -170,8 +170,11 @@ async fn a_grant_is_given_once_per_name() {
         (&given["remaining"], &given["models"]),
         (&json!("2.5"), &json!(["vendor/chat"]))
     );
+    assert_eq!(given["applied"], true);
     let (status, again) = server.post(path, promo).await;
-    assert_eq!((status, again), (StatusCode::OK, given));
+    let mut same = given;
+    same["applied"] = json!(false);
+    assert_eq!((status, again), (StatusCode::OK, same));
     let other = json!({ "name": "promo", "unit": "tokens", "amount": 7 });
     assert_eq!(
         refusal(&server.post(path, other).await),

@@ -1,6 +1,5 @@
 //! The command line as people and scripts meet it: words, tables, JSON, exit codes.
 
-#[path = "support/command.rs"]
 mod support;
 
 use std::io::{BufRead, BufReader};
@@ -8,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use support::{Demo, Ran, Serving, TOKEN, folder, run, tollgate};
+use support::command::{Demo, Ran, Serving, TOKEN, folder, run, tollgate};
 
 const SOUND: &str = r#"
 server: { listen: "127.0.0.1:0", admin_listen: "127.0.0.2:0", timezone: Asia/Shanghai }
@@ -112,7 +111,7 @@ fn check_finds_nothing_in_a_sound_config() {
     assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{}", ran.out);
     assert!(
         ran.out
-            .contains("1 models, 1 upstreams, 1 grants, 0 declared keys"),
+            .contains("1 model, 1 upstream, 1 grant, 0 declared keys"),
         "{}",
         ran.out
     );
@@ -456,7 +455,14 @@ fn keys_and_wallets_of_a_running_server_are_changed() {
         "wallet", "grant", "alice", "--name", "promo", "--unit", "tokens",
     ];
     let given = server.ask(&[&grant[..], &["--amount", "700"]].concat());
-    assert_eq!(given.out, "promo: 700 left of 700\n", "{}", given.err);
+    assert_eq!(
+        given.out, "promo: given; 700 left of 700\n",
+        "{}",
+        given.err
+    );
+    let again = server.ask(&[&grant[..], &["--amount", "700"]].concat());
+    let words = "promo: had been given before; 700 left of 700\n";
+    assert_eq!((again.code, &*again.out), (0, words), "{}", again.err);
     let other = server.ask(&[&grant[..], &["--amount", "800"]].concat());
     assert_eq!(other.code, 1, "{}", other.out);
     let wrong = server.ask(&[&grant[..], &["--amount", "7.5"]].concat());
@@ -585,7 +591,7 @@ fn keys_and_wallets_of_a_running_server() {
     let audit = server.ask(&["audit"]);
     assert_eq!(audit.code, 0, "{}", audit.out);
     assert!(
-        audit.out.starts_with("everything adds up: 1 wallets"),
+        audit.out.starts_with("everything adds up: 1 wallet,"),
         "{}",
         audit.out
     );
@@ -639,15 +645,55 @@ async fn the_demo_answers_its_own_example_and_shows_each_request_as_a_line() {
     let charged = line();
     assert_eq!(charged["model"], "deepseek-ai/DeepSeek-R1");
     assert_eq!(charged["usage"]["output"], 20);
-    assert!(
-        charged["cost"].is_string() && charged["balance"].is_string(),
-        "{charged}"
-    );
+    // Both are seen: a free quota, and a cost.
+    assert_eq!(charged["free"]["tokens"], 20);
+    let cost = charged["cost"].as_str().expect("money");
+    assert!(cost.starts_with("0.000"), "{charged}");
+    assert_ne!(charged["balance"], "10", "{charged}");
     assert_eq!(line()["code"], "model_not_found");
     // What an upstream cut off is refused: one line, not a second one for the upstream's own status.
     assert_eq!(line()["code"], "upstream_unavailable");
     assert_eq!(line()["upstream_status"], 500);
     assert_eq!(line()["code"], "model_not_found");
+}
+
+#[tokio::test]
+async fn the_demo_of_a_named_config_serves_its_models() {
+    let (config, _) = config("demo-of", SOUND);
+    let demo = Demo::of(&["--config", &config]);
+    assert_eq!(chat(&demo, "Chat").await, 200);
+    assert_eq!(chat(&demo, "DeepSeek-R1").await, 404);
+}
+
+#[test]
+fn clients_ask_the_server_of_the_config_file() {
+    let (sound, _) = config("of-file", SOUND);
+    let server = Serving::start(&sound);
+    let address = server.admin.strip_prefix("http://").expect("plain HTTP");
+    let ask = |listen: &str| {
+        let text = SOUND.replace("127.0.0.2:0", listen);
+        let (named, _) = config("of-file-named", &text);
+        let list = ["--config", named.as_str(), "wallet", "show"];
+        run(tollgate(&list).env("TOLLGATE_ADMIN_TOKEN", TOKEN))
+    };
+    let found = ask(address);
+    assert_eq!(found.code, 0, "{}", found.err);
+    let free = ask("127.0.0.2:0");
+    assert_eq!(free.code, 2, "{}", free.err);
+    assert!(
+        free.err.contains("server.admin_listen has port 0"),
+        "{}",
+        free.err
+    );
+    let none = ["--config", "no-such.yaml", "wallet", "show"];
+    let none = run(tollgate(&none).env("TOLLGATE_ADMIN_TOKEN", TOKEN));
+    assert_eq!(none.code, 1, "{}", none.err);
+    assert!(
+        none.err.contains("no-such.yaml: cannot be read"),
+        "{}",
+        none.err
+    );
+    assert_eq!(server.stop(), 0);
 }
 
 #[tokio::test]

@@ -1,12 +1,10 @@
 //! `tollgate health`: what a container's health check is told of a server.
 
-#[path = "support/command.rs"]
-mod command;
 mod support;
 
 use std::path::Path;
 
-use command::{Ran, folder, run, tollgate};
+use support::command::{Ran, folder, run, tollgate};
 use support::{Authority, RawUpstream};
 
 /// Asks the server at this URL.

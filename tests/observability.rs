@@ -6,6 +6,8 @@ mod health;
 mod lines;
 #[path = "observability/page.rs"]
 mod page;
+#[path = "observability/readme.rs"]
+mod readme;
 #[path = "observability/refusals.rs"]
 mod refusals;
 #[path = "observability/sums.rs"]

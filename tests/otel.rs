@@ -1,6 +1,8 @@
 //! Traces: a collector on the loopback gets a span of each request and of each attempt, and the upstream gets their
 //! context. `cargo test --features otel --test otel`.
 
+#![cfg(feature = "otel")]
+
 mod support;
 
 use std::io::{BufRead, BufReader, Read, Write};

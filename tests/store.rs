@@ -1,7 +1,5 @@
 //! Care of the store, with the real binary: backups under load, restores, kills in the middle, retention.
 
-#[path = "support/command.rs"]
-mod command;
 mod support;
 
 #[path = "store/backup.rs"]
@@ -12,11 +10,14 @@ mod restore;
 mod retention;
 
 use std::collections::BTreeMap;
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::time::{Duration, SystemTime};
 
-use command::{Ran, run, tollgate};
 use rusqlite::Connection;
 use serde_json::{Value, json};
+use support::command::{Ran, run, tollgate};
 use support::setup::{ALICE, BOB};
 use support::{Mock, Proxy, Setup, chat};
 
@@ -87,6 +88,52 @@ pub fn fatten(store: &Path) {
     let connection = Connection::open(store).expect("a database");
     let filler = "INSERT INTO prices SELECT 'filler', hex(randomblob(16000000)), 0";
     connection.execute(filler, []).expect("a filler");
+}
+
+/// How the names of copies in the making end.
+pub const DRAFT: &str = ".partial";
+
+/// The copies in the making that lay in a folder before a command began, each with the time of its last change.
+pub struct Drafts {
+    folder: PathBuf,
+    before: BTreeMap<PathBuf, SystemTime>,
+}
+
+impl Drafts {
+    pub fn of(folder: &Path) -> Drafts {
+        let found = drafts(folder);
+        Drafts {
+            folder: folder.to_owned(),
+            before: found.map(|(path, file)| (path, changed(&file))).collect(),
+        }
+    }
+
+    /// Waits until a command has written more than so many bytes of a copy. False where it ended before that.
+    pub fn grow(&self, child: &mut Child, bytes: u64) -> bool {
+        let is_new = |path: &Path, file: &Metadata| self.before.get(path) != Some(&changed(file));
+        loop {
+            let ended = child.try_wait().expect("a child").is_some();
+            if drafts(&self.folder).any(|(path, file)| file.len() > bytes && is_new(&path, &file)) {
+                return true;
+            }
+            if ended {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+fn drafts(folder: &Path) -> impl Iterator<Item = (PathBuf, Metadata)> {
+    let found = std::fs::read_dir(folder).expect("a folder");
+    let paths = found.map(|entry| entry.expect("an entry").path());
+    let drafts = paths.filter(|path| path.to_string_lossy().ends_with(DRAFT));
+    // One may get its real name meanwhile.
+    drafts.filter_map(|path| std::fs::metadata(&path).ok().map(|file| (path, file)))
+}
+
+fn changed(file: &Metadata) -> SystemTime {
+    file.modified().expect("a time of the last change")
 }
 
 /// The names of the files beside a path that begin with its own.

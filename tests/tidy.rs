@@ -1,28 +1,27 @@
 //! The style itself, checked: sizes, names, imports that run one way, nothing unfinished.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Modules from the rim inwards. A module may import from itself and from what stands below it.
-const LAYERS: [&[&str]; 7] = [
-    &["main"],
-    &["cli"],
-    &["admin"],
-    &["gateway"],
-    &["upstream"],
-    &["ledger"],
-    &["price"],
-];
-/// The bottom: `usage` builds on the others, and nothing here imports from the layers above.
-const BOTTOM: [&str; 8] = [
+/// Rooms from the rim inwards. A room may import from itself and from those that stand below it.
+const ROOMS: [&str; 16] = [
+    "main",
+    "cli",
+    "admin",
+    "gateway",
+    "upstream",
+    "ledger",
+    "price",
     "usage",
     "config",
-    "clock",
-    "file",
     "keygen",
-    "money",
     "secret",
+    "file",
     "telemetry",
+    "clock",
+    "money",
+    "plural",
 ];
 
 const LINES_MAX: usize = 400;
@@ -62,11 +61,99 @@ fn is_test(path: &Path) -> bool {
 }
 
 fn depth(room: &str) -> Option<usize> {
-    LAYERS
+    ROOMS.iter().position(|each| *each == room)
+}
+
+/// The module of a file, by its names below the crate: `src/ledger/book.rs` is `["ledger", "book"]`.
+fn module(path: &Path) -> Vec<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let relative = path.strip_prefix(root).expect("below src");
+    let names = relative.with_extension("");
+    let names = names.iter().map(|name| name.to_string_lossy().into_owned());
+    names.filter(|name| name != "lib").collect()
+}
+
+/// What a file says outside of its tests and comments.
+fn code(text: &str) -> String {
+    let text = text.split("#[cfg(test)]\nmod tests {").next();
+    let lines = text.unwrap_or_default().lines();
+    let lines = lines.filter(|line| !line.trim_start().starts_with("//"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The paths below the crate that a module imports, groups taken apart. Re-exports (`pub use`) are not among them.
+fn imports(module: &[String], code: &str) -> Vec<Vec<String>> {
+    let mut found = Vec::new();
+    for statement in code.split("\nuse ").skip(1) {
+        let tree = statement.split(';').next().unwrap_or_default();
+        for path in paths(tree) {
+            let supers = path.iter().take_while(|name| *name == "super").count();
+            let base = match path.first().map(String::as_str) {
+                Some("crate") => &[][..],
+                Some("super") => &module[..module.len() - supers],
+                Some("self") => module,
+                _ => continue,
+            };
+            found.push([base, &path[supers.max(1)..]].concat());
+        }
+    }
+    found
+}
+
+/// The paths of a tree of imports: `a::{b, c::{d, e}}` has three.
+fn paths(tree: &str) -> Vec<Vec<String>> {
+    let tree = tree.trim();
+    let Some((head, group)) = tree.split_once('{') else {
+        let names = tree.split("::").map(|name| name.trim().to_owned());
+        return vec![names.collect()];
+    };
+    let head = head
+        .split("::")
+        .map(str::trim)
+        .filter(|name| !name.is_empty());
+    let head: Vec<String> = head.map(str::to_owned).collect();
+    let inside = group.trim().strip_suffix('}').expect("a group that ends");
+    let (mut depth, mut start, mut parts) = (0, 0, Vec::new());
+    for (at, sign) in inside.char_indices() {
+        match sign {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                parts.push(&inside[start..at]);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&inside[start..]);
+    let parts = parts.into_iter().filter(|part| !part.trim().is_empty());
+    let tails = parts.flat_map(paths);
+    tails.map(|tail| [head.clone(), tail].concat()).collect()
+}
+
+/// Which files each file imports from. Parents and children may name each other.
+fn graph() -> BTreeMap<Vec<String>, BTreeSet<Vec<String>>> {
+    let sources = sources();
+    let files = sources.iter().filter(|(path, _)| !is_test(path));
+    let files: Vec<(Vec<String>, String)> = files
+        .map(|(path, text)| (module(path), code(text)))
+        .collect();
+    let known: BTreeSet<&[String]> = files.iter().map(|(module, _)| &**module).collect();
+    let edges = |module: &[String], code: &str| {
+        let mut to = BTreeSet::new();
+        for path in imports(module, code) {
+            let prefixes = (1..=path.len()).rev().map(|names| &path[..names]);
+            let target = prefixes.into_iter().find(|prefix| known.contains(prefix));
+            let other =
+                |target: &&[String]| !target.starts_with(module) && !module.starts_with(target);
+            to.extend(target.filter(other).map(<[String]>::to_vec));
+        }
+        to
+    };
+    let all = files
         .iter()
-        .position(|layer| layer.contains(&room))
-        .or_else(|| (room == "usage").then_some(LAYERS.len()))
-        .or_else(|| BOTTOM.contains(&room).then_some(LAYERS.len() + 1))
+        .map(|(module, code)| (module.clone(), edges(module, code)));
+    all.collect()
 }
 
 #[test]
@@ -100,22 +187,67 @@ fn imports_run_one_way() {
         let Some(from_depth) = depth(&from) else {
             continue;
         };
-        for line in text
+        let text = text
             .lines()
-            .filter(|line| !line.trim_start().starts_with("//"))
-        {
-            for part in line.split("crate::").skip(1) {
-                let name: String = part
-                    .chars()
-                    .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
-                    .collect();
-                if name != from && depth(&name).is_some_and(|to| to < from_depth) {
-                    upward.push(format!("{}: {}", path.display(), line.trim()));
-                }
+            .filter(|line| !line.trim_start().starts_with("//"));
+        let text = text.collect::<Vec<_>>().join("\n");
+        // Paths in the middle of code, and imports with their groups taken apart.
+        let inline = text.split("crate::").skip(1);
+        let inline = inline.map(|part| {
+            let name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            part.chars().take_while(|c| name(*c)).collect::<String>()
+        });
+        let imported = imports(&module(&path), &text);
+        let imported = imported
+            .into_iter()
+            .filter_map(|path| path.into_iter().next());
+        for to in inline.chain(imported) {
+            if to != from && depth(&to).is_some_and(|to| to <= from_depth) {
+                upward.push(format!("{}: {to}", path.display()));
             }
         }
     }
     assert!(upward.is_empty(), "imports that run upwards: {upward:#?}");
+}
+
+#[test]
+fn groups_of_imports_are_taken_apart() {
+    let module = ["a".to_owned(), "b".to_owned()];
+    let code = "\nuse crate::{c::{D, e::F}, g};\nuse super::h;\nuse std::collections::{BTreeMap, BTreeSet};
+use std::fs;\npub use self::x;";
+    let found = imports(&module, code);
+    let found: Vec<String> = found.iter().map(|path| path.join("::")).collect();
+    assert_eq!(found, ["c::D", "c::e::F", "g", "a::h"]);
+}
+
+#[test]
+fn no_two_files_need_each_other() {
+    let mut left = graph();
+    let imports: usize = left.values().map(BTreeSet::len).sum();
+    assert!(imports > 300, "the imports were not found: {imports}");
+    // What imports from nothing that is left is in no circle.
+    loop {
+        let names: BTreeSet<Vec<String>> = left.keys().cloned().collect();
+        let before = left.len();
+        left.retain(|_, to| to.iter().any(|target| names.contains(target)));
+        if left.len() == before {
+            break;
+        }
+    }
+    // Neither is what nothing that is left imports.
+    loop {
+        let named: BTreeSet<Vec<String>> = left.values().flatten().cloned().collect();
+        let before = left.len();
+        left.retain(|name, _| named.contains(name));
+        if left.len() == before {
+            break;
+        }
+    }
+    let circles: Vec<String> = left.keys().map(|names| names.join("::")).collect();
+    assert!(
+        circles.is_empty(),
+        "in circles, or between two: {circles:#?}"
+    );
 }
 
 #[test]
@@ -134,12 +266,8 @@ fn nothing_is_left_unfinished() {
 }
 
 #[test]
-fn every_row_of_the_layering_exists() {
-    let rooms: Vec<String> = sources().iter().map(|(path, _)| room(path)).collect();
-    for room in &rooms {
-        assert!(
-            depth(room).is_some() || room == "lib",
-            "{room} has no place in the layering: give it one"
-        );
-    }
+fn every_room_has_a_row_and_every_row_a_room() {
+    let found: BTreeSet<String> = sources().iter().map(|(path, _)| room(path)).collect();
+    let rows = ROOMS.iter().copied().chain(["lib"]).map(str::to_owned);
+    assert_eq!(found, rows.collect(), "rooms, and rows of the layering");
 }

@@ -42,7 +42,12 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         match Query::from_request_parts(parts, state).await {
             Ok(Query(params)) => Ok(Params(params)),
-            Err(rejection) => Err(ApiError::invalid("query", rejection.body_text())),
+            Err(rejection) => {
+                // Values are texts until a handler reads them: a name is unknown, or is there twice.
+                let text = rejection.body_text();
+                let problem = text.rsplit(": ").next().unwrap_or(&text);
+                Err(ApiError::invalid("query", problem))
+            }
         }
     }
 }
@@ -58,6 +63,15 @@ impl<S: Send + Sync, T: FromStr<Err: std::fmt::Display>> FromRequestParts<S> for
             .map(Id)
             .map_err(|error: T::Err| ApiError::invalid("id", error.to_string()))
     }
+}
+
+/// Reads an id of the query string.
+pub(super) fn id<T>(param: &str, text: Option<String>) -> Result<Option<T>, ApiError>
+where
+    T: FromStr<Err: std::fmt::Display>,
+{
+    let read = text.map(|text| text.parse()).transpose();
+    read.map_err(|error: T::Err| ApiError::invalid(param, error.to_string()))
 }
 
 /// Reads an instant: RFC 3339, or a date, which means its first moment in `zone`.

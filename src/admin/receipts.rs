@@ -7,24 +7,24 @@ use serde_json::Value;
 
 use super::Admin;
 use super::error::ApiError;
-use super::extract::{Id, Params, instant};
+use super::extract::{Id, Params, id, instant};
 use super::view::List;
 use crate::gateway::receipt;
-use crate::ledger::id::{KeyId, RequestId, WalletId};
+use crate::ledger::id::RequestId;
 use crate::ledger::receipt::{Receipt, ReceiptQuery, UsageRow};
 
 const RECEIPTS_DEFAULT: u32 = 100;
 const RECEIPTS_MAX: u32 = 1_000;
 
-/// Which receipts.
+/// Which receipts; all as text, so that each is refused by its name.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Filter {
-    wallet: Option<WalletId>,
-    key: Option<KeyId>,
+    wallet: Option<String>,
+    key: Option<String>,
     from: Option<String>,
     to: Option<String>,
-    limit: Option<u32>,
+    limit: Option<String>,
 }
 
 /// `GET /admin/receipts?wallet=&key=&from=&to=&limit=`: newest first.
@@ -32,13 +32,15 @@ pub(super) async fn list(
     State(admin): State<Admin>,
     Params(filter): Params<Filter>,
 ) -> Result<Json<List<Value>>, ApiError> {
-    let limit = filter.limit.unwrap_or(RECEIPTS_DEFAULT);
-    if !(1..=RECEIPTS_MAX).contains(&limit) {
-        return Err(ApiError::invalid(
-            "limit",
-            format!("must be 1 to {RECEIPTS_MAX}"),
-        ));
-    }
+    let limit = match &filter.limit {
+        Some(text) => text.parse().ok(),
+        None => Some(RECEIPTS_DEFAULT),
+    };
+    let limit = limit.filter(|limit| (1..=RECEIPTS_MAX).contains(limit));
+    let limit = limit.ok_or_else(|| {
+        let allowed = format!("must be a whole number from 1 to {RECEIPTS_MAX}");
+        ApiError::invalid("limit", allowed)
+    })?;
     let query = ReceiptQuery {
         limit: Some(limit),
         ..query(&admin, filter)?
@@ -102,8 +104,8 @@ fn query(admin: &Admin, filter: Filter) -> Result<ReceiptQuery, ApiError> {
     }
     let day = from.or(to).unwrap_or_else(|| admin.ledger.now());
     Ok(ReceiptQuery {
-        wallet: filter.wallet,
-        key: filter.key,
+        wallet: id("wallet", filter.wallet)?,
+        key: id("key", filter.key)?,
         from,
         to,
         limit: None,

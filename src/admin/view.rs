@@ -155,6 +155,16 @@ pub struct GrantJson {
     pub expires_at: Option<Timestamp>,
 }
 
+/// A grant, asked for by name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GivenJson {
+    /// The grant as it stands.
+    #[serde(flatten)]
+    pub grant: GrantJson,
+    /// False where it had been given before.
+    pub applied: bool,
+}
+
 /// A whole number of units, or money as a decimal string.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]

@@ -9,6 +9,7 @@ use super::exit::{Exit, Failure};
 use super::prices::lines;
 use super::{Globals, block_on};
 use crate::ledger::AuditReport;
+use crate::plural::counted;
 
 const EXAMPLES: &str = "Examples:
   tollgate audit                              ask the running server
@@ -29,20 +30,28 @@ pub(super) struct AuditArgs {
 pub(super) fn run(globals: &Globals, args: &AuditArgs) -> Result<Exit, Failure> {
     let report: AuditReport = match &args.store {
         Some(path) => crate::ledger::embedded::audit_file(&absolute(path)?)?,
-        None => block_on(async { args.server.connect()?.post("/admin/audit", &()).await })?,
+        None => block_on(async {
+            args.server
+                .connect(globals)?
+                .post("/admin/audit", &())
+                .await
+        })?,
     };
     globals.print(&report, |report| {
         let looked = format!(
-            "{} wallets, {} credits, {} receipts, {} live holds",
-            report.wallets, report.credits, report.receipts, report.live_holds
+            "{}, {}, {}, {}",
+            counted(report.wallets, "wallet"),
+            counted(report.credits, "credit"),
+            counted(report.receipts, "receipt"),
+            counted(report.live_holds, "live hold"),
         );
         if report.findings.is_empty() {
             format!("everything adds up: {looked}")
         } else {
             format!(
-                "{}{} findings in {looked}",
+                "{}{} in {looked}",
                 lines(&report.findings, ""),
-                report.findings.len()
+                counted(report.findings.len() as u64, "finding")
             )
         }
     })?;

@@ -9,6 +9,7 @@ use super::prices::{lines, sentence};
 use crate::config::Config;
 use crate::gateway::catalog::Catalog;
 use crate::gateway::server::tls::Certificates;
+use crate::plural::counted;
 use crate::price::PriceBook;
 use crate::price::lint::lint;
 
@@ -26,10 +27,10 @@ pub(super) struct CheckArgs {}
 /// What a sound config comes to.
 #[derive(Debug, Serialize)]
 struct Report {
-    models: usize,
-    upstreams: usize,
-    grants: usize,
-    keys: usize,
+    models: u64,
+    upstreams: u64,
+    grants: u64,
+    keys: u64,
     price_version: String,
     warnings: Vec<String>,
 }
@@ -58,17 +59,21 @@ pub(super) fn run(globals: &Globals, _: &CheckArgs) -> Result<Exit, Failure> {
     };
     let (config, book) = (&catalog.config, &catalog.prices);
     let report = Report {
-        models: config.models.len(),
-        upstreams: config.upstreams.len(),
-        grants: config.grants.len(),
-        keys: config.keys.len(),
+        models: config.models.len() as u64,
+        upstreams: config.upstreams.len() as u64,
+        grants: config.grants.len() as u64,
+        keys: config.keys.len() as u64,
         price_version: book.version().to_string(),
         warnings: warnings(config, book),
     };
     globals.print(&report, |report| {
         let sound = format!(
-            "the config is sound: {} models, {} upstreams, {} grants, {} declared keys, price version {}",
-            report.models, report.upstreams, report.grants, report.keys, report.price_version
+            "the config is sound: {}, {}, {}, {}, price version {}",
+            counted(report.models, "model"),
+            counted(report.upstreams, "upstream"),
+            counted(report.grants, "grant"),
+            counted(report.keys, "declared key"),
+            report.price_version
         );
         format!("{}{sound}", lines(&report.warnings, ""))
     })?;
@@ -80,13 +85,10 @@ pub(super) fn run(globals: &Globals, _: &CheckArgs) -> Result<Exit, Failure> {
 }
 
 fn warnings(config: &Config, book: &PriceBook) -> Vec<String> {
-    let unwise = config.warnings.iter().map(ToString::to_string);
-    let missing = config
-        .missing
-        .iter()
-        .map(|missing| missing.problem.to_string());
+    let missing = config.missing.iter().map(|missing| &missing.problem);
+    let unwise = config.warnings.iter().chain(missing);
     unwise
-        .chain(missing)
+        .map(|problem| format!("warning: {problem}"))
         .chain(lint(book).iter().map(sentence))
         .collect()
 }

@@ -9,25 +9,24 @@ use serde::de::DeserializeOwned;
 
 use super::exit::{Exit, Failure};
 use super::table::printable;
+use super::{Globals, from_here};
 use crate::admin::error::ErrorBody;
 use crate::admin::token::{self, TOKEN_ENV};
+use crate::config::Config;
 use crate::secret::Secret;
 
 /// An audit of a large ledger takes a while; everything else is quick.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(300);
+/// Where the management API listens unless the config says otherwise.
+const USUAL: &str = "http://127.0.0.1:8081";
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Which server to talk to.
 #[derive(Debug, Args)]
 pub struct Server {
-    /// The address of the running server's management API
-    #[arg(
-        long,
-        env = "TOLLGATE_ADMIN",
-        value_name = "URL",
-        default_value = "http://127.0.0.1:8081"
-    )]
-    admin: String,
+    /// The running server's management API [default: `server.admin_listen` of the config file, or http://127.0.0.1:8081]
+    #[arg(long, env = "TOLLGATE_ADMIN", value_name = "URL")]
+    admin: Option<String>,
 }
 
 /// A client of one server.
@@ -39,7 +38,7 @@ pub struct Admin {
 
 impl Server {
     /// A client of the server, with the token of the environment (arguments are visible to other users).
-    pub fn connect(&self) -> Result<Admin, Failure> {
+    pub fn connect(&self, globals: &Globals) -> Result<Admin, Failure> {
         let token = token::of_environment()?;
         if token.expose().is_empty() {
             return Err(Failure::new(
@@ -49,12 +48,16 @@ impl Server {
                 ),
             ));
         }
-        if !self.admin.starts_with("http://") {
+        let base = match &self.admin {
+            Some(admin) => admin.clone(),
+            None => own(globals)?,
+        };
+        if !base.starts_with("http://") {
             return Err(Failure::new(
                 Exit::Usage,
                 format!(
                     "--admin `{}` is no http:// URL; reach a remote server through a tunnel, such as `ssh -L`",
-                    printable(&self.admin)
+                    printable(&base)
                 ),
             ));
         }
@@ -66,10 +69,27 @@ impl Server {
             .build()?;
         Ok(Admin {
             http,
-            base: self.admin.trim_end_matches('/').to_owned(),
+            base: base.trim_end_matches('/').to_owned(),
             token,
         })
     }
+}
+
+/// The management API of the server that the config file describes. Without a file, and none named, that is the
+/// usual one.
+fn own(globals: &Globals) -> Result<String, Failure> {
+    let path = globals.config();
+    if globals.config.is_none() && !path.exists() {
+        return Ok(USUAL.to_owned());
+    }
+    let listen = Config::load_server(path)?.admin_listen;
+    if listen.port() == 0 {
+        return Err(Failure::new(
+            Exit::Usage,
+            "server.admin_listen has port 0, which is another free port at each start: name the server with --admin",
+        ));
+    }
+    Ok(format!("http://{}", from_here(listen)))
 }
 
 impl Admin {

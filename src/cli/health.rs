@@ -3,7 +3,7 @@
 
 mod any_certificate;
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use super::exit::{Exit, Failure};
 use super::table::printable;
-use super::{Globals, block_on};
+use super::{Globals, block_on, from_here};
 use crate::config::Config;
 
 /// For connection and answer together. Whoever checks health allows 5 seconds or more.
@@ -56,7 +56,7 @@ struct Report<'a> {
 pub(super) fn run(globals: &Globals, args: &HealthArgs) -> Result<Exit, Failure> {
     let url = match &args.url {
         Some(url) => url.trim_end_matches('/').to_owned(),
-        None => match Config::load_server(&globals.config) {
+        None => match Config::load_server(globals.config()) {
             Ok(server) => own(server.listen, server.tls.is_some())?,
             Err(error) => {
                 // It may be in the middle of an edit, and says nothing of the server that runs.
@@ -104,13 +104,8 @@ fn own(listen: SocketAddr, tls: bool) -> Result<String, Failure> {
             "server.listen has port 0, which is another free port at each start: name the server with --url",
         ));
     }
-    let ip = match listen.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
     let scheme = if tls { "https" } else { "http" };
-    Ok(format!("{scheme}://{}", SocketAddr::new(ip, listen.port())))
+    Ok(format!("{scheme}://{}", from_here(listen)))
 }
 
 /// Asks whether a server is ready, within a limit of time.

@@ -128,14 +128,14 @@ pub(super) fn run(globals: &Globals, command: KeyCommand) -> Result<Exit, Failur
 }
 
 async fn create(globals: &Globals, args: CreateArgs) -> Result<Exit, Failure> {
-    let admin = args.server.connect()?;
+    let admin = args.server.connect(globals)?;
     let made: CreatedKey = admin.post("/admin/keys", &args.wish()).await?;
     globals.print(&made, describe)?;
     Ok(Exit::Fine)
 }
 
 async fn list(globals: &Globals, args: &ListArgs) -> Result<Exit, Failure> {
-    let admin = args.server.connect()?;
+    let admin = args.server.connect(globals)?;
     let keys: List<KeyJson> = admin.get("/admin/keys").await?;
     globals.print(&keys, |keys| {
         let mut table = Table::new(&[
@@ -169,7 +169,7 @@ async fn list(globals: &Globals, args: &ListArgs) -> Result<Exit, Failure> {
 }
 
 async fn revoke(globals: &Globals, args: &RevokeArgs) -> Result<Exit, Failure> {
-    let admin = args.server.connect()?;
+    let admin = args.server.connect(globals)?;
     let id = find(&admin, &args.key).await?;
     let key: KeyJson = admin.delete(&format!("/admin/keys/{id}")).await?;
     globals.print(&key, |key| {

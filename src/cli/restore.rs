@@ -10,6 +10,7 @@ use super::exit::{Exit, Failure};
 use super::table::printable;
 use super::{Globals, offline_now};
 use crate::ledger::embedded::{Holdings, Lost, Present, Replacement, RestoreError};
+use crate::plural::counted;
 
 const EXAMPLES: &str = "Examples:
   tollgate restore /backups/tollgate-2026-11-23.db           look: what would be lost? Changes nothing
@@ -172,11 +173,16 @@ fn loss(lost: &Lost, currency: &str, restored: bool) -> String {
         return format!("The ledger that {was} there has nothing beyond the backup.");
     }
     let verb = if restored { "are" } else { "would be" };
+    let [receipts, credits, keys] = [
+        counted(*receipts, "receipt"),
+        counted(*credits, "credit"),
+        counted(*keys, "key"),
+    ];
     format!(
         "Beyond the backup, the ledger that {was} there has, and these {verb} lost:\n  \
-         {receipts} receipts, {charged} {currency} charged\n  \
-         {credits} credits, {credited} {currency}\n  \
-         {keys} keys made, changed or revoked: revoked ones {verb} valid again"
+         {receipts}, {charged} {currency} charged\n  \
+         {credits}, {credited} {currency}\n  \
+         {keys} made, changed or revoked: revoked ones {verb} valid again"
     )
 }
 

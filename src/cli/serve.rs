@@ -50,7 +50,7 @@ async fn serve(globals: &Globals) -> Result<Exit, Failure> {
     // Before anything that takes time: as the first process of a container, it would not be ended otherwise.
     let mut ending = pin!(asked_to_end()?);
     // Before the file is read: what changes from then on is noticed.
-    let mut changes = Changes::of(&globals.config)?;
+    let mut changes = Changes::of(globals.config())?;
     let Opened {
         config,
         token,
@@ -68,7 +68,7 @@ async fn serve(globals: &Globals) -> Result<Exit, Failure> {
         .then(|| Box::new(RequestLog) as Box<dyn Observer>);
     let app = App::start(config, ledger, token, log)
         .await?
-        .reloading(globals.config.clone(), changes);
+        .reloading(globals.config().to_owned(), changes);
     announce(globals, &app, manages)?;
     app.run(ending).await?;
     Ok(Exit::Fine)
@@ -83,7 +83,7 @@ struct Opened {
 
 /// Reads the config, and opens the ledger that it names.
 async fn open(globals: &Globals, changes: &mut Changes) -> Result<Opened, Failure> {
-    let config = load(&globals.config, changes).await?;
+    let config = load(globals.config(), changes).await?;
     config.require_secrets()?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");

@@ -13,6 +13,7 @@ use crate::admin::wallets::{CreditKind, NewCredit};
 use crate::keygen;
 use crate::ledger::id::{EntryId, WalletId};
 use crate::money::Nano;
+use crate::plural::counted;
 
 const SHOW_EXAMPLES: &str = "Examples:
   tollgate wallet show              all wallets
@@ -76,7 +77,7 @@ pub(super) fn run(globals: &Globals, command: WalletCommand) -> Result<Exit, Fai
 }
 
 async fn show(globals: &Globals, args: &ShowArgs) -> Result<Exit, Failure> {
-    let admin = args.server.connect()?;
+    let admin = args.server.connect(globals)?;
     if let Some(id) = &args.wallet {
         let wallet: WalletJson = admin.get(&format!("/admin/wallets/{id}")).await?;
         globals.print(&wallet, one)?;
@@ -88,7 +89,7 @@ async fn show(globals: &Globals, args: &ShowArgs) -> Result<Exit, Failure> {
 }
 
 async fn topup(globals: &Globals, args: TopupArgs) -> Result<Exit, Failure> {
-    let admin = args.server.connect()?;
+    let admin = args.server.connect(globals)?;
     let id = match args.id {
         Some(id) => id,
         None => keygen::id("topup_")?.parse()?,
@@ -217,7 +218,8 @@ fn one(wallet: &WalletJson) -> String {
         format!("\n{limits}")
     };
     format!(
-        "{}, {} live holds\n\n{money}\n{grants}{limits}",
-        wallet.id, wallet.holds
+        "{}, {}\n\n{money}\n{grants}{limits}",
+        wallet.id,
+        counted(wallet.holds, "live hold")
     )
 }

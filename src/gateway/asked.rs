@@ -83,7 +83,7 @@ impl<'b> Asked<'b> {
             Asked::Embeddings(embeddings) => embeddings.worst_case(&model.bounds),
             Asked::Images(images) => images.worst_case(&model.bounds)?,
         };
-        price.quote(worst).map_err(too_large)
+        price.quote(worst).map_err(|error| self.too_large(error))
     }
 
     /// The maximum for each choice, where the ledger admitted less than was asked.
@@ -101,6 +101,14 @@ impl<'b> Asked<'b> {
     pub fn asks_usage_unasked(&self) -> bool {
         self.text()
             .is_some_and(|text| text.stream && text.include_usage != Some(true))
+    }
+
+    fn too_large(&self, error: QuoteError) -> Refused {
+        let QuoteError::TooLarge { meter, .. } = error;
+        match self.service().smaller(meter) {
+            Some(how) => Refused::bad_request(format!("{error}: {}.", how.advice)).param(how.param),
+            None => Refused::bad_request(format!("{error}.")),
+        }
     }
 
     fn text(&self) -> Option<&TextRequest<'b>> {
@@ -136,10 +144,6 @@ impl<'b> Asked<'b> {
         };
         splice(body, layout, &edits)
     }
-}
-
-fn too_large(error: QuoteError) -> Refused {
-    Refused::bad_request(format!("{error}. Lower `max_tokens` or `n`.")).param("max_tokens")
 }
 
 impl From<BadRequest> for Refused {

@@ -154,6 +154,8 @@ async fn hold(
             Err(Refusal::Period { now: store }) => now = store,
             Err(refusal) => {
                 let context = Context {
+                    service: asked.service(),
+                    segments: &segments,
                     model: &model.id,
                     currency: &gateway.currency,
                     limits: &limits,

@@ -1,16 +1,27 @@
 //! A ledger's refusal in the customer's words: which limit, how much is needed, what is left, when it ends.
 
+mod advice;
+
 use http::StatusCode;
 
 use super::receipt;
 use super::refusal::{Code, Refused, Retry};
+use super::service::Service;
 use crate::clock::UnixMs;
 use crate::ledger::hold::Refusal;
 use crate::ledger::limit::{CounterState, Limit, Measure, Per};
 use crate::money::Nano;
+use crate::plural::counted;
+use crate::price::Segment;
+use crate::usage::Unit;
+use advice::{by_money, by_units, is_partly_free};
 
 /// What the words are about.
 pub struct Context<'a> {
+    /// What was asked.
+    pub service: Service,
+    /// The worst case, as it was quoted.
+    pub segments: &'a [Segment],
     /// The model, by canonical id.
     pub model: &'a str,
     /// The ledger's currency.
@@ -31,10 +42,7 @@ pub fn refuse(refusal: Refusal, context: &Context<'_>) -> Refused {
     match refusal {
         Refusal::Key => Refused::invalid_key(),
         Refusal::Model => model_not_allowed(context.model),
-        Refusal::TooLarge => Refused::bad_request(
-            "The request's worst case is too expensive to be computed exactly. Lower `max_tokens` or `n`.",
-        )
-        .param("max_tokens"),
+        Refusal::TooLarge => too_large(context),
         Refusal::Funds {
             need,
             available,
@@ -98,8 +106,23 @@ fn model_not_allowed(model: &str) -> Refused {
     .param("model")
 }
 
+fn too_large(context: &Context<'_>) -> Refused {
+    let problem = "The request's worst case is too expensive to be computed exactly";
+    match by_money(context.service, context.segments, Nano::MAX) {
+        Some(part) => Refused::bad_request(format!("{problem}: {}.", part.smaller.advice))
+            .param(part.smaller.param),
+        None => Refused::bad_request(format!("{problem}.")),
+    }
+}
+
 fn funds(need: Nano, available: Nano, held_by_others: bool, context: &Context<'_>) -> Refused {
     let currency = context.currency;
+    let or_less = by_money(context.service, context.segments, need).map(|part| {
+        let (share, smaller) = (receipt::nano(part.share), part.smaller);
+        let (advice, part) = (smaller.advice, smaller.part);
+        format!(", or {advice}: of that cost, {share} {currency} is for the {part}")
+    });
+    let or_less = or_less.unwrap_or_default();
     if held_by_others {
         return Refused::new(
             StatusCode::TOO_MANY_REQUESTS,
@@ -108,18 +131,23 @@ fn funds(need: Nano, available: Nano, held_by_others: bool, context: &Context<'_
             format!(
                 "This request reserves up to {need} {currency}; {available} {currency} is available \
                  and the rest of the balance is reserved by requests in flight. \
-                 Try again when they end, or lower `max_tokens` or `n`."
+                 Try again when they end{or_less}."
             ),
         )
         .retry(HELD_RETRY);
     }
+    let beyond = if is_partly_free(context.segments, need) {
+        " beyond its free quotas"
+    } else {
+        ""
+    };
     Refused::new(
         context.no_funds,
         "insufficient_quota",
         Code::InsufficientQuota,
         format!(
-            "This request can cost up to {need} {currency} beyond its free quota, but only \
-             {available} {currency} is available. Top up, or lower `max_tokens` or `n`."
+            "This request can cost up to {need} {currency}{beyond}, but only \
+             {available} {currency} is available. Top up{or_less}."
         ),
     )
     .retry(Retry::Never)
@@ -135,9 +163,9 @@ fn limited(
 ) -> Refused {
     let amount = |count: u64| match limit.measure {
         Measure::Spend => format!("{} {}", receipt::nano(count), context.currency),
-        Measure::Tokens => format!("{count} tokens"),
-        Measure::Images => format!("{count} images"),
-        Measure::Requests | Measure::Concurrent => format!("{count} requests"),
+        Measure::Tokens => counted(count, "token"),
+        Measure::Images => counted(count, "image"),
+        Measure::Requests | Measure::Concurrent => counted(count, "request"),
     };
     let facts = format!(
         "The limit `{}` of {}{} has {} left; this request needs up to {}.",
@@ -167,7 +195,8 @@ fn limited(
             format!("{facts} The rest is reserved by requests in flight. Try again when they end."),
         )
         .retry(HELD_RETRY),
-        (measure, _) => spent(facts, measure, need, state),
+        _ if need > state.cap => never(&facts, limit, need, context),
+        _ => spent(&facts, limit, state),
     };
     let mut map = http::HeaderMap::new();
     receipt::put_limits(
@@ -190,27 +219,38 @@ fn rate(facts: String, advice: &str, wait_ms: u64) -> Refused {
     .retry(Retry::AfterMs(wait_ms))
 }
 
-fn spent(facts: String, measure: Measure, need: u64, state: CounterState) -> Refused {
-    let code = match measure {
-        Measure::Spend => Code::SpendLimitExceeded,
-        _ => Code::QuotaLimitExceeded,
-    };
+fn spent(facts: &str, limit: &Limit, state: CounterState) -> Refused {
     let end = match state.reset_at {
         Some(at) => format!("It resets at {at}."),
         None => "It does not reset; ask the operator to raise it.".to_owned(),
     };
-    let never = if need > state.cap {
-        " The whole limit is less than this request needs: lower `max_tokens` or `n`."
-    } else {
-        ""
+    final_word(limit, format!("{facts} {end}"))
+}
+
+/// What the whole limit would not admit.
+fn never(facts: &str, limit: &Limit, need: u64, context: &Context<'_>) -> Refused {
+    let (service, segments) = (context.service, context.segments);
+    let part = match limit.measure {
+        Measure::Spend => by_money(service, segments, receipt::nano(need)),
+        Measure::Tokens => by_units(service, segments, need, Unit::Tokens),
+        Measure::Images => by_units(service, segments, need, Unit::Images),
+        Measure::Requests | Measure::Concurrent => None,
     };
-    Refused::new(
-        StatusCode::TOO_MANY_REQUESTS,
-        "insufficient_quota",
-        code,
-        format!("{facts} {end}{never}"),
+    let advice = part.map_or("ask the operator to raise it", |part| part.smaller.advice);
+    final_word(
+        limit,
+        format!("{facts} The whole limit is less than this request needs: {advice}."),
     )
-    .retry(Retry::Never)
+}
+
+/// A limit that waiting does not help with, for now.
+fn final_word(limit: &Limit, message: String) -> Refused {
+    let code = match limit.measure {
+        Measure::Spend => Code::SpendLimitExceeded,
+        _ => Code::QuotaLimitExceeded,
+    };
+    let status = StatusCode::TOO_MANY_REQUESTS;
+    Refused::new(status, "insufficient_quota", code, message).retry(Retry::Never)
 }
 
 fn period(limit: &Limit) -> &'static str {

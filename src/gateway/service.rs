@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::price::Category;
+use crate::usage::Meter;
 
 /// A metered service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +16,17 @@ pub enum Service {
     Embeddings,
     /// Images made or edited.
     Images,
+}
+
+/// How a request of a service consumes less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Smaller {
+    /// What the request pays for, as people call it.
+    pub part: &'static str,
+    /// The field that decides.
+    pub param: &'static str,
+    /// What to do with it.
+    pub advice: &'static str,
 }
 
 /// The paths at which a category is served, to be read by people.
@@ -57,6 +69,33 @@ impl Service {
     /// Whether its answers may be event streams.
     pub const fn streams(self) -> bool {
         matches!(self, Service::Chat | Service::Completions)
+    }
+
+    /// How a request consumes less of a meter; `None` where no field of it decides that.
+    pub const fn smaller(self, meter: Meter) -> Option<Smaller> {
+        let output = meter.is_output() || matches!(meter, Meter::Images);
+        if matches!(meter, Meter::Requests) {
+            return None;
+        }
+        let (part, param, advice) = match (self, output) {
+            (Service::Chat | Service::Completions, true) => {
+                ("output", "max_tokens", "lower `max_tokens` or `n`")
+            }
+            (Service::Chat, false) => ("input", "messages", "shorten the messages"),
+            (Service::Completions, false) => ("input", "prompt", "shorten the prompt"),
+            (Service::Embeddings, _) => ("input", "input", "send less input at once"),
+            (Service::Images, true) => ("images", "n", "lower `n`"),
+            (Service::Images, false) => (
+                "input",
+                "prompt",
+                "shorten the prompt, or send fewer images",
+            ),
+        };
+        Some(Smaller {
+            part,
+            param,
+            advice,
+        })
     }
 
     /// All paths, as a refusal of any other names them.

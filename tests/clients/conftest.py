@@ -70,7 +70,7 @@ def sdk(request):
 
 @pytest.fixture(scope="session")
 def demo():
-    """`tollgate demo`: its base_url, and its key with 10 CNY and the shipped free quotas."""
+    """`tollgate demo`: its base_url, and its key with 10 CNY and the shipped free quotas, those of tokens cut to 20."""
     program = Program([binary("tollgate"), "--json", "demo", "--listen", "127.0.0.1:0"])
     try:
         yield json.loads(program.told(r"^(\{.*\"base_url\".*\})$"))

@@ -255,13 +255,14 @@ async def test_usage_that_nobody_reports_is_counted_here_and_says_so(sdk, proxy,
 
 
 @pytest.mark.parametrize("model", ["DeepSeek-R1", "deepseek-ai/DeepSeek-R1", "Qwen/QwQ-32B"])
-async def test_the_demo_answers_and_its_free_quota_pays(sdk, demo, model):
+async def test_the_demo_answers_and_shows_a_cost(sdk, demo, model):
     client = sdk(demo["base_url"], demo["api_key"])
     raw = await settled(client.chat.completions.with_raw_response.create(model=model, messages=HELLO))
     completion = raw.parse()
     assert completion.choices[0].message.content
-    assert header(raw, "cost") == "0"
-    assert dictionary(header(raw, "free")) == {"tokens": completion.usage.total_tokens}
+    # Its 20 free tokens are for the first request that comes.
+    assert 0 <= dictionary(header(raw, "free"))["tokens"] <= 20
+    assert float(header(raw, "cost")) > 0
 
 
 async def test_the_demo_streams(sdk, demo):

@@ -1,6 +1,5 @@
 //! `kill -9` at random moments under load: what a client saw the end of is in the ledger, once, at the same cost.
 
-use std::process::Command;
 use std::time::Duration;
 
 use serde_json::json;
@@ -8,6 +7,7 @@ use serde_json::json;
 use crate::crowd::money;
 use crate::dice::{Dice, rounds, seed};
 use crate::prices::{chat_body, setup};
+use crate::support::binary::{TOLLGATE, isolated};
 use crate::support::proxy::ADMIN_TOKEN;
 use crate::support::{Call, Load, Mock, Proxy, Seen, nano, until};
 
@@ -122,7 +122,7 @@ fn check(proxy: &Proxy, seen: &[Seen], round: &str) -> usize {
 }
 
 fn audit(proxy: &Proxy, more: &[&str]) -> Option<i32> {
-    let output = Command::new(env!("CARGO_BIN_EXE_tollgate"))
+    let output = isolated(TOLLGATE)
         .arg("audit")
         .args(more)
         .current_dir(proxy.dir.path())

@@ -1,19 +1,21 @@
 //! Backups: of a server under load, of a stopped one, killed in the middle, and where they cannot be written.
 
 use std::collections::BTreeSet;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use rusqlite::Connection;
 use serde_json::json;
 
-use crate::command::{run, tollgate};
+use crate::support::binary::{TOLLGATE, isolated};
+use crate::support::command::{run, tollgate};
 use crate::support::setup::{ALICE, BOB};
 use crate::support::{Mock, Proxy, TempDir, chat, image, stream, until};
-use crate::{audited, beside, fatten, json_of, rows, some_requests, start, store, text, with};
+use crate::{
+    DRAFT, Drafts, audited, beside, fatten, json_of, rows, some_requests, start, store, text, with,
+};
 
 const BACKUPS: usize = 4;
 const CUSTOMERS: usize = 6;
@@ -220,6 +222,7 @@ fn a_killed_backup_leaves_no_half_file_under_its_name() {
     let file = out.path().join("copy.db");
     let mut cut = 0;
     for round in 0..12_u64 {
+        let drafts = Drafts::of(out.path());
         let mut child = tollgate(&[
             "backup",
             "--store",
@@ -230,19 +233,21 @@ fn a_killed_backup_leaves_no_half_file_under_its_name() {
         .stdout(Stdio::null())
         .spawn()
         .expect("it starts");
-        std::thread::sleep(Duration::from_millis(round * 25));
+        let writing = drafts.grow(&mut child, round * 2_000_000);
         child.kill().expect("a signal");
         let ended = child.wait().expect("its end");
         assert_eq!(file.exists(), ended.success(), "round {round}");
         match ended.success() {
             true => assert_eq!(audited(&file), 2),
-            false => cut += 1,
+            false => cut += u64::from(writing),
         }
         for left in beside(&file) {
-            std::fs::remove_file(out.path().join(left)).expect("a file that goes");
+            if !left.ends_with(DRAFT) {
+                std::fs::remove_file(out.path().join(left)).expect("a file that goes");
+            }
         }
     }
-    assert!(cut > 0, "no backup was cut off");
+    assert!(cut > 0, "no backup was cut off while it was written");
     let left = beside(&out.path().join(".copy.db."));
     let ran = run(&mut tollgate(&[
         "backup",
@@ -276,9 +281,9 @@ fn a_backup_that_cannot_be_written_says_why_and_leaves_nothing() {
 
     // As on a full disk: no file of this process may grow beyond 64 blocks.
     let file = proxy.dir.path().join("copy.db");
-    let limited = Command::new("sh")
+    let limited = isolated("sh")
         .args(["-c", "trap '' XFSZ; ulimit -f 64; exec \"$@\"", "sh"])
-        .arg(env!("CARGO_BIN_EXE_tollgate"))
+        .arg(TOLLGATE)
         .args([
             "backup",
             "--store",

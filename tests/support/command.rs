@@ -1,11 +1,10 @@
 //! The real binary: run to its end, or kept running as a server.
 
-#![allow(dead_code, reason = "each test binary uses its own part of this")]
-
 use std::io::{BufRead, BufReader, Lines};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
+use super::binary::{TOLLGATE, isolated};
 use serde_json::Value;
 
 /// The token of every server here.
@@ -30,21 +29,8 @@ pub fn folder(name: &str) -> PathBuf {
 
 /// `tollgate` with these arguments, and nothing of Tollgate's in its environment.
 pub fn tollgate(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
+    let mut command = isolated(TOLLGATE);
     command.args(args);
-    for name in [
-        "TOLLGATE_CONFIG",
-        "TOLLGATE_ADMIN",
-        "TOLLGATE_ADMIN_TOKEN",
-        "TOLLGATE_ADMIN_LISTEN",
-        "TOLLGATE_EXAMPLE_KEY",
-        "TOLLGATE_HEALTH_URL",
-        "TOLLGATE_LISTEN",
-        "TOLLGATE_LOG",
-        "MODELVERSE_API_KEY",
-    ] {
-        command.env_remove(name);
-    }
     command
 }
 
@@ -122,7 +108,13 @@ pub struct Demo {
 impl Demo {
     /// Starts a demo on a free port and waits until it listens.
     pub fn start() -> Demo {
+        Demo::of(&[])
+    }
+
+    /// The same with these arguments too.
+    pub fn of(more: &[&str]) -> Demo {
         let mut child = tollgate(&["--json", "demo", "--listen", "127.0.0.1:0"])
+            .args(more)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()

@@ -150,11 +150,6 @@ impl Call {
     }
 }
 
-/// POSTs a JSON value with a key.
-pub fn post_json(address: &str, path: &str, secret: &str, body: &Value) -> Answer {
-    Call::json(path, body).key(secret).send(address)
-}
-
 impl Headers {
     /// The value of a header that may be there once.
     pub fn get(&self, name: &str) -> Option<&str> {

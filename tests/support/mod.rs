@@ -6,6 +6,8 @@
     reason = "each test binary uses its own part of this"
 )]
 
+pub mod binary;
+pub mod command;
 pub mod curl;
 pub mod http;
 pub mod http2;

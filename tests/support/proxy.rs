@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::sync::mpsc;
 
 use serde_json::{Value, json};
 
+use super::binary::{TOLLGATE, isolated};
 use super::{Answer, Call, DEADLINE, Exchange, Setup, TempDir, signal, until};
 
 /// The token of the admin API.
@@ -93,7 +94,7 @@ impl Proxy {
             .create(true)
             .append(true)
             .open(self.log_path());
-        let mut child = Command::new(env!("CARGO_BIN_EXE_tollgate"))
+        let mut child = isolated(TOLLGATE)
             .arg("serve")
             .arg("--config")
             .arg(self.config_path())

@@ -186,7 +186,7 @@ fn a_preface_in_pieces_is_a_preface_and_what_only_begins_like_one_is_http1() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn neither_key_nor_prompt_is_logged() {
-    let (_mock, proxy) = start();
+    let (_mock, mut proxy) = start();
     let client = Http2::open(&proxy.address).await;
     let prompt = "a-prompt-canary-0123456789";
     let messages = json!([{ "role": "user", "content": prompt }]);
@@ -197,6 +197,9 @@ async fn neither_key_nor_prompt_is_logged() {
     ] {
         client.send(&call.key(ALICE)).await;
     }
+    drop(client);
+    // Lines are written by a thread of their own: the end of the process is the end of the log.
+    assert!(proxy.terminate().success());
     let log = proxy.log();
     assert!(
         log.contains("HEADERS") || log.contains("Headers"),

@@ -1,11 +1,11 @@
 //! TLS: what is spoken inside, what is refused outside, and certificates that are exchanged.
 
 use std::fs;
-use std::process::Command;
 use std::time::Instant;
 
 use serde_json::{Value, json};
 
+use crate::support::binary::{TOLLGATE, isolated};
 use crate::support::curl::{Fetched, curl};
 use crate::support::setup::ALICE;
 use crate::support::tls::Issued;
@@ -184,7 +184,7 @@ fn check_and_serve_name_the_field_and_the_file() {
     };
     let run = |tls: Value, command: &str| {
         let path = config(tls);
-        let output = Command::new(env!("CARGO_BIN_EXE_tollgate"))
+        let output = isolated(TOLLGATE)
             .args(["--config", path.to_str().expect("UTF-8"), command])
             .output()
             .expect("it runs");

@@ -149,8 +149,14 @@ fn a_spent_balance_is_final_and_says_what_is_missing() {
     let body = mock_body_len(json!({ "max_tokens": 1000 }));
     names(
         &message,
-        &[&cost(body + 64, 1000), "0.001 CNY", "max_tokens"],
+        &[
+            &cost(body + 64, 1000),
+            "0.001 CNY",
+            "lower `max_tokens` or `n`",
+            "0.016 CNY is for the output",
+        ],
     );
+    assert!(!message.contains("free quota"), "{message}");
     assert_eq!(answer.json()["error"]["type"], "insufficient_quota");
     assert_eq!(mock.arrived(), 0);
     assert_eq!(proxy.send(ALICE, small()).status, 200);
@@ -215,7 +221,59 @@ fn a_spent_grant_is_final() {
     assert_eq!(free.header("x-tollgate-free"), "images=1");
     let answer = proxy.send(ALICE, image(json!({})));
     let message = refusal(&answer, 402, "insufficient_quota", Retry::Never);
-    names(&message, &["0.35 CNY", "free quota", "`n`"]);
+    names(&message, &["0.35 CNY", "Top up, or lower `n`"]);
+    assert!(!message.contains("free quota"), "{message}");
+}
+
+#[test]
+fn a_free_quota_that_covers_a_part_is_told_of() {
+    let (_mock, proxy) = start_with(|setup| {
+        setup
+            .grant(json!({ "name": "free-tokens", "unit": "tokens", "amount": 500 }))
+            .key(json!({ "name": "alice", "balance": "0.001" }))
+    });
+    let answer = proxy.send(ALICE, chat(json!({ "max_tokens": 1000 })));
+    let message = refusal(&answer, 402, "insufficient_quota", Retry::Never);
+    names(&message, &["beyond its free quotas", "is for the output"]);
+}
+
+#[test]
+fn what_is_dear_by_its_input_is_to_be_shortened() {
+    let (mock, proxy) = alice(json!({
+        "balance": "0.001",
+        "limits": [{ "name": "few", "tokens": 3_000, "per": "total", "models": ["free/chat"] }],
+    }));
+    let long = "x".repeat(10_000);
+    let call = |model: &str| {
+        let messages = json!([{ "role": "user", "content": &long }]);
+        chat(json!({ "model": model, "max_tokens": 100, "messages": messages }))
+    };
+    let answer = proxy.send(ALICE, call("vendor/chat"));
+    let message = refusal(&answer, 402, "insufficient_quota", Retry::Never);
+    names(&message, &["or shorten the messages", "is for the input"]);
+    assert!(!message.contains("max_tokens"), "{message}");
+    let answer = proxy.send(ALICE, call("free/chat"));
+    let message = refusal(&answer, 429, "quota_limit_exceeded", Retry::Never);
+    names(&message, &["whole limit is less", "shorten the messages"]);
+    assert_eq!(mock.arrived(), 0);
+}
+
+#[test]
+fn embeddings_are_told_of_fields_that_they_have() {
+    let (mock, proxy) = start_with(|setup| {
+        setup
+            .model(json!({
+                "id": "vendor/embedding", "category": "embedding", "upstream": "mock",
+                "context_tokens": 8192, "prices": [{ "per": "1M tokens", "input": 2 }],
+            }))
+            .key(json!({ "name": "alice", "balance": "0" }))
+    });
+    let body = json!({ "model": "vendor/embedding", "input": "one" });
+    let answer = proxy.send(ALICE, Call::json("/v1/embeddings", &body));
+    let message = refusal(&answer, 402, "insufficient_quota", Retry::Never);
+    names(&message, &["send less input at once", "is for the input"]);
+    assert!(!message.contains("`n`"), "{message}");
+    assert_eq!(mock.arrived(), 0);
 }
 
 #[test]
@@ -225,6 +283,9 @@ fn a_spend_limit_that_is_reached_is_final_until_it_resets() {
     assert_eq!(first.status, 200);
     let answer = proxy.send(ALICE, chat(json!({ "max_tokens": 1000 })));
     let message = refusal(&answer, 429, "spend_limit_exceeded", Retry::Never);
+    names(&message, &["whole limit is less", "lower `max_tokens`"]);
+    let answer = proxy.send(ALICE, chat(json!({ "max_tokens": 20 })));
+    let message = refusal(&answer, 429, "spend_limit_exceeded", Retry::Never);
     names(
         &message,
         &[
@@ -233,7 +294,6 @@ fn a_spend_limit_that_is_reached_is_final_until_it_resets() {
             "per day",
             "resets at 20",
             "00:00:00Z",
-            "whole limit is less",
         ],
     );
     let header = answer.header("x-tollgate-limit-spend-day");
@@ -260,7 +320,7 @@ fn a_total_that_is_reached_says_that_it_does_not_reset() {
             "`images-total`",
             "2 images",
             "0 images left",
-            "up to 1 images",
+            "up to 1 image.",
             "does not reset",
         ],
     );
@@ -355,7 +415,7 @@ fn requests_at_once_are_counted_while_they_run() {
     let message = refusal(&answer, 429, "rate_limit_exceeded", Retry::Later);
     names(
         &message,
-        &["`concurrent`", "1 requests at once", "0 requests left"],
+        &["`concurrent`", "1 request at once", "0 requests left"],
     );
     drop(holding);
     proxy.idle_wallet("alice");

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{found, view};
 use crate::admin::error::ApiError;
 use crate::admin::extract::{Body, Id, instant};
-use crate::admin::view::{Amount, GrantJson, WalletJson};
+use crate::admin::view::{Amount, GivenJson, WalletJson};
 use crate::admin::{Admin, terms};
 use crate::ledger::grant::{Grant, GrantUnit};
 use crate::ledger::id::{GrantId, WalletId};
@@ -62,7 +62,7 @@ pub(in crate::admin) async fn grant(
     State(admin): State<Admin>,
     Id(id): Id<WalletId>,
     Body(wish): Body<NewGrant>,
-) -> Result<(StatusCode, Json<GrantJson>), ApiError> {
+) -> Result<(StatusCode, Json<GivenJson>), ApiError> {
     let grant = checked(&admin, wish)?;
     let before = found(&admin, &id).await?;
     let had = before
@@ -91,7 +91,11 @@ pub(in crate::admin) async fn grant(
             } else {
                 StatusCode::CREATED
             };
-            Ok((status, Json(GrantJson::from(state))))
+            let given = GivenJson {
+                grant: state.into(),
+                applied: !had,
+            };
+            Ok((status, Json(given)))
         }
         _ => Err(ApiError::conflict(format!(
             "wallet `{id}` has another grant named `{}`: choose another name",

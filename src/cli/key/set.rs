@@ -61,7 +61,7 @@ pub(in crate::cli) struct SetArgs {
 }
 
 pub(super) async fn run(globals: &Globals, args: SetArgs) -> Result<Exit, Failure> {
-    let admin = args.server.connect()?;
+    let admin = args.server.connect(globals)?;
     let id = find(&admin, &args.key).await?;
     let key: KeyJson = admin
         .patch(&format!("/admin/keys/{id}"), &args.edit())

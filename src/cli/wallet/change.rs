@@ -2,7 +2,7 @@
 
 use clap::{Args, ValueEnum};
 
-use crate::admin::view::{Amount, GrantJson, WalletJson};
+use crate::admin::view::{Amount, GivenJson, WalletJson};
 use crate::admin::wallets::change::{NewGrant, WalletEdit};
 use crate::cli::Globals;
 use crate::cli::client::Server;
@@ -71,7 +71,7 @@ enum UnitWord {
 }
 
 pub(super) async fn set(globals: &Globals, args: &SetArgs) -> Result<Exit, Failure> {
-    let admin = args.server.connect()?;
+    let admin = args.server.connect(globals)?;
     let edit = WalletEdit {
         credit_line: args.credit_line,
     };
@@ -87,12 +87,18 @@ pub(super) async fn set(globals: &Globals, args: &SetArgs) -> Result<Exit, Failu
 }
 
 pub(super) async fn grant(globals: &Globals, args: GrantArgs) -> Result<Exit, Failure> {
-    let admin = args.server.connect()?;
+    let admin = args.server.connect(globals)?;
     let path = format!("/admin/wallets/{}/grants", args.wallet);
-    let grant: GrantJson = admin.post(&path, &args.wish()?).await?;
-    globals.print(&grant, |grant| {
+    let given: GivenJson = admin.post(&path, &args.wish()?).await?;
+    globals.print(&given, |given| {
+        let grant = &given.grant;
+        let what = if given.applied {
+            "given"
+        } else {
+            "had been given before"
+        };
         format!(
-            "{}: {} left of {}",
+            "{}: {what}; {} left of {}",
             grant.name, grant.remaining, grant.amount
         )
     })?;

@@ -190,7 +190,8 @@ fn compare(path: &Path, copy: &Path, backup: &Holdings) -> Result<(Holdings, Los
     // One that is broken stays as it is: a connection that can write might throw its log away.
     schema::version(&open::connect_reader(path)?, newest(&STEPS))?;
     let connection = open::connect_plainly(path)?;
-    let copy = copy.to_str().unwrap_or_default();
+    let copy = copy.to_str();
+    let copy = copy.ok_or_else(|| rusqlite::Error::InvalidPath(path.to_owned()))?;
     connection.execute("ATTACH ?1 AS backup", [copy])?;
     let tx = connection.unchecked_transaction()?;
     let version = migrate::preview(&tx)?;
