@@ -221,6 +221,10 @@ fn what_cannot_be_priced_is_refused_before_it_is_sent() {
         (json!({ "prompt": ["a", 1] }), "prompt[1]"),
         (json!({ "prompt_embeds": "AA" }), "prompt_embeds"),
         (json!({ "max_tokens": 4_097 }), "max_tokens"),
+        (
+            json!({ "max_tokens": 5, "max_completion_tokens": 5 }),
+            "max_completion_tokens",
+        ),
         (json!({ "model": "vendor/image" }), "model"),
     ] {
         let answer = proxy.send(ALICE, completion(fields));

@@ -1,7 +1,7 @@
 //! The worst case of a request, from its size and its model's bounds.
 
 use super::{BadRequest, EmbeddingRequest, ImageRequest, TextRequest};
-use crate::price::{Bounds, WorstCase};
+use crate::price::{Bounds, MaxTokensField, WorstCase};
 
 /// How large a request is, in the measures that bound its input tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,19 +47,31 @@ impl InputSize {
 }
 
 impl TextRequest<'_> {
-    /// The larger of the maxima that the client sent, for one choice. A 0 is none: some servers take it for the
-    /// absence of a maximum.
-    pub fn client_max(&self) -> Option<u64> {
-        self.sent_maxima().max().filter(|_| !self.sends_zero())
+    /// The maximum of one choice that the client set, in a field that its endpoint obeys. Where it sent another one
+    /// beside, the larger: who knows both takes either. A 0 is none: some servers take it for the absence of a maximum.
+    pub fn client_max(&self, bounds: &Bounds) -> Option<u64> {
+        let obeyed = self.layout.is_bounded(self.max_tokens_field(bounds)) && !self.sends_zero();
+        self.sent_max().filter(|_| obeyed)
     }
 
-    fn sent_maxima(&self) -> impl Iterator<Item = u64> {
-        let sent = [self.layout.max_tokens, self.layout.max_completion_tokens];
-        sent.into_iter().filter_map(|maximum| maximum?.tokens)
+    /// The field that bounds this request on a model with these bounds: theirs, but of a completion always the one.
+    pub fn max_tokens_field(&self, bounds: &Bounds) -> MaxTokensField {
+        match self.max_tokens_only {
+            true => MaxTokensField::MaxTokens,
+            false => bounds.max_tokens_field,
+        }
+    }
+
+    fn sent_max(&self) -> Option<u64> {
+        self.layout
+            .maxima()
+            .filter_map(|(_, sent)| sent.tokens)
+            .max()
     }
 
     fn sends_zero(&self) -> bool {
-        self.sent_maxima().any(|tokens| tokens == 0)
+        let mut maxima = self.layout.maxima();
+        maxima.any(|(_, sent)| sent.tokens == Some(0))
     }
 
     /// The most that this request can consume on a model with these bounds, not to be clamped: for a key whose policy
@@ -68,13 +80,11 @@ impl TextRequest<'_> {
     /// # Errors
     /// Where the client asks for more output than the model may give.
     pub fn worst_case(&self, bounds: &Bounds) -> Result<WorstCase, BadRequest> {
-        let choice = match self.client_max() {
-            Some(tokens) if tokens > bounds.max_output_tokens => {
-                return Err(self.above_maximum(tokens, bounds.max_output_tokens));
-            }
-            Some(tokens) => tokens,
-            None => bounds.max_output_tokens,
-        };
+        let limit = bounds.max_output_tokens;
+        if let Some(tokens) = self.sent_max().filter(|tokens| *tokens > limit) {
+            return Err(self.above_maximum(tokens, limit));
+        }
+        let choice = self.client_max(bounds).unwrap_or(limit);
         let output_tokens = self.output_tokens(choice, bounds);
         Ok(WorstCase {
             input_tokens: self.input.tokens_max(bounds),
@@ -112,11 +122,10 @@ impl TextRequest<'_> {
     }
 
     fn above_maximum(&self, tokens: u64, limit: u64) -> BadRequest {
-        let max_tokens = self.layout.max_tokens.and_then(|maximum| maximum.tokens);
-        let param = match max_tokens {
-            Some(sent) if sent == tokens => "max_tokens",
-            _ => "max_completion_tokens",
-        };
+        let mut maxima = self.layout.maxima();
+        let param = maxima
+            .find(|(_, sent)| sent.tokens == Some(tokens))
+            .map_or("max_tokens", |(name, _)| name);
         BadRequest::at(
             param,
             format!(

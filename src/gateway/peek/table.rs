@@ -59,7 +59,7 @@ impl Why {
             }
             Why::Audio => "is not accepted: audio has no price here. Ask for text.",
             Why::Maximum => {
-                "is not accepted: it is read by some upstreams instead of `max_tokens`. Use `max_tokens` or `max_completion_tokens`."
+                "is not accepted: it is read by some upstreams instead of `max_tokens`. Use `max_tokens`."
             }
             Why::Count => "is not accepted: it is read by some upstreams instead of `n`. Use `n`.",
             Why::Prompt => {

@@ -83,18 +83,26 @@ fn an_echoed_prompt_may_come_back_with_every_choice() {
 
 #[test]
 fn a_maximum_of_zero_bounds_nothing_and_is_never_raised() {
-    for members in [
-        r#""prompt":"a","max_tokens":0"#,
-        r#""prompt":"a","max_tokens":0,"max_completion_tokens":5"#,
-    ] {
-        let request = completion(members);
-        assert_eq!(request.client_max(), None, "{members}");
-        assert_eq!(worst(members).output_tokens, 4_000, "{members}");
-        assert_eq!(request.output_floor(&bounds()), 4_000, "{members}");
-    }
+    let members = r#""prompt":"a","max_tokens":0"#;
+    let request = completion(members);
+    assert_eq!(request.client_max(&bounds()), None);
+    assert_eq!(worst(members).output_tokens, 4_000);
+    assert_eq!(request.output_floor(&bounds()), 4_000);
     let request = completion(r#""prompt":"a","max_tokens":9"#);
     assert_eq!(request.output_floor(&bounds()), 1);
     assert_eq!(request.maximum_within(5, &bounds()), Some(5));
+}
+
+#[test]
+fn max_tokens_bounds_a_completion_whatever_bounds_a_chat() {
+    let bounds = crate::price::Bounds {
+        max_tokens_field: crate::price::MaxTokensField::MaxCompletionTokens,
+        ..bounds()
+    };
+    let request = completion(r#""prompt":"a","max_tokens":9,"max_completion_tokens":null"#);
+    assert_eq!(request.client_max(&bounds), Some(9));
+    let member = r#""prompt":"a","max_tokens":9,"max_completion_tokens":9"#;
+    refused(member, "max_completion_tokens", "Use `max_tokens`");
 }
 
 #[test]
