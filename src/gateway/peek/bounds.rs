@@ -14,6 +14,8 @@ pub struct InputSize {
     pub images: u64,
     /// Prompts that are read apart, each in a context of its own; 0 is one as well.
     pub prompts: u64,
+    /// Bytes of it that some servers put to every prompt: a suffix, an instruction.
+    pub shared_bytes: u64,
     /// Whether it holds or links something whose tokens cannot be told from its bytes: audio, video, documents.
     pub unbounded: bool,
 }
@@ -27,19 +29,23 @@ impl InputSize {
             .saturating_add(other.inline_media_bytes);
         self.images = self.images.saturating_add(other.images);
         self.prompts = self.prompts.saturating_add(other.prompts);
+        self.shared_bytes = self.shared_bytes.saturating_add(other.shared_bytes);
         self.unbounded |= other.unbounded;
     }
 
     /// The most input tokens that a body of this size can come to: a token is never less than a byte. What a server
     /// adds to each of several prompts (their begin and end) is not more than their quotes and commas.
     pub fn tokens_max(&self, bounds: &Bounds) -> u64 {
-        let context_tokens = bounds.context_tokens.saturating_mul(self.prompts.max(1));
+        let prompts = self.prompts.max(1);
+        let context_tokens = bounds.context_tokens.saturating_mul(prompts);
         // A row that states no tokens for an image bounds none.
         if self.unbounded || (self.images > 0 && bounds.image_tokens_max == 0) {
             return context_tokens;
         }
+        let repeated_bytes = self.shared_bytes.saturating_mul(prompts - 1);
         self.body_bytes
             .saturating_sub(self.inline_media_bytes)
+            .saturating_add(repeated_bytes)
             .saturating_add(self.images.saturating_mul(bounds.image_tokens_max))
             .saturating_add(bounds.overhead_tokens)
             .min(context_tokens)

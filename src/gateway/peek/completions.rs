@@ -24,6 +24,7 @@ static COMPLETION: LazyLock<Table> = LazyLock::new(|| {
                 "best_of",
                 "echo",
                 "max_tokens",
+                "suffix",
                 "stream",
                 "stream_options",
                 "service_tier",
@@ -123,6 +124,7 @@ impl<'b> Completion<'b> {
                 self.prompts = prompts::count(pass, at, raw)?;
                 self.prompt_bytes = raw.get().len() as u64;
             }
+            "suffix" => self.input.shared_bytes = raw.get().len() as u64,
             "best_of" => self.best_of = scalar::positive(raw, at, N_MAX)?,
             "echo" => self.echo = scalar::boolean(raw, at)?.unwrap_or(false),
             // Whoever wants nothing but the prompt's own log probabilities asks for no token.

@@ -86,6 +86,9 @@ pub(super) const REDIRECTS: &[&str] = &[
     "aws_sts_endpoint",
     "azure_endpoint",
     "base_url",
+    "bootstrap_host",
+    "bootstrap_port",
+    "bootstrap_room",
     "callback_url",
     "custom_llm_provider",
     "endpoint",
@@ -124,6 +127,7 @@ pub(super) const SHARED: &[&str] = &[
     "file_id",
     "file_ids",
     "previous_response_id",
+    "session_params",
     "thread_id",
     "vector_store_ids",
 ];

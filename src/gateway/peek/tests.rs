@@ -174,6 +174,7 @@ fn the_input_is_bounded_by_bytes_images_and_context() {
         inline_media_bytes,
         images,
         prompts: 0,
+        shared_bytes: 0,
         unbounded: false,
     };
     let bounds = bounds();

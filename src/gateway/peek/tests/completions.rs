@@ -70,6 +70,15 @@ fn the_input_is_bounded_by_bytes_and_a_context_for_every_prompt() {
 }
 
 #[test]
+fn a_suffix_may_be_put_to_every_prompt() {
+    let members = r#""prompt":["a","b","c"],"suffix":"abcd""#;
+    let (request, bytes) = read(members).expect("a completion");
+    assert_eq!(request.input.tokens_max(&bounds()), bytes + 2 * 6 + 30);
+    let (request, bytes) = read(r#""prompt":"a","suffix":"abcd""#).expect("a completion");
+    assert_eq!(request.input.tokens_max(&bounds()), bytes + 30);
+}
+
+#[test]
 fn an_echoed_prompt_may_come_back_with_every_choice() {
     let prompt = r#"["abc","de"]"#;
     let output =
@@ -153,6 +162,12 @@ fn what_cannot_be_priced_is_refused() {
     refused(r#""prompt":"a","n_predict":9"#, "n_predict", "`max_tokens`");
     refused(r#""prompt":"a","fallbacks":["x"]"#, "fallbacks", "`model`");
     refused(r#""prompt":"a","prompt":"b""#, "prompt", "twice");
+    for member in ["bootstrap_host", "bootstrap_port", "bootstrap_room"] {
+        let members = format!(r#""prompt":"a","{member}":[1]"#);
+        refused(&members, member, "set by the proxy");
+    }
+    let session = r#""prompt":"a","session_params":{"id":"1"}"#;
+    refused(session, "session_params", "stored objects");
     let unnamed = peek_completions(br#"{"prompt":"a"}"#, CAPS).expect_err("no model");
     assert_eq!(unnamed.param.as_deref(), Some("model"));
     let above = completion(r#""prompt":"a","max_tokens":4001"#)
