@@ -21,7 +21,7 @@ use crate::money::{Nano, UnitPrice};
 use crate::usage::Meter;
 use crate::usage::tokenizer::Tokenizer;
 
-pub use crate::config::{Bounds, Category, Per};
+pub use crate::config::{Bounds, Category, MaxTokensField, Per};
 pub use quote::QuoteError;
 
 /// One priced part of a worst case, in burn order.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::read::{AMOUNT_MAX, Field};
 use super::section::Section;
 use super::text::{did_you_mean, nearest};
-use super::{Bounds, Category, ModelRow, Route, Tokenizer, Upstream, prices};
+use super::{Bounds, Category, MaxTokensField, ModelRow, Route, Tokenizer, Upstream, prices};
 
 /// Token bounds stay where their sums and products cannot leave the range of integers.
 const TOKENS_MAX: u64 = 1 << 32;
@@ -118,18 +118,6 @@ fn model_name(text: &str) -> Result<String, String> {
 
 fn bounds(section: &Section<'_>) -> Bounds {
     let tokens = |name, default, least| section.integer(name, default, least, TOKENS_MAX);
-    let field_name = |text: &str| {
-        let word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
-        match (1..=64).contains(&text.len()) && text.bytes().all(word) {
-            true => Ok(text.to_owned()),
-            false => {
-                Err("is no request field such as max_tokens or max_completion_tokens".to_owned())
-            }
-        }
-    };
-    let max_tokens_field = section
-        .get("max_tokens_field")
-        .and_then(|field| field.read(field_name));
     Bounds {
         context_tokens: tokens("context_tokens", 131_072, 1),
         max_output_tokens: tokens("max_output_tokens", 32_768, 1),
@@ -137,7 +125,7 @@ fn bounds(section: &Section<'_>) -> Bounds {
         image_tokens_max: tokens("image_tokens_max", 16_384, 0),
         overhead_tokens: tokens("overhead_tokens", 512, 0),
         images_max: section.integer("images_max", 4, 1, 1_000),
-        max_tokens_field: max_tokens_field.unwrap_or_else(|| "max_tokens".to_owned()),
+        max_tokens_field: section.word("max_tokens_field", MaxTokensField::default()),
     }
 }
 

@@ -68,8 +68,20 @@ pub struct Bounds {
     pub overhead_tokens: u64,
     /// The most images that one request may ask for.
     pub images_max: u64,
-    /// The request field that lowers the output, inserted for keys whose policy is to clamp.
-    pub max_tokens_field: String,
+    /// The field of a chat that bounds the output.
+    pub max_tokens_field: MaxTokensField,
+}
+
+/// The fields of a chat whose maximum its endpoint obeys. A maximum in another field bounds nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum MaxTokensField {
+    /// `max_tokens`.
+    #[default]
+    MaxTokens,
+    /// `max_completion_tokens`.
+    MaxCompletionTokens,
+    /// Either of them.
+    Both,
 }
 
 /// How tokens are counted where the upstream does not say.

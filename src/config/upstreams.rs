@@ -18,6 +18,14 @@ use crate::secret::Secret;
 
 const DAY_MS: u64 = 86_400_000;
 
+/// What is added to an address; an ending that contains another comes before it.
+const ENDPOINTS: [&str; 4] = [
+    "/chat/completions",
+    "/completions",
+    "/embeddings",
+    "/images/generations",
+];
+
 /// Every upstream, by name.
 pub(super) fn upstreams(field: &Field<'_>) -> BTreeMap<String, Upstream> {
     let named = |(name, field): (&str, Field<'_>)| {
@@ -143,10 +151,13 @@ fn address(text: &str) -> Result<String, String> {
         (Some("http" | "https"), Some(_)) if uri.query().is_some() => {
             Err("has a query; write it as `query: { name: value }`".to_owned())
         }
-        (Some("http" | "https"), Some(_)) if uri.path().ends_with("/chat/completions") => {
-            Err("names one endpoint; leave /chat/completions out".to_owned())
+        (Some("http" | "https"), Some(_)) => {
+            let path = uri.path().trim_end_matches('/');
+            match ENDPOINTS.iter().find(|endpoint| path.ends_with(*endpoint)) {
+                Some(endpoint) => Err(format!("names one endpoint; leave {endpoint} out")),
+                None => Ok(text.trim_end_matches('/').to_owned()),
+            }
         }
-        (Some("http" | "https"), Some(_)) => Ok(text.trim_end_matches('/').to_owned()),
         _ => Err(wrong.to_owned()),
     }
 }

@@ -1,8 +1,8 @@
 //! The words that the config file has for each choice: one table per choice, used both ways.
 
 use super::{
-    AskUsage, Category, Durability, GrantUnit, LedgerKind, Measure, OnDisconnect, OnShort, Per,
-    Period, Tokenizer, UpstreamKind,
+    AskUsage, Category, Durability, GrantUnit, LedgerKind, MaxTokensField, Measure, OnDisconnect,
+    OnShort, Per, Period, Tokenizer, UpstreamKind,
 };
 
 /// A choice among words.
@@ -45,6 +45,11 @@ words!(Category {
     "multi-image-edit" => MultiImageEdit,
 });
 words!(Tokenizer { "o200k_base" => O200kBase, "cl100k_base" => Cl100kBase, "o200k_harmony" => O200kHarmony });
+words!(MaxTokensField {
+    "max_tokens" => MaxTokens,
+    "max_completion_tokens" => MaxCompletionTokens,
+    "both" => Both,
+});
 words!(Per {
     "1M tokens" => MillionTokens,
     "1K tokens" => ThousandTokens,

@@ -132,15 +132,14 @@ impl<'b> Asked<'b> {
             Asked::Embeddings(embeddings) => &embeddings.layout,
             Asked::Images(images) => &images.layout,
         };
-        let field = match self {
-            // The row's field is that of a chat; completions have this one only.
-            Asked::Completions(_) => "max_tokens",
-            _ => &row.bounds.max_tokens_field,
-        };
+        let clamp = clamp.zip(self.text()).map(|(tokens, text)| Clamp {
+            tokens,
+            field: text.max_tokens_field(&row.bounds),
+        });
         let edits = Edits {
             model: model.filter(|model| *model != self.model()),
             include_usage,
-            clamp: clamp.map(|tokens| Clamp { tokens, field }),
+            clamp,
         };
         splice(body, layout, &edits)
     }

@@ -213,11 +213,10 @@ async fn input_tokens(job: &Job) -> u64 {
 async fn output_tokens(job: &Job, facts: &Facts) -> u64 {
     let (tokenizer, text) = (job.reservation.model.tokenizer, facts.text.clone());
     let bound = job.reservation.bound(Meter::is_output);
-    let may_echo = (job.service == Service::Completions).then(|| job.request_body.clone());
-    let counted = pooled(move || {
-        // A prompt that comes back was input already.
-        let echo = may_echo.map_or(0, |body| tokenizer.count_echo(&body));
-        text.tokens(tokenizer).saturating_sub(echo)
+    let completion = (job.service == Service::Completions).then(|| job.request_body.clone());
+    let counted = pooled(move || match completion {
+        Some(body) => tokenizer.count_completions(&body, &text),
+        None => text.tokens(tokenizer),
     })
     .await;
     counted.map_or(bound, |tokens| tokens.min(bound))

@@ -1,4 +1,7 @@
 //! Which headers travel: towards the upstream, and back to the client.
+//!
+//! All do but those that are named here. A list of those that may would be the safer one, but the wire is untouched: a
+//! client's own headers, and those of SDKs to come, need no new release of the proxy.
 
 use std::fmt::{Display, Write};
 
@@ -23,7 +26,7 @@ const HOP_BY_HOP: [HeaderName; 8] = [
 ];
 
 /// What a client says to the proxy, or must not say to the operator's account upstream.
-const CLIENT_ONLY: [HeaderName; 15] = [
+const CLIENT_ONLY: [HeaderName; 14] = [
     header::HOST,
     header::AUTHORIZATION,
     header::CONTENT_LENGTH,
@@ -35,12 +38,57 @@ const CLIENT_ONLY: [HeaderName; 15] = [
     header::ORIGIN,
     X_API_KEY,
     API_KEY,
-    HeaderName::from_static("x-goog-api-key"),
     // Tenants share the upstream's account, where their idempotency keys would collide.
     HeaderName::from_static("idempotency-key"),
     HeaderName::from_static("openai-organization"),
     HeaderName::from_static("openai-project"),
     HeaderName::from_static("proxy-connection"),
+];
+
+/// What steers an upstream that is a gateway itself (to another model, account or cache), or tells it of the client's
+/// address. Each is the beginning of a name.
+const STEERING: [&str; 12] = [
+    "akamai-",
+    "cf-",
+    "client-ip",
+    "fastly-",
+    "fly-",
+    "helicone-",
+    "nvcf-",
+    "ocp-apim-",
+    "portkey-",
+    "true-client-ip",
+    "via",
+    "wl-proxy-",
+];
+
+/// The same, of names that begin with `x-`.
+const X_STEERING: [&str; 25] = [
+    "ai-eg-",
+    "ai-gateway-",
+    "amz",
+    "appengine-",
+    "azure-",
+    "bt-",
+    "client-ip",
+    "cluster-client-ip",
+    "envoy-",
+    "forwarded",
+    "gateway-",
+    "goog-",
+    "helicone-",
+    "host",
+    "http-method",
+    "litellm-",
+    "method-override",
+    "ms-",
+    "original-",
+    "portkey-",
+    "proxyuser-ip",
+    "real-ip",
+    "rewrite-",
+    "tollgate-",
+    "vercel-",
 ];
 
 /// What an upstream says to the operator, not to the operator's customers.
@@ -67,7 +115,7 @@ pub fn towards_upstream(headers: &mut HeaderMap) {
     for name in &CLIENT_ONLY {
         headers.remove(name);
     }
-    drop_prefixed(headers, &[PREFIX, "x-forwarded-"]);
+    drop_named(headers, steers);
     headers.insert(header::CONTENT_TYPE, JSON);
 }
 
@@ -80,7 +128,8 @@ pub fn towards_client(headers: &mut HeaderMap) {
     for name in &OPERATOR_ONLY {
         headers.remove(name);
     }
-    drop_prefixed(headers, &[PREFIX, "x-ratelimit-", "access-control-"]);
+    let prefixes = [PREFIX, "x-ratelimit-", "access-control-"];
+    drop_named(headers, |name| begins(name, &prefixes));
     if let Some(id) = headers.remove(&X_REQUEST_ID) {
         headers.insert(UPSTREAM_REQUEST_ID, id);
     }
@@ -100,14 +149,23 @@ fn drop_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-fn drop_prefixed(headers: &mut HeaderMap, prefixes: &[&str]) {
-    let hit = |name: &HeaderName| prefixes.iter().any(|p| name.as_str().starts_with(p));
-    if headers.keys().any(hit) {
-        let names: Vec<HeaderName> = headers.keys().filter(|n| hit(n)).cloned().collect();
-        for name in names {
-            headers.remove(name);
-        }
+fn drop_named(headers: &mut HeaderMap, named: impl Fn(&str) -> bool) {
+    let hit = |name: &&HeaderName| named(name.as_str());
+    let names: Vec<HeaderName> = headers.keys().filter(hit).cloned().collect();
+    for name in names {
+        headers.remove(name);
     }
+}
+
+fn steers(name: &str) -> bool {
+    match name.strip_prefix("x-") {
+        Some(rest) => begins(rest, &X_STEERING),
+        None => begins(name, &STEERING),
+    }
+}
+
+fn begins(name: &str, prefixes: &[&str]) -> bool {
+    prefixes.iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// Whether a header's comma-separated values have this token, in any case.
@@ -210,6 +268,27 @@ mod tests {
         let mut left: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
         assert_eq!(left, ["content-type", "user-agent"]);
+    }
+
+    #[test]
+    fn what_steers_a_gateway_or_tells_of_the_client_reaches_no_upstream() {
+        let names = "x-portkey-config helicone-cache-enabled cf-aig-cache-ttl cf-connecting-ip x-litellm-tags \
+            x-goog-api-key x-goog-user-project x-amz-target x-amzn-bedrock-guardrailidentifier x-ms-region via \
+            x-real-ip true-client-ip client-ip x-http-method-override x-method-override x-original-url x-rewrite-url \
+            x-envoy-upstream-rq-timeout-ms x-client-ip x-cluster-client-ip fastly-client-ip x-forwarded-host \
+            x-forwarded x-bt-use-cache x-ai-eg-model x-gateway-destination-endpoint x-tollgate-request-id";
+        for name in names.split_whitespace() {
+            let mut headers = map(&[(name, "1")]);
+            towards_upstream(&mut headers);
+            assert_eq!(headers.len(), 1, "{name}: {headers:?}");
+        }
+        let kept = "accept user-agent traceparent tracestate baggage openai-beta anthropic-beta anthropic-version \
+            http-referer x-title x-stainless-lang x-request-id x-simulator-fault x-client-request-id vary x-b3-traceid";
+        for name in kept.split_whitespace() {
+            let mut headers = map(&[(name, "1")]);
+            towards_upstream(&mut headers);
+            assert_eq!(headers[name], "1");
+        }
     }
 
     #[test]

@@ -62,6 +62,8 @@ pub struct TextRequest<'b> {
     /// Bytes of the body that may become output beyond the maximum: rejected tokens of a `prediction` are
     /// output, and so is an echoed prompt at some servers, once for each choice.
     pub extra_output: u64,
+    /// Whether `max_tokens` alone bounds it, whatever field the model has for a chat.
+    pub max_tokens_only: bool,
     /// Where to edit; [`TextRequest::client_max`] reads the maxima.
     pub layout: Layout,
 }

@@ -6,6 +6,11 @@ use std::borrow::Cow;
 
 use bytes::{Bytes, BytesMut};
 
+use crate::price::MaxTokensField;
+
+const MAX_TOKENS: &str = "max_tokens";
+const MAX_COMPLETION_TOKENS: &str = "max_completion_tokens";
+
 /// A range of bytes of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Span {
@@ -28,6 +33,27 @@ pub struct Layout {
     pub max_completion_tokens: Option<Maximum>,
     /// `stream_options`.
     pub stream_options: StreamOptions,
+}
+
+impl Layout {
+    /// The maxima that the client wrote, with their fields' names.
+    pub fn maxima(&self) -> impl Iterator<Item = (&'static str, Maximum)> {
+        let max_tokens = self.max_tokens.map(|sent| (MAX_TOKENS, sent));
+        let completion = self.max_completion_tokens;
+        let completion = completion.map(|sent| (MAX_COMPLETION_TOKENS, sent));
+        max_tokens.into_iter().chain(completion)
+    }
+
+    /// Whether the client set a maximum where `field` says that it is obeyed.
+    pub fn is_bounded(&self, field: MaxTokensField) -> bool {
+        let obeyed = |name| match field {
+            MaxTokensField::MaxTokens => name == MAX_TOKENS,
+            MaxTokensField::MaxCompletionTokens => name == MAX_COMPLETION_TOKENS,
+            MaxTokensField::Both => true,
+        };
+        self.maxima()
+            .any(|(name, sent)| sent.tokens.is_some() && obeyed(name))
+    }
 }
 
 /// A maximum of output tokens that the client wrote.
@@ -66,16 +92,16 @@ pub struct Edits<'e> {
     /// Ask for usage at the end of the stream.
     pub include_usage: bool,
     /// Lower the output.
-    pub clamp: Option<Clamp<'e>>,
+    pub clamp: Option<Clamp>,
 }
 
 /// A lower maximum of output tokens, for each choice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Clamp<'e> {
+pub struct Clamp {
     /// How many tokens.
     pub tokens: u64,
-    /// The field to write them to where the client sent no maximum at all.
-    pub field: &'e str,
+    /// The field that must have them.
+    pub field: MaxTokensField,
 }
 
 /// An ordered set of edits, applied in one pass.
@@ -165,33 +191,27 @@ fn include_usage(splicer: &mut Splicer<'_>, layout: &Layout) {
     }
 }
 
-/// Lowers every maximum that the client sent and that is above; writes one where it sent none.
-fn lower(splicer: &mut Splicer<'_>, layout: &Layout, clamp: &Clamp<'_>) {
-    let named = [
-        ("max_tokens", layout.max_tokens),
-        ("max_completion_tokens", layout.max_completion_tokens),
-    ];
-    let sent = named.iter().filter_map(|(_, maximum)| *maximum);
-    let mut any = false;
-    for (span, tokens) in sent.filter_map(|maximum| Some((maximum.span, maximum.tokens?))) {
-        any = true;
-        if tokens > clamp.tokens {
-            splicer.replace(span, clamp.tokens.to_string());
+/// Lowers every maximum that the client sent and that is above; writes one where it sent none that is obeyed.
+fn lower(splicer: &mut Splicer<'_>, layout: &Layout, clamp: &Clamp) {
+    for (_, sent) in layout.maxima() {
+        if sent.tokens.is_some_and(|tokens| tokens > clamp.tokens) {
+            splicer.replace(sent.span, clamp.tokens.to_string());
         }
     }
-    if any {
+    if layout.is_bounded(clamp.field) {
         return;
     }
+    let field = match clamp.field {
+        MaxTokensField::MaxTokens | MaxTokensField::Both => MAX_TOKENS,
+        MaxTokensField::MaxCompletionTokens => MAX_COMPLETION_TOKENS,
+    };
     // A null must be replaced: a second member of the same name would be a duplicate key.
-    let null = named
-        .iter()
-        .find(|(name, _)| *name == clamp.field)
-        .and_then(|(_, maximum)| *maximum);
+    let null = layout.maxima().find(|(name, _)| *name == field);
     match null {
-        Some(maximum) => splicer.replace(maximum.span, clamp.tokens.to_string()),
+        Some((_, null)) => splicer.replace(null.span, clamp.tokens.to_string()),
         None => splicer.insert(
             layout.first_member,
-            format!("{}:{},", json_string(clamp.field), clamp.tokens),
+            format!(r#""{field}":{},"#, clamp.tokens),
         ),
     }
 }

@@ -58,7 +58,7 @@ pub fn read(usage: &[u8]) -> Option<Result<Reported, Unbelievable>> {
 }
 
 /// Reads a `usage` object of a service that writes nothing, such as embeddings: all is input, even where only a total
-/// is told. The output is 0, and known to be.
+/// is told, or more in the total. The output is 0, and known to be.
 pub fn read_input(usage: &[u8]) -> Option<Result<Reported, Unbelievable>> {
     read_as(usage, reported_input)
 }
@@ -129,6 +129,12 @@ fn reported(fields: &Fields) -> Result<Option<Reported>, Unbelievable> {
     if wholes.input.is_none() && wholes.output.is_none() {
         return Ok(None);
     }
+    if let (Some(0), Some(0), false) = (wholes.input, wholes.output, wholes.reasoning_beside) {
+        // Whoever counted a total had more to tell than nothing.
+        let total = fields.total_tokens.known("total_tokens")?.unwrap_or(0);
+        let whole = "prompt_tokens + completion_tokens";
+        inside("total_tokens", total, 0, whole)?;
+    }
     let mut usage = Usage::NONE;
     if let Some(input) = wholes.input {
         usage = input_meters(usage, input, &parts)?;
@@ -147,7 +153,8 @@ fn reported_input(fields: &Fields) -> Result<Option<Reported>, Unbelievable> {
     let parts = parts(fields)?;
     let whole = wholes(fields, &parts)?.input;
     let total = fields.total_tokens.known("total_tokens")?;
-    let Some(input) = whole.or(total) else {
+    // Gateways fill the one that they do not know with 0.
+    let Some(input) = whole.max(total) else {
         return Ok(None);
     };
     Ok(Some(Reported {

@@ -151,7 +151,14 @@ fn what_is_not_reported_is_counted_here_without_the_frame_of_a_chat() {
         (&whole, json!({ "prompt": [15, 16, 17, 18, 19] }), 5),
         (&whole, json!({ "prompt": [[15, 16], [17]] }), 3),
         (&whole, json!({ "suffix": " a time" }), 6),
+        (
+            &whole,
+            json!({ "suffix": " a time", "prompt": ["Once", " upon"] }),
+            6,
+        ),
         (&echoed, json!({ "echo": true }), 4),
+        // Asked for, but it did not come.
+        (&whole, json!({ "echo": true }), 4),
         (&streamed, json!({ "stream": true }), 4),
     ] {
         let (_mock, proxy) = before(upstream);
@@ -162,6 +169,29 @@ fn what_is_not_reported_is_counted_here_without_the_frame_of_a_chat() {
         assert_eq!(receipt["counted"], "estimated", "{fields}");
         assert_eq!(receipt["flags"], json!(["usage_missing"]), "{fields}");
         assert_eq!(receipt["cost"], cost(input, 2), "{fields}");
+    }
+}
+
+#[test]
+fn candidates_that_are_not_shown_are_charged_where_nothing_is_reported() {
+    let usage = r#","usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":90}"#;
+    let reported = r#","usage":{"prompt_tokens":23,"completion_tokens":9,"total_tokens":32}"#;
+    for (usage, flag) in [("", "usage_missing"), (usage, "usage_unbelievable")] {
+        let upstream = RawUpstream::json(200, &WHOLE.replace(reported, usage));
+        let (_mock, proxy) = before(&upstream);
+        for (fields, output) in [
+            (json!({ "best_of": 5 }), 10),
+            (json!({ "best_of": 5, "n": 2 }), 5),
+            // Never more than what was held.
+            (json!({ "best_of": 5, "max_tokens": 1 }), 5),
+        ] {
+            let answer = proxy.send(ALICE, completion(fields.clone()));
+            let receipt = receipt_of(&proxy, &answer);
+            let usage = json!({ "input": 4, "output": output });
+            assert_eq!(receipt["usage"], usage, "{fields}: {receipt}");
+            assert_eq!(receipt["counted"], "estimated", "{fields}");
+            assert_eq!(receipt["flags"], json!([flag]), "{fields}");
+        }
     }
 }
 
@@ -220,7 +250,13 @@ fn what_cannot_be_priced_is_refused_before_it_is_sent() {
         (json!({ "stream": true, "best_of": 2 }), "best_of"),
         (json!({ "prompt": ["a", 1] }), "prompt[1]"),
         (json!({ "prompt_embeds": "AA" }), "prompt_embeds"),
+        (json!({ "bootstrap_host": "10.0.0.1" }), "bootstrap_host"),
+        (json!({ "session_params": { "id": "1" } }), "session_params"),
         (json!({ "max_tokens": 4_097 }), "max_tokens"),
+        (
+            json!({ "max_tokens": 5, "max_completion_tokens": 5 }),
+            "max_completion_tokens",
+        ),
         (json!({ "model": "vendor/image" }), "model"),
     ] {
         let answer = proxy.send(ALICE, completion(fields));

@@ -64,3 +64,34 @@ fn two_keys_are_nobodys() {
     names(&message, &["Authorization: Bearer", "x-api-key", "api-key"]);
     assert_eq!(mock.arrived(), 0);
 }
+
+#[test]
+fn what_steers_a_gateway_upstream_or_tells_of_the_client_stays_here() {
+    let (mock, proxy) = start();
+    let steering = [
+        "x-portkey-config",
+        "helicone-fallbacks",
+        "cf-aig-cache-ttl",
+        "x-litellm-tags",
+        "x-goog-user-project",
+        "x-real-ip",
+        "true-client-ip",
+        "via",
+        "x-http-method-override",
+        "x-rewrite-url",
+    ];
+    let call = steering
+        .iter()
+        .fold(chat(json!({})), |call, name| call.header(name, "1"));
+    let call = call
+        .header("x-title", "kept")
+        .header("traceparent", "00-1-1-00");
+    let answer = proxy.send(ALICE, call);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let headers = mock.headers();
+    for name in steering {
+        assert!(headers.get(name).is_none(), "{headers}");
+    }
+    assert_eq!(headers["x-title"], "kept");
+    assert!(headers.get("traceparent").is_some(), "{headers}");
+}

@@ -47,6 +47,7 @@ fn embeddings_are_charged_as_their_upstream_counted_them() {
         r#"{"prompt_tokens":7,"total_tokens":7}"#,
         r#"{"prompt_tokens":7,"completion_tokens":0,"total_tokens":7}"#,
         r#"{"total_tokens":7}"#,
+        r#"{"prompt_tokens":0,"total_tokens":7}"#,
     ] {
         let upstream = answering(&format!(r#","usage":{usage}"#));
         let (_mock, proxy) = before(&upstream);
@@ -84,6 +85,25 @@ fn the_hold_is_the_bytes_of_the_input_and_no_output() {
         let bound = (bytes + 16).min(most);
         assert_eq!(answer.header("x-tollgate-hold"), price(bound));
     }
+}
+
+#[test]
+fn an_instruction_is_held_for_every_input_and_a_named_one_whatever_its_length() {
+    let upstream = answering(r#","usage":{"prompt_tokens":7,"total_tokens":7}"#);
+    let (_mock, proxy) = before(&upstream);
+    let hold = |fields: Value| {
+        let mut body = json!({ "model": "vendor/embedding", "input": ["a", "b", "c"] });
+        let all = body.as_object_mut().expect("an object");
+        all.extend(fields.as_object().expect("an object").clone());
+        let bytes = body.to_string().len() as u64;
+        let answer = proxy.send(ALICE, Call::json("/v1/embeddings", &body));
+        assert_eq!(answer.status, 200, "{fields}: {answer:?}");
+        (answer.header("x-tollgate-hold").to_owned(), bytes + 16)
+    };
+    let (held, input) = hold(json!({ "instruction": "abcd" }));
+    assert_eq!(held, price(input + 2 * 6));
+    let (held, _) = hold(json!({ "prompt_name": "query" }));
+    assert_eq!(held, price(3 * 8_192));
 }
 
 #[test]

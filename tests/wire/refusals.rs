@@ -460,11 +460,9 @@ fn a_key_that_clamps_lowers_the_maximum_to_what_is_affordable() {
         let answer = proxy.send(ALICE, call);
         assert_eq!(answer.status, 200, "{answer:?}");
         let sent: Value = serde_json::from_slice(&mock.last_body()).expect("JSON");
-        let field = body
-            .as_object()
-            .and_then(|body| body.keys().next().cloned())
-            .unwrap_or("max_tokens".to_owned());
-        let maximum = sent[&field].as_i64().expect("a maximum");
+        let maximum = sent["max_tokens"].as_i64().expect("a maximum");
+        let other = &sent["max_completion_tokens"];
+        assert!(other.is_null() || other.as_i64() == Some(maximum), "{sent}");
         let input = (mock_body_len(body) + 64) as i64 * 4_000;
         assert_eq!(maximum, (before - input) / 16_000, "{sent}");
         assert!(nano(answer.header("x-tollgate-hold")) <= before);
@@ -516,4 +514,54 @@ fn a_refused_stream_is_refused_as_json() {
     let (_mock, proxy) = alice(json!({ "balance": "0" }));
     let answer = proxy.send(ALICE, stream(json!({})));
     refusal(&answer, 402, "insufficient_quota", Retry::Never);
+}
+
+/// What is held where the output is bounded by this much, for a body of these fields.
+fn hold(fields: &Value, output: u64) -> String {
+    cost(mock_body_len(fields.clone()) + 64, output)
+}
+
+#[test]
+fn a_maximum_lowers_the_hold_only_where_the_endpoint_obeys_its_field() {
+    let row = |id: &str, field: &str| {
+        json!({
+            "id": id, "upstream": "mock", "max_tokens_field": field, "max_output_tokens": 4096,
+            "overhead_tokens": 64, "prices": [{ "per": "1M tokens", "input": 4, "output": 16 }],
+        })
+    };
+    let (mock, proxy) = start_with(|setup| {
+        setup
+            .model(row("vendor/new", "max_completion_tokens"))
+            .model(row("vendor/any", "both"))
+    });
+    let (old, new) = ("max_tokens", "max_completion_tokens");
+    for (model, field, output) in [
+        ("vendor/chat", old, 100),
+        ("vendor/chat", new, 4_096),
+        ("vendor/new", old, 4_096),
+        ("vendor/new", new, 100),
+        ("vendor/any", old, 100),
+        ("vendor/any", new, 100),
+    ] {
+        let fields = json!({ "model": model, field: 100 });
+        let answer = proxy.send(ALICE, chat(fields.clone()));
+        assert_eq!(answer.status, 200, "{fields}: {answer:?}");
+        assert_eq!(
+            answer.header("x-tollgate-hold"),
+            hold(&fields, output),
+            "{fields}"
+        );
+        let sent: Value = serde_json::from_slice(&mock.last_body()).expect("JSON");
+        assert_eq!(sent[field], 100, "{sent}");
+        let other = if field == old { new } else { old };
+        assert_eq!(sent.get(other), None, "{sent}");
+    }
+    // Both are obeyed by some servers: the larger is held.
+    let fields = json!({ "max_tokens": 100, "max_completion_tokens": 200 });
+    let answer = proxy.send(ALICE, chat(fields.clone()));
+    assert_eq!(answer.header("x-tollgate-hold"), hold(&fields, 200));
+    // No field lets a client ask for more than the model may give.
+    let answer = proxy.send(ALICE, chat(json!({ "max_completion_tokens": 4_097 })));
+    refusal(&answer, 400, "invalid_request_error", Retry::ByStatus);
+    assert_eq!(answer.json()["error"]["param"], new);
 }

@@ -295,3 +295,21 @@ fn authorities_are_read_from_pem_or_refused_with_the_reason() {
         "{error}"
     );
 }
+
+#[test]
+fn an_address_is_not_that_of_one_endpoint() {
+    for endpoint in [
+        "/chat/completions",
+        "/completions",
+        "/embeddings",
+        "/images/generations",
+    ] {
+        for end in ["", "/"] {
+            let by = format!("base_url: \"https://api.example.com/v1{endpoint}{end}\"");
+            let text = SMALL.replacen("base_url: \"https://api.example.com/v1/\"", &by, 1);
+            let error = parse(&text).expect_err(endpoint).to_string();
+            let hint = format!("names one endpoint; leave {endpoint} out");
+            assert!(error.contains(&hint), "{error}");
+        }
+    }
+}

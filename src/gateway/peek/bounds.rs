@@ -1,7 +1,7 @@
 //! The worst case of a request, from its size and its model's bounds.
 
 use super::{BadRequest, EmbeddingRequest, ImageRequest, TextRequest};
-use crate::price::{Bounds, WorstCase};
+use crate::price::{Bounds, MaxTokensField, WorstCase};
 
 /// How large a request is, in the measures that bound its input tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub struct InputSize {
     pub images: u64,
     /// Prompts that are read apart, each in a context of its own; 0 is one as well.
     pub prompts: u64,
+    /// Bytes of it that some servers put to every prompt: a suffix, an instruction.
+    pub shared_bytes: u64,
     /// Whether it holds or links something whose tokens cannot be told from its bytes: audio, video, documents.
     pub unbounded: bool,
 }
@@ -27,19 +29,23 @@ impl InputSize {
             .saturating_add(other.inline_media_bytes);
         self.images = self.images.saturating_add(other.images);
         self.prompts = self.prompts.saturating_add(other.prompts);
+        self.shared_bytes = self.shared_bytes.saturating_add(other.shared_bytes);
         self.unbounded |= other.unbounded;
     }
 
     /// The most input tokens that a body of this size can come to: a token is never less than a byte. What a server
     /// adds to each of several prompts (their begin and end) is not more than their quotes and commas.
     pub fn tokens_max(&self, bounds: &Bounds) -> u64 {
-        let context_tokens = bounds.context_tokens.saturating_mul(self.prompts.max(1));
+        let prompts = self.prompts.max(1);
+        let context_tokens = bounds.context_tokens.saturating_mul(prompts);
         // A row that states no tokens for an image bounds none.
         if self.unbounded || (self.images > 0 && bounds.image_tokens_max == 0) {
             return context_tokens;
         }
+        let repeated_bytes = self.shared_bytes.saturating_mul(prompts - 1);
         self.body_bytes
             .saturating_sub(self.inline_media_bytes)
+            .saturating_add(repeated_bytes)
             .saturating_add(self.images.saturating_mul(bounds.image_tokens_max))
             .saturating_add(bounds.overhead_tokens)
             .min(context_tokens)
@@ -47,19 +53,31 @@ impl InputSize {
 }
 
 impl TextRequest<'_> {
-    /// The larger of the maxima that the client sent, for one choice. A 0 is none: some servers take it for the
-    /// absence of a maximum.
-    pub fn client_max(&self) -> Option<u64> {
-        self.sent_maxima().max().filter(|_| !self.sends_zero())
+    /// The maximum of one choice that the client set, in a field that its endpoint obeys. Where it sent another one
+    /// beside, the larger: who knows both takes either. A 0 is none: some servers take it for the absence of a maximum.
+    pub fn client_max(&self, bounds: &Bounds) -> Option<u64> {
+        let obeyed = self.layout.is_bounded(self.max_tokens_field(bounds)) && !self.sends_zero();
+        self.sent_max().filter(|_| obeyed)
     }
 
-    fn sent_maxima(&self) -> impl Iterator<Item = u64> {
-        let sent = [self.layout.max_tokens, self.layout.max_completion_tokens];
-        sent.into_iter().filter_map(|maximum| maximum?.tokens)
+    /// The field that bounds this request on a model with these bounds: theirs, but of a completion always the one.
+    pub fn max_tokens_field(&self, bounds: &Bounds) -> MaxTokensField {
+        match self.max_tokens_only {
+            true => MaxTokensField::MaxTokens,
+            false => bounds.max_tokens_field,
+        }
+    }
+
+    fn sent_max(&self) -> Option<u64> {
+        self.layout
+            .maxima()
+            .filter_map(|(_, sent)| sent.tokens)
+            .max()
     }
 
     fn sends_zero(&self) -> bool {
-        self.sent_maxima().any(|tokens| tokens == 0)
+        let mut maxima = self.layout.maxima();
+        maxima.any(|(_, sent)| sent.tokens == Some(0))
     }
 
     /// The most that this request can consume on a model with these bounds, not to be clamped: for a key whose policy
@@ -68,13 +86,11 @@ impl TextRequest<'_> {
     /// # Errors
     /// Where the client asks for more output than the model may give.
     pub fn worst_case(&self, bounds: &Bounds) -> Result<WorstCase, BadRequest> {
-        let choice = match self.client_max() {
-            Some(tokens) if tokens > bounds.max_output_tokens => {
-                return Err(self.above_maximum(tokens, bounds.max_output_tokens));
-            }
-            Some(tokens) => tokens,
-            None => bounds.max_output_tokens,
-        };
+        let limit = bounds.max_output_tokens;
+        if let Some(tokens) = self.sent_max().filter(|tokens| *tokens > limit) {
+            return Err(self.above_maximum(tokens, limit));
+        }
+        let choice = self.client_max(bounds).unwrap_or(limit);
         let output_tokens = self.output_tokens(choice, bounds);
         Ok(WorstCase {
             input_tokens: self.input.tokens_max(bounds),
@@ -112,11 +128,10 @@ impl TextRequest<'_> {
     }
 
     fn above_maximum(&self, tokens: u64, limit: u64) -> BadRequest {
-        let max_tokens = self.layout.max_tokens.and_then(|maximum| maximum.tokens);
-        let param = match max_tokens {
-            Some(sent) if sent == tokens => "max_tokens",
-            _ => "max_completion_tokens",
-        };
+        let mut maxima = self.layout.maxima();
+        let param = maxima
+            .find(|(_, sent)| sent.tokens == Some(tokens))
+            .map_or("max_tokens", |(name, _)| name);
         BadRequest::at(
             param,
             format!(

@@ -59,6 +59,7 @@ pub(super) fn peek(body: &str) -> Result<TextRequest<'_>, BadRequest> {
     let extent = Extent {
         choices: chat.common.n.unwrap_or(1),
         extra_output: chat.prediction_bytes,
+        max_tokens_only: false,
         input: chat.input,
     };
     chat.common.finish(&pass, extent)

@@ -24,7 +24,7 @@ static COMPLETION: LazyLock<Table> = LazyLock::new(|| {
                 "best_of",
                 "echo",
                 "max_tokens",
-                "max_completion_tokens",
+                "suffix",
                 "stream",
                 "stream_options",
                 "service_tier",
@@ -39,6 +39,8 @@ static COMPLETION: LazyLock<Table> = LazyLock::new(|| {
         (Rule::Refuse(Why::Builtin), table::BUILTINS),
         (Rule::Refuse(Why::Audio), &["audio"]),
         (Rule::Refuse(Why::Maximum), table::MAXIMA),
+        // The field of a chat. A server that does not know it here would write as much as it likes.
+        (Rule::Refuse(Why::Maximum), &["max_completion_tokens"]),
         (Rule::Refuse(Why::Count), table::COUNTS),
         (Rule::Refuse(Why::Prompt), PROMPTS),
     ])
@@ -67,6 +69,7 @@ pub(super) fn peek(body: &str) -> Result<TextRequest<'_>, BadRequest> {
             true => each.saturating_mul(completion.prompt_bytes),
             false => 0,
         },
+        max_tokens_only: true,
         input: InputSize {
             prompts: completion.prompts,
             ..completion.input
@@ -121,6 +124,7 @@ impl<'b> Completion<'b> {
                 self.prompts = prompts::count(pass, at, raw)?;
                 self.prompt_bytes = raw.get().len() as u64;
             }
+            "suffix" => self.input.shared_bytes = raw.get().len() as u64,
             "best_of" => self.best_of = scalar::positive(raw, at, N_MAX)?,
             "echo" => self.echo = scalar::boolean(raw, at)?.unwrap_or(false),
             // Whoever wants nothing but the prompt's own log probabilities asks for no token.

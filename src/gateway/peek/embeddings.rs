@@ -15,8 +15,20 @@ use crate::gateway::splice::{Layout, Span, StreamOptions};
 
 static EMBEDDING: LazyLock<Table> = LazyLock::new(|| {
     Table::new(&[
-        (Rule::Read, &["model", "input", "stream", "service_tier"]),
+        (
+            Rule::Read,
+            &[
+                "model",
+                "input",
+                "instruct",
+                "instruction",
+                "stream",
+                "service_tier",
+            ],
+        ),
         (Rule::Unbounded, table::UNBOUNDED),
+        // The name of a text that the server puts before every input.
+        (Rule::Unbounded, &["prompt_name"]),
         (Rule::Refuse(Why::Redirect), table::REDIRECTS),
         (Rule::Refuse(Why::OtherModel), table::OTHER_MODELS),
         (Rule::Refuse(Why::Shared), table::SHARED),
@@ -107,6 +119,10 @@ impl<'b> Embedding<'b> {
         match name {
             "model" => self.model = Some((scalar::model(raw, at)?, pass.span(raw))),
             "input" => self.input.prompts = prompts::count(pass, at, raw)?,
+            "instruct" | "instruction" => {
+                let bytes = raw.get().len() as u64;
+                self.input.shared_bytes = self.input.shared_bytes.saturating_add(bytes);
+            }
             "stream" if scalar::boolean(raw, at)? == Some(true) => {
                 return Err(BadRequest::at(
                     name,

@@ -26,6 +26,7 @@ pub(super) struct Generation<'b> {
 pub(super) struct Extent {
     pub(super) choices: u64,
     pub(super) extra_output: u64,
+    pub(super) max_tokens_only: bool,
     pub(super) input: InputSize,
 }
 
@@ -79,6 +80,7 @@ impl<'b> Generation<'b> {
                 ..extent.input
             },
             extra_output: extent.extra_output,
+            max_tokens_only: extent.max_tokens_only,
             layout: Layout {
                 first_member: pass.first_member(),
                 model: model_span,

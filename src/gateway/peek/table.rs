@@ -59,7 +59,7 @@ impl Why {
             }
             Why::Audio => "is not accepted: audio has no price here. Ask for text.",
             Why::Maximum => {
-                "is not accepted: it is read by some upstreams instead of `max_tokens`. Use `max_tokens` or `max_completion_tokens`."
+                "is not accepted: it is read by some upstreams instead of `max_tokens`. Use `max_tokens`."
             }
             Why::Count => "is not accepted: it is read by some upstreams instead of `n`. Use `n`.",
             Why::Prompt => {
@@ -86,6 +86,9 @@ pub(super) const REDIRECTS: &[&str] = &[
     "aws_sts_endpoint",
     "azure_endpoint",
     "base_url",
+    "bootstrap_host",
+    "bootstrap_port",
+    "bootstrap_room",
     "callback_url",
     "custom_llm_provider",
     "endpoint",
@@ -124,6 +127,7 @@ pub(super) const SHARED: &[&str] = &[
     "file_id",
     "file_ids",
     "previous_response_id",
+    "session_params",
     "thread_id",
     "vector_store_ids",
 ];

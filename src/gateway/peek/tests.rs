@@ -6,7 +6,7 @@ mod properties;
 mod refusals;
 
 use super::{ImageRequest, InputSize, PeekCaps, TextRequest, peek_chat, peek_images};
-use crate::price::{Bounds, WorstCase};
+use crate::price::{Bounds, MaxTokensField, WorstCase};
 
 pub(super) const CAPS: PeekCaps = PeekCaps { json_depth: 64 };
 
@@ -26,7 +26,7 @@ fn bounds() -> Bounds {
         image_tokens_max: 1_500,
         overhead_tokens: 30,
         images_max: 4,
-        max_tokens_field: "max_tokens".to_owned(),
+        max_tokens_field: MaxTokensField::Both,
     }
 }
 
@@ -46,7 +46,7 @@ fn the_shortest_chat_reads_as_its_defaults() {
     assert_eq!(request.choices, 1);
     assert!(!request.stream);
     assert_eq!(request.include_usage, None);
-    assert_eq!(request.client_max(), None);
+    assert_eq!(request.client_max(&bounds()), None);
     assert_eq!(request.input.body_bytes, body.len() as u64);
     assert_eq!(request.layout.first_member, 2);
 }
@@ -59,7 +59,11 @@ fn nulls_are_absent_values() {
             "background":false,"previous_response_id":null,"api_key":null}"#,
     );
     assert_eq!(
-        (request.choices, request.stream, request.client_max()),
+        (
+            request.choices,
+            request.stream,
+            request.client_max(&bounds())
+        ),
         (1, false, None)
     );
     assert_eq!(request.extra_output, 0);
@@ -170,6 +174,7 @@ fn the_input_is_bounded_by_bytes_images_and_context() {
         inline_media_bytes,
         images,
         prompts: 0,
+        shared_bytes: 0,
         unbounded: false,
     };
     let bounds = bounds();
@@ -218,6 +223,41 @@ fn the_output_is_the_larger_maximum_for_every_choice() {
         let refusal = worst(&format!(r#","{field}":4001"#)).unwrap_err();
         assert_eq!(refusal.param.as_deref(), Some(field));
         assert!(refusal.message.contains("at most 4000"), "{refusal:?}");
+    }
+}
+
+#[test]
+fn a_maximum_bounds_where_the_endpoint_obeys_its_field() {
+    use MaxTokensField::{Both, MaxCompletionTokens, MaxTokens};
+    let (short, long) = (r#""max_tokens":5"#, r#""max_completion_tokens":7"#);
+    for (sent, field, output) in [
+        (short, MaxTokens, 5),
+        (short, MaxCompletionTokens, 4_000),
+        (short, Both, 5),
+        (long, MaxTokens, 4_000),
+        (long, MaxCompletionTokens, 7),
+        (long, Both, 7),
+        (
+            r#""max_tokens":null,"max_completion_tokens":7"#,
+            MaxTokens,
+            4_000,
+        ),
+        // Some servers take the second where both are sent.
+        (r#""max_tokens":5,"max_completion_tokens":7"#, MaxTokens, 7),
+        (
+            r#""max_tokens":5,"max_completion_tokens":7"#,
+            MaxCompletionTokens,
+            7,
+        ),
+        (r#""max_tokens":9,"max_completion_tokens":7"#, Both, 9),
+    ] {
+        let bounds = Bounds {
+            max_tokens_field: field,
+            ..bounds()
+        };
+        let body = format!(r#"{{"model":"m","messages":[],{sent}}}"#);
+        let worst = chat(&body).worst_case(&bounds).unwrap();
+        assert_eq!(worst.output_tokens, output, "{sent} {field:?}");
     }
 }
 

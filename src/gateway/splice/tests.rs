@@ -4,8 +4,9 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Clamp, Edits, Span, Splicer, splice};
+use super::{Clamp, Edits, MAX_COMPLETION_TOKENS, MAX_TOKENS, Span, Splicer, splice};
 use crate::gateway::peek::{PeekCaps, peek_chat};
+use crate::price::MaxTokensField;
 
 const CAPS: PeekCaps = PeekCaps { json_depth: 64 };
 
@@ -29,6 +30,21 @@ const STREAM_OPTIONS: &[(&str, &str)] = &[
         r#"{"include_usage":true, "include_obfuscation":false}"#,
     ),
 ];
+
+const FIELDS: &[MaxTokensField] = &[
+    MaxTokensField::MaxTokens,
+    MaxTokensField::MaxCompletionTokens,
+    MaxTokensField::Both,
+];
+
+/// The fields that are obeyed, the one that is written first.
+fn obeyed(field: MaxTokensField) -> &'static [&'static str] {
+    match field {
+        MaxTokensField::MaxTokens => &[MAX_TOKENS],
+        MaxTokensField::MaxCompletionTokens => &[MAX_COMPLETION_TOKENS],
+        MaxTokensField::Both => &[MAX_TOKENS, MAX_COMPLETION_TOKENS],
+    }
+}
 
 fn edited(body: &str, edits: &Edits<'_>) -> String {
     let body = Bytes::from(body.to_owned());
@@ -69,7 +85,7 @@ struct Case {
     blanks: Vec<String>,
     model: Option<String>,
     include_usage: bool,
-    clamp: Option<(u64, &'static str)>,
+    clamp: Option<(u64, MaxTokensField)>,
     /// What the edits put before the first member.
     inserted: String,
 }
@@ -115,7 +131,7 @@ prop_compose! {
         options in proptest::option::of(proptest::sample::select(STREAM_OPTIONS)),
         max_tokens in maximum(),
         max_completion_tokens in maximum(),
-        clamp in proptest::option::of((1_u64..200, proptest::sample::select(vec!["max_tokens", "max_completion_tokens"]))),
+        clamp in proptest::option::of((1_u64..200, proptest::sample::select(FIELDS))),
         include_usage in any::<bool>(),
         escaped in any::<[bool; 4]>(),
         others in proptest::collection::hash_map("x[a-z]{0,6}", value(), 0..5),
@@ -129,13 +145,14 @@ prop_compose! {
             if let Some((value, after)) = options {
                 members.push(Written::new("stream_options", escaped[1], value, if include_usage { after } else { value }));
             }
-            let any_sent = [max_tokens, max_completion_tokens].iter().any(|sent| matches!(sent, Some(Some(_))));
-            for (name, sent, escaped) in [("max_tokens", max_tokens, escaped[2]), ("max_completion_tokens", max_completion_tokens, escaped[3])] {
+            let all = [(MAX_TOKENS, max_tokens), (MAX_COMPLETION_TOKENS, max_completion_tokens)];
+            let bounded = |field| all.iter().any(|(name, sent)| obeyed(field).contains(name) && matches!(sent, Some(Some(_))));
+            for ((name, sent), escaped) in all.into_iter().zip([escaped[2], escaped[3]]) {
                 let Some(sent) = sent else { continue };
                 let value = sent.map_or("null".to_owned(), |tokens| tokens.to_string());
                 let after = match (clamp, sent) {
                     (Some((most, _)), Some(tokens)) => tokens.min(most).to_string(),
-                    (Some((most, field)), None) if field == name && !any_sent => most.to_string(),
+                    (Some((most, field)), None) if obeyed(field)[0] == name && !bounded(field) => most.to_string(),
                     _ => value.clone(),
                 };
                 members.push(Written::new(name, escaped, &value, &after));
@@ -152,11 +169,11 @@ prop_compose! {
                 inserted += r#""stream_options":{"include_usage":true},"#;
             }
             if let Some((most, field)) = clamp {
-                let sent = [("max_tokens", max_tokens), ("max_completion_tokens", max_completion_tokens)];
-                let any_sent = sent.iter().any(|(_, sent)| matches!(sent, Some(Some(_))));
-                let null = sent.iter().any(|(name, sent)| *name == field && *sent == Some(None));
-                if !any_sent && !null {
-                    inserted += &format!("\"{field}\":{most},");
+                let sent = [(MAX_TOKENS, max_tokens), (MAX_COMPLETION_TOKENS, max_completion_tokens)];
+                let bounded = sent.iter().any(|(name, sent)| obeyed(field).contains(name) && matches!(sent, Some(Some(_))));
+                let name = obeyed(field)[0];
+                if !bounded && !sent.contains(&(name, Some(None))) {
+                    inserted += &format!("\"{name}\":{most},");
                 }
             }
             inserted
@@ -196,15 +213,17 @@ proptest! {
             tree["stream_options"]["include_usage"] = json!(true);
         }
         if let Some((most, field)) = case.clamp {
-            let fields = ["max_tokens", "max_completion_tokens"];
+            let fields = [MAX_TOKENS, MAX_COMPLETION_TOKENS];
+            let obeyed = obeyed(field);
+            let bounded = obeyed.iter().any(|name| tree.get(name).is_some_and(Value::is_u64));
             let sent = fields.map(|name| tree.get(name).and_then(Value::as_u64));
             for (name, tokens) in fields.iter().zip(sent) {
                 if tokens.is_some_and(|tokens| tokens > most) {
                     tree[*name] = json!(most);
                 }
             }
-            if sent == [None, None] {
-                tree[field] = json!(most);
+            if !bounded {
+                tree[obeyed[0]] = json!(most);
             }
         }
         prop_assert_eq!(serde_json::from_str::<Value>(&spliced).unwrap(), tree);
@@ -225,7 +244,7 @@ fn no_edit_gives_the_same_bytes_without_a_copy() {
         include_usage: true,
         clamp: Some(Clamp {
             tokens: 5,
-            field: "max_tokens",
+            field: MaxTokensField::MaxTokens,
         }),
     };
     for edits in [Edits::default(), edits] {

@@ -94,6 +94,32 @@ fn zero_is_not_missing() {
 }
 
 #[test]
+fn a_total_of_nothing_is_not_believed() {
+    let json = r#"{"prompt_tokens":0,"completion_tokens":0,"total_tokens":5000}"#;
+    assert!(contradiction(json));
+    let reasoned =
+        r#"{"prompt_tokens":0,"completion_tokens":0,"total_tokens":7,"reasoning_tokens":7}"#;
+    assert_eq!(usage(reasoned), meters(0, 0, 0, 7, 0));
+}
+
+#[test]
+fn what_writes_nothing_has_read_the_larger_of_its_input_and_its_total() {
+    for (json, input) in [
+        (r#"{"prompt_tokens":0,"total_tokens":5000}"#, 5_000),
+        (
+            r#"{"prompt_tokens":0,"completion_tokens":0,"total_tokens":5000}"#,
+            5_000,
+        ),
+        (r#"{"prompt_tokens":7,"total_tokens":7}"#, 7),
+        (r#"{"prompt_tokens":7}"#, 7),
+        (r#"{"prompt_tokens":0,"total_tokens":0}"#, 0),
+    ] {
+        let reported = read_input(json.as_bytes()).unwrap().unwrap();
+        assert_eq!(reported.usage, Usage::tokens(input, 0), "{json}");
+    }
+}
+
+#[test]
 fn null_and_irrelevant_fields_are_missing_and_not_zero() {
     for json in [
         "",
@@ -205,7 +231,7 @@ fn of_a_service_that_writes_nothing_all_is_input() {
         r#"{"prompt_tokens":9,"completion_tokens":0,"total_tokens":9}"#,
         r#"{"input_tokens":9}"#,
         r#"{"total_tokens":9}"#,
-        r#"{"prompt_tokens":9,"total_tokens":12}"#,
+        r#"{"prompt_tokens":8,"total_tokens":9}"#,
     ] {
         let reported = input(json);
         assert_eq!(reported.usage, Usage::tokens(9, 0), "{json}");

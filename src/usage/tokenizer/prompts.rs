@@ -1,67 +1,190 @@
-//! Counts the input of a completion or of embeddings: plain texts without any frame, and token ids.
+//! Counts the input of a completion or of embeddings: plain texts without any frame, and token ids; and what was
+//! written for a completion.
+
+use std::borrow::Cow;
+use std::fmt;
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::chat::text_of;
-use super::{Counter, Tokenizer, to_u64};
+use super::{Counter, Tokenizer};
 use crate::usage::lenient::trimmed;
+use crate::usage::transcript::Transcript;
 
 impl Tokenizer {
-    /// The input tokens of a completion's JSON body: of `prompt` and `suffix`, each text by itself; token ids are
-    /// themselves the count. `None` if the body is no such object.
+    /// The input tokens of a completion's JSON body: of `prompt`, each text by itself, and of `suffix`, which goes to
+    /// each; token ids are themselves the count. `None` if the body is no such object.
     pub fn count_prompts(self, body: &[u8]) -> Option<u64> {
         let completion: Completion<'_> = serde_json::from_slice(trimmed(body)).ok()?;
-        let prompt = self.count_value(completion.prompt?)?;
-        let suffix = completion.suffix.and_then(|text| self.count_value(text));
-        Some(prompt.saturating_add(suffix.unwrap_or(0)))
+        self.count_all(completion.prompt?, &[completion.suffix])
     }
 
-    /// The tokens of a completion's answer that are the prompts over again, for `echo`: 0 without it.
-    pub fn count_echo(self, body: &[u8]) -> u64 {
+    /// The output tokens of a completion that was asked for by this JSON body. Prompts that `echo` brought back were
+    /// input already, and of `best_of` candidates only `n` were delivered: the others are taken to be as long.
+    pub fn count_completions(self, body: &[u8], answer: &Transcript) -> u64 {
+        let tokens = answer.tokens(self);
         let Ok(completion) = serde_json::from_slice::<Completion<'_>>(trimmed(body)) else {
-            return 0;
+            return tokens;
         };
-        let choices = match completion.echo {
-            Some(true) => completion.n.unwrap_or(1),
-            _ => return 0,
+        let n = completion.n.unwrap_or(1).max(1);
+        let echo = match (completion.echo, completion.prompt) {
+            (Some(true), Some(prompt)) => self.count_echo(prompt, n, &answer.text()),
+            _ => 0,
         };
-        let prompt = completion.prompt.and_then(|text| self.count_value(text));
-        prompt.unwrap_or(0).saturating_mul(choices)
+        let shown = u128::from(tokens.saturating_sub(echo));
+        let candidates = completion.best_of.unwrap_or(n).max(n);
+        let written = (shown * u128::from(candidates)).div_ceil(u128::from(n));
+        u64::try_from(written).unwrap_or(u64::MAX)
     }
 
     /// The input tokens of a JSON body that asks for embeddings: of `input`, as for prompts.
     pub fn count_inputs(self, body: &[u8]) -> Option<u64> {
         let embeddings: Embeddings<'_> = serde_json::from_slice(trimmed(body)).ok()?;
-        self.count_value(embeddings.input?)
+        let shared = [embeddings.instruct, embeddings.instruction];
+        self.count_all(embeddings.input?, &shared)
     }
 
-    /// A text, an array of texts, token ids, or an array of arrays of them.
-    fn count_value(self, value: &RawValue) -> Option<u64> {
+    /// The tokens of prompts, and for each of them those of every text in `shared`.
+    fn count_all(self, prompts: &RawValue, shared: &[Option<&RawValue>]) -> Option<u64> {
+        let mut sum = Sum {
+            texts: Counter::new(self),
+            ids: 0,
+            prompts: 0,
+        };
+        each(prompts, &mut |prompt| sum.add(prompt))?;
         let mut counter = Counter::new(self);
-        let mut ids = 0_u64;
-        match value.get().as_bytes() {
-            b"null" => {}
-            [b'[', ..] => {
-                let items: Vec<&RawValue> = serde_json::from_str(value.get()).ok()?;
-                for item in items {
-                    ids = ids.saturating_add(match item.get().as_bytes() {
-                        [b'"', ..] => {
-                            counter.add(&text_of(item));
-                            0
-                        }
-                        [b'[', ..] => {
-                            let list: Vec<IgnoredAny> = serde_json::from_str(item.get()).ok()?;
-                            to_u64(list.len())
-                        }
-                        _ => 1,
-                    });
-                }
-            }
-            _ => counter.add(&text_of(value)),
+        for text in shared.iter().flatten() {
+            counter.add(&text_of(text));
         }
-        Some(counter.total().saturating_add(ids))
+        let shared = counter.total().saturating_mul(sum.prompts.max(1));
+        let total = sum.texts.total().saturating_add(sum.ids);
+        Some(total.saturating_add(shared))
+    }
+
+    /// The tokens of the prompts that really stand in `text`, each before `choices` choices, in their order. Token ids
+    /// come back as a text that cannot be told from the answer's own: they count as output.
+    fn count_echo(self, prompts: &RawValue, choices: u64, text: &str) -> u64 {
+        let mut rest = Some(text);
+        let mut tokens: u64 = 0;
+        each(prompts, &mut |prompt| {
+            let Prompt::Text(prompt) = prompt else {
+                rest = None;
+                return;
+            };
+            if prompt.is_empty() {
+                return;
+            }
+            let mut found: u64 = 0;
+            for _ in 0..choices {
+                // The first begins the text; the next ones follow upon an answer.
+                let at = rest.and_then(|rest| match rest.len() == text.len() {
+                    true => rest.starts_with(&*prompt).then_some(0),
+                    false => rest.find(&*prompt),
+                });
+                rest = at.and_then(|at| rest?.get(at + prompt.len()..));
+                found += u64::from(rest.is_some());
+            }
+            if found > 0 {
+                tokens = tokens.saturating_add(self.count(&prompt).saturating_mul(found));
+            }
+        });
+        tokens
+    }
+}
+
+/// What one element of an array of prompts is.
+enum Prompt<'a> {
+    /// A text.
+    Text(Cow<'a, str>),
+    /// So many token ids: a prompt of its own.
+    Ids(u64),
+    /// One token id of the only prompt.
+    Id,
+}
+
+/// What prompts come to.
+struct Sum {
+    texts: Counter,
+    ids: u64,
+    prompts: u64,
+}
+
+impl Sum {
+    fn add(&mut self, prompt: Prompt<'_>) {
+        let (ids, prompts) = match prompt {
+            Prompt::Text(text) => {
+                self.texts.add(&text);
+                (0, 1)
+            }
+            Prompt::Ids(ids) => (ids, 1),
+            Prompt::Id => (1, 0),
+        };
+        self.ids = self.ids.saturating_add(ids);
+        self.prompts = self.prompts.saturating_add(prompts);
+    }
+}
+
+/// Gives each of a text, an array of texts, token ids, or an array of arrays of them. They are not collected: a body of
+/// millions of ids must not take many times its size.
+fn each<'a>(prompts: &'a RawValue, take: &mut dyn FnMut(Prompt<'a>)) -> Option<()> {
+    match prompts.get().as_bytes() {
+        b"null" => Some(()),
+        [b'[', ..] => seq(prompts, Elements(take)),
+        _ => {
+            take(Prompt::Text(text_of(prompts)));
+            Some(())
+        }
+    }
+}
+
+fn seq<'a, V: Visitor<'a>>(array: &'a RawValue, visitor: V) -> Option<V::Value> {
+    let mut json = serde_json::Deserializer::from_str(array.get());
+    json.deserialize_seq(visitor).ok()
+}
+
+/// An array of prompts, or of the token ids of one.
+struct Elements<'t, 'a>(&'t mut dyn FnMut(Prompt<'a>));
+
+impl<'a> Visitor<'a> for Elements<'_, 'a> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of prompts")
+    }
+
+    fn visit_seq<S: SeqAccess<'a>>(self, mut elements: S) -> Result<(), S::Error> {
+        while let Some(element) = elements.next_element::<&'a RawValue>()? {
+            (self.0)(match element.get().as_bytes() {
+                [b'"', ..] => Prompt::Text(text_of(element)),
+                [b'[', ..] => {
+                    let ids = seq(element, Length);
+                    Prompt::Ids(ids.ok_or_else(|| S::Error::custom("no array of token ids"))?)
+                }
+                _ => Prompt::Id,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// How many elements an array has.
+struct Length;
+
+impl<'a> Visitor<'a> for Length {
+    type Value = u64;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<S: SeqAccess<'a>>(self, mut elements: S) -> Result<u64, S::Error> {
+        let mut length = 0;
+        while elements.next_element::<IgnoredAny>()?.is_some() {
+            length += 1;
+        }
+        Ok(length)
     }
 }
 
@@ -75,10 +198,16 @@ struct Completion<'a> {
     echo: Option<bool>,
     #[serde(default)]
     n: Option<u64>,
+    #[serde(default)]
+    best_of: Option<u64>,
 }
 
 #[derive(Deserialize)]
 struct Embeddings<'a> {
     #[serde(borrow, default)]
     input: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    instruct: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    instruction: Option<&'a RawValue>,
 }

@@ -1,6 +1,8 @@
 use super::pieces::{PIECE_BYTES_MAX, pieces};
 use super::*;
+use crate::usage::transcript::Transcript;
 use proptest::prelude::*;
+use serde_json::json;
 
 #[test]
 fn known_counts_are_met() {
@@ -166,14 +168,14 @@ proptest! {
 #[test]
 fn prompts_are_counted_text_by_text_and_ids_as_they_are() {
     let tokenizer = Tokenizer::O200kBase;
-    for (prompt, tokens) in [
-        (r#""hello world""#, 2),
-        (r#""hello\u0020world""#, 2),
-        (r#"["hello world","hello"]"#, 3),
-        ("[15339,1917]", 2),
-        ("[[1,2,3],[4],[]]", 4),
-        ("[]", 0),
-        (r#""""#, 0),
+    for (prompt, tokens, prompts) in [
+        (r#""hello world""#, 2, 1),
+        (r#""hello\u0020world""#, 2, 1),
+        (r#"["hello world","hello"]"#, 3, 2),
+        ("[15339,1917]", 2, 1),
+        ("[[1,2,3],[4],[]]", 4, 3),
+        ("[]", 0, 1),
+        (r#""""#, 0, 1),
     ] {
         let count = |name: &str, more: &str| {
             let body = format!(r#"{{"model":"m","{name}":{prompt}{more}}}"#);
@@ -185,7 +187,13 @@ fn prompts_are_counted_text_by_text_and_ids_as_they_are() {
         assert_eq!(count("prompt", ""), Some(tokens), "{prompt}");
         assert_eq!(count("input", ""), Some(tokens), "{prompt}");
         let suffix = r#","suffix":"hello world""#;
-        assert_eq!(count("prompt", suffix), Some(tokens + 2), "{prompt}");
+        // Some servers put the suffix, or an instruction, to every prompt.
+        let all = Some(tokens + 2 * prompts);
+        assert_eq!(count("prompt", suffix), all, "{prompt}");
+        for name in ["instruct", "instruction"] {
+            let more = format!(r#","{name}":"hello world""#);
+            assert_eq!(count("input", &more), all, "{prompt}");
+        }
     }
     for body in ["", "[]", "{}", r#"{"prompt":null}"#] {
         assert_eq!(tokenizer.count_prompts(body.as_bytes()), None, "{body}");
@@ -194,14 +202,56 @@ fn prompts_are_counted_text_by_text_and_ids_as_they_are() {
 }
 
 #[test]
-fn an_echo_is_every_prompt_once_a_choice() {
-    let echo = |more: &str| {
-        let body = format!(r#"{{"prompt":["hello world","hello"]{more}}}"#);
-        Tokenizer::O200kBase.count_echo(body.as_bytes())
+fn an_echo_counts_for_nothing_only_where_it_came() {
+    let output = |prompt: &str, more: &str, texts: &[&str]| {
+        let body = format!(r#"{{"prompt":{prompt}{more}}}"#);
+        let choices: Vec<_> = texts.iter().map(|text| json!({ "text": text })).collect();
+        let answer = json!({ "choices": choices }).to_string();
+        let answer = Transcript::of(answer.as_bytes());
+        Tokenizer::O200kBase.count_completions(body.as_bytes(), &answer)
     };
-    assert_eq!(echo(""), 0);
-    assert_eq!(echo(r#","echo":false,"n":2"#), 0);
-    assert_eq!(echo(r#","echo":true"#), 3);
-    assert_eq!(echo(r#","echo":true,"n":2,"best_of":4"#), 6);
-    assert_eq!(Tokenizer::O200kBase.count_echo(b"no JSON"), 0);
+    let (one, two) = (r#""hello world""#, r#"["hello world","hello"]"#);
+    let echoed = ["hello world one", "hello one"];
+    assert_eq!(output(one, "", &echoed[..1]), 3);
+    assert_eq!(output(one, r#","echo":false"#, &echoed[..1]), 3);
+    assert_eq!(output(one, r#","echo":true"#, &echoed[..1]), 1);
+    assert_eq!(output(two, r#","echo":true"#, &echoed), 2);
+    let each = ["hello world one", "hello world two"];
+    assert_eq!(output(one, r#","echo":true,"n":2"#, &each), 2);
+    // Without the prompt before it, an answer is all output.
+    assert_eq!(output(one, r#","echo":true"#, &[" one two three"]), 3);
+    assert_eq!(output(one, r#","echo":true"#, &["one hello world"]), 3);
+    assert_eq!(
+        output("[15339,1917]", r#","echo":true"#, &["hello world one"]),
+        3
+    );
+    assert_eq!(output(r#""""#, r#","echo":true"#, &["one"]), 1);
+}
+
+#[test]
+fn candidates_that_are_not_shown_are_as_long_as_those_that_are() {
+    let output = |more: &str, words: &str| {
+        let body = format!(r#"{{"prompt":"a"{more}}}"#);
+        let answer = Transcript::of(json!({ "text": words }).to_string().as_bytes());
+        Tokenizer::O200kBase.count_completions(body.as_bytes(), &answer)
+    };
+    let three = " one two three";
+    assert_eq!(output("", three), 3);
+    assert_eq!(output(r#","best_of":4"#, three), 12);
+    assert_eq!(output(r#","best_of":5,"n":2"#, three), 8);
+    assert_eq!(output(r#","best_of":2,"n":2"#, three), 3);
+    assert_eq!(output(r#","best_of":4,"echo":true"#, "a one two"), 8);
+    let most = r#","best_of":18446744073709551615"#;
+    assert_eq!(output(most, three), u64::MAX);
+    assert_eq!(
+        Tokenizer::O200kBase.count_completions(b"no JSON", &Transcript::default()),
+        0
+    );
+}
+
+#[test]
+fn millions_of_ids_are_counted() {
+    let ids = format!(r#"{{"prompt":[[{}1],[1]]}}"#, "1,".repeat(999_999));
+    let count = Tokenizer::O200kBase.count_prompts(ids.as_bytes());
+    assert_eq!(count, Some(1_000_001));
 }

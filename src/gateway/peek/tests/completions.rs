@@ -70,6 +70,15 @@ fn the_input_is_bounded_by_bytes_and_a_context_for_every_prompt() {
 }
 
 #[test]
+fn a_suffix_may_be_put_to_every_prompt() {
+    let members = r#""prompt":["a","b","c"],"suffix":"abcd""#;
+    let (request, bytes) = read(members).expect("a completion");
+    assert_eq!(request.input.tokens_max(&bounds()), bytes + 2 * 6 + 30);
+    let (request, bytes) = read(r#""prompt":"a","suffix":"abcd""#).expect("a completion");
+    assert_eq!(request.input.tokens_max(&bounds()), bytes + 30);
+}
+
+#[test]
 fn an_echoed_prompt_may_come_back_with_every_choice() {
     let prompt = r#"["abc","de"]"#;
     let output =
@@ -83,18 +92,26 @@ fn an_echoed_prompt_may_come_back_with_every_choice() {
 
 #[test]
 fn a_maximum_of_zero_bounds_nothing_and_is_never_raised() {
-    for members in [
-        r#""prompt":"a","max_tokens":0"#,
-        r#""prompt":"a","max_tokens":0,"max_completion_tokens":5"#,
-    ] {
-        let request = completion(members);
-        assert_eq!(request.client_max(), None, "{members}");
-        assert_eq!(worst(members).output_tokens, 4_000, "{members}");
-        assert_eq!(request.output_floor(&bounds()), 4_000, "{members}");
-    }
+    let members = r#""prompt":"a","max_tokens":0"#;
+    let request = completion(members);
+    assert_eq!(request.client_max(&bounds()), None);
+    assert_eq!(worst(members).output_tokens, 4_000);
+    assert_eq!(request.output_floor(&bounds()), 4_000);
     let request = completion(r#""prompt":"a","max_tokens":9"#);
     assert_eq!(request.output_floor(&bounds()), 1);
     assert_eq!(request.maximum_within(5, &bounds()), Some(5));
+}
+
+#[test]
+fn max_tokens_bounds_a_completion_whatever_bounds_a_chat() {
+    let bounds = crate::price::Bounds {
+        max_tokens_field: crate::price::MaxTokensField::MaxCompletionTokens,
+        ..bounds()
+    };
+    let request = completion(r#""prompt":"a","max_tokens":9,"max_completion_tokens":null"#);
+    assert_eq!(request.client_max(&bounds), Some(9));
+    let member = r#""prompt":"a","max_tokens":9,"max_completion_tokens":9"#;
+    refused(member, "max_completion_tokens", "Use `max_tokens`");
 }
 
 #[test]
@@ -145,6 +162,12 @@ fn what_cannot_be_priced_is_refused() {
     refused(r#""prompt":"a","n_predict":9"#, "n_predict", "`max_tokens`");
     refused(r#""prompt":"a","fallbacks":["x"]"#, "fallbacks", "`model`");
     refused(r#""prompt":"a","prompt":"b""#, "prompt", "twice");
+    for member in ["bootstrap_host", "bootstrap_port", "bootstrap_room"] {
+        let members = format!(r#""prompt":"a","{member}":[1]"#);
+        refused(&members, member, "set by the proxy");
+    }
+    let session = r#""prompt":"a","session_params":{"id":"1"}"#;
+    refused(session, "session_params", "stored objects");
     let unnamed = peek_completions(br#"{"prompt":"a"}"#, CAPS).expect_err("no model");
     assert_eq!(unnamed.param.as_deref(), Some("model"));
     let above = completion(r#""prompt":"a","max_tokens":4001"#)

@@ -48,6 +48,25 @@ fn inputs_are_bounded_by_their_bytes_and_nothing_is_written() {
 }
 
 #[test]
+fn an_instruction_is_put_to_every_input_and_a_named_one_has_any_length() {
+    let tokens = |members: &str| {
+        let request = read(members).unwrap_or_else(|refusal| panic!("{members}: {refusal:?}"));
+        let bytes = request.input.body_bytes;
+        (request.worst_case(&bounds()).input_tokens, bytes)
+    };
+    for (members, repeated) in [
+        (r#""input":["a","b","c"],"instruction":"abcd""#, 2 * 6),
+        (r#""instruct":"abcd","input":[[1],[2]]"#, 6),
+        (r#""input":"a","instruct":"abcd""#, 0),
+    ] {
+        let (input_tokens, bytes) = tokens(members);
+        assert_eq!(input_tokens, bytes + repeated + 30, "{members}");
+    }
+    let (named, _) = tokens(r#""input":["a","b"],"prompt_name":"query""#);
+    assert_eq!(named, 2 * bounds().context_tokens);
+}
+
+#[test]
 fn what_is_no_input_is_refused() {
     refused(r#""dimensions":1"#, "input", "missing");
     refused(r#""input":null"#, "input", "missing");
