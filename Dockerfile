@@ -3,7 +3,7 @@
 #   docker build -t tollgate .
 #   docker run --rm -p 127.0.0.1:8080:8080 tollgate demo --listen 0.0.0.0:8080
 #
-#   docker run -d --name tollgate -p 127.0.0.1:8080:8080 -v tollgate:/data --stop-timeout 45 \
+#   docker run -d --name tollgate -p 127.0.0.1:8080:8080 -v tollgate:/data --stop-timeout 75 \
 #     -e MODELVERSE_API_KEY -e TOLLGATE_EXAMPLE_KEY -e TOLLGATE_ADMIN_TOKEN tollgate
 #   docker exec tollgate tollgate wallet show
 #

@@ -81,7 +81,7 @@ fn every_command_has_help_with_examples() {
 fn help_lists_the_exit_codes() {
     let help = run(&mut tollgate(&["--help"]));
     assert!(help.out.contains("Exit codes:"), "{}", help.out);
-    for code in ["  0 ", "  1 ", "  2 ", "  3 ", "  69 ", "  70 "] {
+    for code in ["  0 ", "  1 ", "  2 ", "  3 ", "  69 ", "  70 ", "  78 "] {
         assert!(help.out.contains(code), "{code}: {}", help.out);
     }
 }
@@ -287,7 +287,7 @@ fn whoever_names_the_address_of_customers_as_the_admin_address_is_told() {
 fn a_weak_admin_token_keeps_the_server_from_starting() {
     let (config, _) = config("weak-token", SOUND);
     let ran = run(tollgate(&["--config", &config, "serve"]).env("TOLLGATE_ADMIN_TOKEN", "short"));
-    assert_eq!(ran.code, 1);
+    assert_eq!(ran.code, 78);
     assert!(
         ran.err
             .contains("has 5 characters and must have at least 16"),
@@ -308,9 +308,10 @@ fn the_admin_token_may_stand_in_a_file() {
     let ran = run(tollgate(&list).env("TOLLGATE_ADMIN_TOKEN", &named));
     assert_eq!(ran.code, 0, "{}", ran.err);
     std::fs::remove_file(&file).expect("it was there");
-    for command in [&list[..], &["--config", &config, "serve"]] {
+    let serve = ["--config", &config, "serve"];
+    for (command, code) in [(&list[..], 1), (&serve, 78)] {
         let ran = run(tollgate(command).env("TOLLGATE_ADMIN_TOKEN", &named));
-        assert_eq!(ran.code, 1);
+        assert_eq!(ran.code, code);
         let why = format!(
             "the file {}, which TOLLGATE_ADMIN_TOKEN names, cannot be read: No such file",
             file.display()
@@ -342,7 +343,7 @@ fn check_works_without_the_files_of_secrets_and_serve_does_not() {
         ran.out
     );
     let ran = with_config(&config, &["serve"]);
-    assert_eq!(ran.code, 1);
+    assert_eq!(ran.code, 78);
     assert!(ran.err.contains(place), "{}", ran.err);
     std::fs::write(std::path::Path::new(&config).with_file_name("key"), "sk").expect("a file");
     assert_eq!(with_config(&config, &["check"]).code, 0);
@@ -380,6 +381,21 @@ fn serve_tells_scripts_where_it_listens() {
     assert_eq!(said["admin"], Value::Null, "without a token");
     let metrics = said["metrics"].as_str().expect("an address");
     assert!(metrics.ends_with("/metrics"), "{said}");
+}
+
+/// Whoever starts servers starts them again after the second, and not after the first.
+#[test]
+fn a_wrong_config_and_an_address_in_use_end_with_codes_of_their_own() {
+    let (wrong, _) = config("exit-wrong", "currency: 7\n");
+    let ran = with_config(&wrong, &["serve"]);
+    assert_eq!(ran.code, 78, "{}", ran.err);
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let text = SOUND.replace("127.0.0.1:0", &address);
+    let (busy, _) = config("exit-busy", &text);
+    let ran = with_config(&busy, &["serve"]);
+    assert_eq!(ran.code, 1, "{}", ran.err);
+    assert!(ran.err.contains(&address), "{}", ran.err);
 }
 
 /// As the first process of a container it gets no signal that it does not wait for.

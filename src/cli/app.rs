@@ -49,7 +49,9 @@ impl App {
     ) -> Result<App, Failure> {
         // First of all: a server that cannot listen leaves the ledger as it was.
         let certificates = match &config.server.tls {
-            Some(files) => Some(Arc::new(Certificates::load(files)?)),
+            Some(files) => Some(Arc::new(
+                Certificates::load(files).map_err(Failure::config)?,
+            )),
             None => None,
         };
         let listener = bind(config.server.listen, "server.listen").await?;
@@ -57,11 +59,10 @@ impl App {
         let drain = Duration::from_secs(config.server.drain_seconds);
         let ledger = Arc::new(ledger);
         let shared: Arc<dyn Ledger> = Arc::clone(&ledger) as Arc<dyn Ledger>;
-        let catalog = Catalog::new(config)?;
+        let catalog = Catalog::new(config).map_err(Failure::config)?;
         publish(&*shared, &catalog).await?;
         let current = Arc::new(Current::new(catalog));
-        let gateway = Gateway::new(shared, current, observer)
-            .map_err(|reason| Failure::new(Exit::Failed, reason))?;
+        let gateway = Gateway::new(shared, current, observer).map_err(Failure::config)?;
         let gateway = Arc::new(gateway);
         Ok(App {
             retention: gateway.retention.clone(),

@@ -17,6 +17,8 @@ pub enum Exit {
     Findings = 3,
     /// The server cannot be reached.
     Unreachable = 69,
+    /// The server's config, or the ledger that it names, cannot be used (`EX_CONFIG` of sysexits.h).
+    Config = 78,
 }
 
 /// Why a command failed.
@@ -33,7 +35,8 @@ pub const EXIT_CODES: &str = "Exit codes:
   2   the command line is wrong
   3   it ran and found problems (check, prices lint, audit, backup, restore)
   69  the server cannot be reached
-  70  the server could not write its ledger, and ended rather than go on";
+  70  the server could not write its ledger, and ended rather than go on
+  78  the server's config, or the ledger that it names, cannot be used: starting it again does not help";
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
@@ -48,6 +51,11 @@ impl Failure {
             exit,
             message: message.into(),
         }
+    }
+
+    /// A failure to start that lasts until somebody mends the config.
+    pub fn config(error: impl fmt::Display) -> Self {
+        Failure::new(Exit::Config, error.to_string())
     }
 
     /// The exit code.

@@ -14,7 +14,7 @@ use crate::admin::token::{self, AdminToken, TOKEN_ENV, TokenError};
 use crate::config::{self, Config};
 use crate::gateway::observe::Observer;
 use crate::gateway::request_log::RequestLog;
-use crate::ledger::embedded::{Durability, Embedded, OpenOptions};
+use crate::ledger::embedded::{Durability, Embedded, OpenError, OpenOptions};
 use crate::telemetry;
 
 const EXAMPLES: &str = "Examples:
@@ -83,15 +83,17 @@ struct Opened {
 
 /// Reads the config, and opens the ledger that it names.
 async fn open(globals: &Globals, changes: &mut Changes) -> Result<Opened, Failure> {
-    let config = load(globals.config(), changes).await?;
-    config.require_secrets()?;
+    let config = load(globals.config(), changes).await;
+    let config = config.map_err(Failure::config)?;
+    config.require_secrets().map_err(Failure::config)?;
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    let token = match AdminToken::new(token::of_environment()?.expose()) {
+    let token = token::of_environment().map_err(Failure::config)?;
+    let token = match AdminToken::new(token.expose()) {
         Ok(token) => Some(token),
         Err(TokenError::Missing) => None,
-        Err(error) => return Err(error.into()),
+        Err(error) => return Err(Failure::config(error)),
     };
     let options = OpenOptions {
         path: std::path::absolute(&config.ledger.path)?,
@@ -102,12 +104,33 @@ async fn open(globals: &Globals, changes: &mut Changes) -> Result<Opened, Failur
         currency: config.currency.clone(),
         clock: None,
     };
-    let ledger = spawn_blocking(move || Embedded::open(options)).await??;
+    let ledger = spawn_blocking(move || Embedded::open(options)).await?;
+    let ledger = ledger.map_err(unopened)?;
     Ok(Opened {
         config,
         token,
         ledger,
     })
+}
+
+/// Whether a ledger that cannot be opened can be opened later: who has it may go, and disks have room again.
+fn unopened(error: OpenError) -> Failure {
+    match error {
+        OpenError::Currency { .. }
+        | OpenError::Schema { .. }
+        | OpenError::Migration { .. }
+        | OpenError::Foreign
+        | OpenError::NoWal(_)
+        | OpenError::MetaMissing(_)
+        | OpenError::Damaged(_) => Failure::config(error),
+        OpenError::InUse { .. }
+        | OpenError::Io { .. }
+        | OpenError::Copy { .. }
+        | OpenError::DraftInUse(_)
+        | OpenError::Randomness(_)
+        | OpenError::Thread(_)
+        | OpenError::Sqlite(_) => error.into(),
+    }
 }
 
 /// Says where it listens. Scripts wait for these lines, and read ports from them that were given as 0.

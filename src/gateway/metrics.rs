@@ -15,6 +15,7 @@ use super::catalog::Catalog;
 use super::conclude::FLAGS;
 use super::observe::{Observed, Outcome, PROBES};
 use super::refusal::Code;
+use super::server::fault::Fault;
 use crate::clock::UnixMs;
 use crate::ledger::receipt::Receipt;
 use crate::usage::{Counted, Meter};
@@ -35,6 +36,8 @@ pub struct Metrics {
     added: Histogram,
     models: Labelled<Arc<str>, OfModel>,
     upstreams: Labelled<Arc<str>, OfUpstream>,
+    /// In the order of [`Fault::WORDS`].
+    faults: [Count; Fault::WORDS.len()],
     /// By the words in receipts on what was odd.
     flags: Labelled<Arc<str>, Count>,
 }
@@ -76,6 +79,7 @@ impl Metrics {
             added: Histogram::new(&FAST),
             models: Labelled::default(),
             upstreams: Labelled::default(),
+            faults: Default::default(),
             flags: Labelled::default(),
         }
     }
@@ -136,6 +140,11 @@ impl Metrics {
                 it.head.observe(took);
             }
         });
+    }
+
+    /// Counts a connection that ended early.
+    pub fn connection_broke(&self, fault: Fault) {
+        self.faults[fault as usize].one();
     }
 
     /// The page that Prometheus reads, in the OpenMetrics text format 1.0.

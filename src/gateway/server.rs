@@ -1,5 +1,6 @@
 //! The public listener: connections in, responses out, and an orderly end.
 
+pub(super) mod fault;
 mod http1;
 mod http2;
 mod stall;
@@ -28,6 +29,7 @@ use super::io::ClientSocket;
 use super::refusal::Refused;
 use super::request_body::{RequestBody, Unread};
 use super::{live, route};
+use fault::Fault;
 use tls::Certificates;
 
 /// How long the holds of connections that were closed by force may take to end.
@@ -122,6 +124,7 @@ async fn connection(
     closing: watch::Receiver<()>,
 ) {
     if let Err(error) = converse(&gateway, tls, stream, peer.ip(), closing).await {
+        gateway.metrics.connection_broke(Fault::of(&*error));
         tracing::debug!(%error, %peer, "the connection ended early");
     }
 }

@@ -15,6 +15,7 @@ DOCKERFILE = (ROOT / "Dockerfile").read_text()
 UNIT = (ROOT / "deploy/tollgate.service").read_text()
 COMPOSE = (ROOT / "deploy/compose.yaml").read_text()
 CONFIG = (ROOT / "config.yaml").read_text()
+README = (ROOT / "README.md").read_text()
 MANIFEST = (ROOT / "Cargo.toml").read_text()
 
 # The config's own default, which its comment shows.
@@ -137,10 +138,21 @@ def test_every_secret_that_the_shipped_config_needs_is_a_file(compose):
         assert folder == "file:%d" and name in credentials, variable
 
 
-def test_running_requests_get_the_time_that_the_config_gives_them(compose):
-    assert int(setting("TimeoutStopSec")) > DRAIN_SECONDS
-    for name, service in compose["services"].items():
-        assert compose_spec.parse_duration(service["stop_grace_period"]) > DRAIN_SECONDS, name
+def test_an_orderly_end_gets_the_time_that_it_may_take(compose):
+    def seconds(file, name):
+        text = (ROOT / "src" / file).read_text()
+        return int(re.search(rf"const {name}: Duration = Duration::from_secs\((\d+)\);", text)[1])
+
+    after = seconds("gateway/server.rs", "LAST_ANSWERS") + seconds("gateway/server.rs", "LAST_HOLDS")
+    after += seconds("admin/server.rs", "DRAIN_TIME_MAX") + seconds("cli/serve.rs", "LAST_WORK")
+    # Traces, then the log.
+    after += 2 * seconds("telemetry.rs", "LAST_LINES")
+    assert int(setting("TimeoutStopSec")) > DRAIN_SECONDS + after
+    [by_hand] = {int(text) for text in re.findall(r"--stop-timeout (\d+)", DOCKERFILE + README)}
+    assert by_hand > DRAIN_SECONDS + after
+    grace = {name: compose_spec.parse_duration(it["stop_grace_period"]) for name, it in compose["services"].items()}
+    assert grace["tollgate"] > DRAIN_SECONDS + after
+    assert grace["redis"] > DRAIN_SECONDS
 
 
 def verified(tmp_path, unit):
@@ -167,5 +179,6 @@ def test_the_unit_leaves_the_service_little(tmp_path):
 
 def test_a_wrong_config_does_not_start_again_and_again():
     assert setting("Restart") == "on-failure"
-    assert setting("RestartPreventExitStatus").split() == ["1", "2"]
+    assert setting("RestartPreventExitStatus").split() == ["78", "2"]
+    assert "Config = 78," in (ROOT / "src/cli/exit.rs").read_text()
     assert "-HUP $MAINPID" in setting("ExecReload")

@@ -1,5 +1,8 @@
 //! Metrics add up to what the ledger and the mock upstream have counted.
 
+use std::io::Write;
+use std::net::TcpStream;
+
 use serde_json::json;
 
 use crate::lines::lines;
@@ -123,6 +126,22 @@ fn connections_are_counted_while_they_are_open() {
     open(2);
     drop(held);
     open(0);
+}
+
+#[test]
+fn connections_that_never_become_a_request_are_counted_by_why() {
+    let (_mock, proxy) = start_with(|setup| setup.cap("header_bytes", 8192));
+    let large = format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "a".repeat(20_000));
+    let said = [("head", "GET\r\n\r\n"), ("head_too_large", &large)];
+    for (kind, bytes) in said {
+        let mut socket = TcpStream::connect(&proxy.address).expect("a connection");
+        // It may be closed before all of it is sent.
+        socket.write_all(bytes.as_bytes()).unwrap_or_default();
+        let sample = format!("tollgate_connection_errors_total{{kind=\"{kind}\"}}");
+        until(kind, || {
+            (Page::of(&proxy).count(&sample) == 1).then_some(())
+        });
+    }
 }
 
 #[test]

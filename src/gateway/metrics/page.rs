@@ -13,6 +13,7 @@ use super::{COUNTED, Count, FREE_UNITS, MONEY, OfModel, OfUpstream};
 use crate::gateway::Gateway;
 use crate::gateway::observe::Outcome;
 use crate::gateway::refusal::Code;
+use crate::gateway::server::fault::Fault;
 use crate::telemetry;
 use crate::usage::{Meter, Unit};
 
@@ -255,6 +256,12 @@ fn process(gateway: &Gateway, page: &mut Writer<'_>) -> fmt::Result {
         "connections_limit",
         "How many may be: caps.connections",
         gateway.caps.connections as u64,
+    )?;
+    let faults = Fault::WORDS.into_iter().zip(&gateway.metrics.faults);
+    page.counters(
+        "connection_errors",
+        "Connections that ended early, by why: no request (head), too large a head, no head in time, tls, http2, or cut",
+        faults.map(|(kind, count)| ([("kind", kind)], count.get())),
     )?;
     page.gauge(
         "draining",
