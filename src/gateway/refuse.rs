@@ -195,7 +195,7 @@ fn limited(
             format!("{facts} The rest is reserved by requests in flight. Try again when they end."),
         )
         .retry(HELD_RETRY),
-        _ if need > state.cap => never(&facts, limit, need, context),
+        _ if need > state.cap => never(&facts, limit, need, state, context),
         _ => spent(&facts, limit, state),
     };
     let mut map = http::HeaderMap::new();
@@ -220,15 +220,24 @@ fn rate(facts: String, advice: &str, wait_ms: u64) -> Refused {
 }
 
 fn spent(facts: &str, limit: &Limit, state: CounterState) -> Refused {
-    let end = match state.reset_at {
+    final_word(limit, format!("{facts} {}", end(state)))
+}
+
+fn end(state: CounterState) -> String {
+    match state.reset_at {
         Some(at) => format!("It resets at {at}."),
         None => "It does not reset; ask the operator to raise it.".to_owned(),
-    };
-    final_word(limit, format!("{facts} {end}"))
+    }
 }
 
 /// What the whole limit would not admit.
-fn never(facts: &str, limit: &Limit, need: u64, context: &Context<'_>) -> Refused {
+fn never(
+    facts: &str,
+    limit: &Limit,
+    need: u64,
+    state: CounterState,
+    context: &Context<'_>,
+) -> Refused {
     let (service, segments) = (context.service, context.segments);
     let part = match limit.measure {
         Measure::Spend => by_money(service, segments, receipt::nano(need)),
@@ -237,9 +246,10 @@ fn never(facts: &str, limit: &Limit, need: u64, context: &Context<'_>) -> Refuse
         Measure::Requests | Measure::Concurrent => None,
     };
     let advice = part.map_or("ask the operator to raise it", |part| part.smaller.advice);
+    let problem = "The whole limit is less than this request needs";
     final_word(
         limit,
-        format!("{facts} The whole limit is less than this request needs: {advice}."),
+        format!("{facts} {} {problem}: {advice}.", end(state)),
     )
 }
 
