@@ -122,11 +122,15 @@ fn unopened(error: OpenError) -> Failure {
         | OpenError::Foreign
         | OpenError::NoWal(_)
         | OpenError::MetaMissing(_)
+        | OpenError::NotAFile(_)
+        | OpenError::NoLock(_)
+        | OpenError::Owner { .. }
         | OpenError::Damaged(_) => Failure::config(error),
         OpenError::InUse { .. }
         | OpenError::Io { .. }
         | OpenError::Copy { .. }
-        | OpenError::DraftInUse(_)
+        | OpenError::Missing(_)
+        | OpenError::Dangling(_)
         | OpenError::Randomness(_)
         | OpenError::Thread(_)
         | OpenError::Sqlite(_) => error.into(),
