@@ -17,6 +17,7 @@ mod memory;
 mod opening;
 mod planted;
 mod quota;
+pub mod snapshot;
 #[cfg(test)]
 mod tests;
 mod wallet;
