@@ -60,6 +60,9 @@ impl Wallet {
         if !quote.counters.iter().all(current) {
             return Err(Refusal::Period { now });
         }
+        if !quote.counters.iter().all(|ask| ask.window.is_exact()) {
+            return Err(Refusal::TooLarge);
+        }
         let plan = self.plan(now, quote, Others::Counted).map_err(|short| {
             let alone = self.plan(now, quote, Others::Released);
             let enough = alone.map_or_else(|alone| alone.stage > short.stage, |_| true);
