@@ -12,7 +12,7 @@ use crate::config::{Config, KeyRow, Problem};
 use crate::ledger::credit::{Entry, EntryKind};
 use crate::ledger::grant::Grant;
 use crate::ledger::id::{IdError, KeyDigest, KeyId, WalletId};
-use crate::ledger::key::Key;
+use crate::ledger::key::{Freshness, Key};
 use crate::ledger::wallet::NewWallet;
 use crate::ledger::{Ledger, LedgerError};
 use crate::money::Nano;
@@ -144,7 +144,7 @@ impl<'a> Declared<'a> {
         };
         let key = self.key()?;
         let digest = self.ledger.digest(secret.expose());
-        let same_secret = self.ledger.key(digest).await?;
+        let same_secret = self.ledger.key(digest, Freshness::Shown).await?;
         let same_id = before.iter().find(|other| other.id == key.id);
         if let Some(other) = same_secret.as_ref().filter(|other| other.id != key.id) {
             return Err(self.error(

@@ -30,6 +30,15 @@ pub enum OnDisconnect {
     Cancel,
 }
 
+/// How old a key's record may be when it is looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// Of any age: for requests that hold, since a hold checks the record. It refuses nobody.
+    Any,
+    /// At most a second: for whatever is shown, refused or decided without a hold.
+    Shown,
+}
+
 /// A key's record. It never holds the secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Key {

@@ -60,6 +60,9 @@ impl Wallet {
         if !quote.counters.iter().all(current) {
             return Err(Refusal::Period { now });
         }
+        if !quote.counters.iter().all(|ask| ask.window.is_exact()) {
+            return Err(Refusal::TooLarge);
+        }
         let plan = self.plan(now, quote, Others::Counted);
         let plan = plan.map_err(|short| self.explain(now, quote, short))?;
         // Everything is decided: from here on nothing can fail.

@@ -10,10 +10,10 @@ use crate::ledger::credit::{Credited, Entry};
 use crate::ledger::embedded::Embedded;
 use crate::ledger::hold::{Charge, Hold, HoldRef, Quote, Refusal, Settled};
 use crate::ledger::id::{KeyDigest, KeyId, RequestId, WalletId};
-use crate::ledger::key::Key;
+use crate::ledger::key::{Freshness, Key};
 use crate::ledger::receipt::{Receipt, ReceiptQuery, UsageRow};
 use crate::ledger::wallet::{NewWallet, WalletView};
-use crate::ledger::{Answer, AuditReport, Ledger, LedgerError, Stats};
+use crate::ledger::{Answer, AuditReport, Description, Ledger, LedgerError, Stats};
 use crate::money::Nano;
 
 /// When to panic.
@@ -75,12 +75,16 @@ impl Ledger for Brittle {
         self.inner.stats()
     }
 
+    fn describe(&self) -> Description {
+        self.inner.describe()
+    }
+
     fn digest(&self, secret: &str) -> KeyDigest {
         self.inner.digest(secret)
     }
 
-    fn key(&self, digest: KeyDigest) -> Answer<'_, Option<Arc<Key>>> {
-        self.inner.key(digest)
+    fn key(&self, digest: KeyDigest, freshness: Freshness) -> Answer<'_, Option<Arc<Key>>> {
+        self.inner.key(digest, freshness)
     }
 
     fn hold(&self, quote: Quote) -> Answer<'_, Result<Hold, Refusal>> {
@@ -142,8 +146,12 @@ impl Ledger for Brittle {
         self.inner.wallets()
     }
 
-    fn receipt(&self, request: RequestId) -> Answer<'_, Option<Arc<Receipt>>> {
-        self.inner.receipt(request)
+    fn receipt(
+        &self,
+        request: RequestId,
+        wallet: Option<WalletId>,
+    ) -> Answer<'_, Option<Arc<Receipt>>> {
+        self.inner.receipt(request, wallet)
     }
 
     fn receipts(&self, query: ReceiptQuery) -> Answer<'_, Vec<Arc<Receipt>>> {
@@ -164,5 +172,9 @@ impl Ledger for Brittle {
 
     fn audit(&self) -> Answer<'_, AuditReport> {
         self.inner.audit()
+    }
+
+    fn close(&self) -> Answer<'_, ()> {
+        self.inner.close()
     }
 }
