@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::counter::Counter;
+use super::funds::check_range;
 use super::quota::Quota;
 use super::wallet::{Money, Part, Record, Wallet};
 use super::{Tally, WalletRow};
@@ -16,6 +17,12 @@ use crate::ledger::limit::{CounterState, Window};
 use crate::ledger::receipt::{IdempotencyClaim, Receipt};
 use crate::ledger::wallet::WalletView;
 use crate::money::Nano;
+
+/// Whether a quote is within the range of exact arithmetic: if not, it is [`Refusal::TooLarge`].
+pub fn is_exact(quote: &Quote) -> bool {
+    let windows = quote.counters.iter().all(|ask| ask.window.is_exact());
+    windows && check_range(&quote.segments).is_ok()
+}
 
 /// A counter as it was read, with what live holds occupy.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -51,7 +51,7 @@ local function text(n)
   if high >= 0 then
     return string.format('%.0f%09.0f', high, low)
   end
-  high, low = -high, -low
+  high, low = -high, 0 - low
   if low < 0 then
     high, low = high - 1, low + UNIT
   end
