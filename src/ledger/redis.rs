@@ -39,7 +39,7 @@ use self::error::{LinkError, OpenError};
 use self::hold::{Call, from_json};
 use self::layout::{Layout, Partition};
 use self::link::Link;
-use self::options::RedisOptions;
+use self::options::{Address, Endpoints, RedisOptions};
 use self::record::Record;
 use self::reply::{Reply, malformed};
 use self::scripts::{Script, Scripts};
@@ -104,7 +104,7 @@ impl Redis {
         let redis = Redis {
             digester: Hmac::new_from_slice(&found.pepper)
                 .expect("an HMAC takes a key of any length"),
-            address: link.address(),
+            address: address(options),
             link,
             layout,
             scripts: behaviour.scripts,
@@ -230,6 +230,22 @@ impl Redis {
         if count > 0 {
             self.lapses.fetch_add(count, Ordering::Relaxed);
         }
+    }
+}
+
+/// Where the store is, in words; never a secret.
+fn address(options: &RedisOptions) -> String {
+    let list = |addresses: &[Address]| {
+        let texts: Vec<String> = addresses.iter().map(Address::to_string).collect();
+        texts.join(", ")
+    };
+    match &options.endpoints {
+        Endpoints::Standalone { address, database } => format!("{address}/{database}"),
+        Endpoints::Sentinel {
+            sentinels,
+            master_name,
+        } => format!("{master_name}, by the Sentinels {}", list(sentinels)),
+        Endpoints::Cluster(nodes) => format!("cluster of {}", list(nodes)),
     }
 }
 

@@ -1,7 +1,6 @@
 //! Holds: a quote as the arguments of a call, and its answer as a hold or a refusal.
 
 use std::str::FromStr;
-use std::sync::Arc;
 
 use super::cache::Grants;
 use super::fields::{counter_field, counter, grant_state};
@@ -253,6 +252,3 @@ pub fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, Ledger
         malformed()
     })
 }
-
-/// A record that is shared.
-pub type Shared = Arc<Record>;

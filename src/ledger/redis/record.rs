@@ -37,15 +37,6 @@ impl Fixed {
     }
 }
 
-/// What a hold occupies of one counter.
-#[derive(Clone, Debug)]
-pub struct Part {
-    /// Whether it counts the money charged.
-    pub money: bool,
-    /// How much.
-    pub held: u64,
-}
-
 /// A record, read.
 #[derive(Clone, Debug)]
 pub struct Record {
@@ -53,8 +44,8 @@ pub struct Record {
     pub text: String,
     /// The hold and its request.
     pub request: HeldRequest,
-    /// What it occupies, in the quote's order.
-    pub parts: Vec<Part>,
+    /// What it occupies of each counter, in the quote's order.
+    pub parts: Vec<u64>,
 }
 
 impl Record {
@@ -128,16 +119,12 @@ fn takes(line: &str) -> Option<Vec<GrantTake>> {
     words.chunks(3).map(take).collect()
 }
 
-fn places(line: &str) -> Option<(Vec<&str>, Vec<Part>)> {
+/// The counters' fields, and what is held of each.
+fn places(line: &str) -> Option<(Vec<&str>, Vec<u64>)> {
     let words: Vec<&str> = line.split_whitespace().collect();
-    let part = |words: &[&'_ str]| {
-        let [_, money, held] = words else {
-            return None;
-        };
-        Some(Part {
-            money: *money == "1",
-            held: held.parse().ok()?,
-        })
+    let part = |words: &[&'_ str]| match words {
+        [_, _, held] => held.parse().ok(),
+        _ => None,
     };
     let parts = words.chunks(3).map(part).collect::<Option<Vec<_>>>()?;
     let fields = words.iter().step_by(3).copied().collect();

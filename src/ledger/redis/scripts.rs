@@ -11,19 +11,27 @@ const WALLET: &str = include_str!("scripts/wallet.lua");
 /// A script and its hash.
 #[derive(Debug)]
 pub struct Script {
-    /// What journals call it.
+    /// What journals and messages call it.
     pub name: &'static str,
-    /// Its text.
-    pub source: String,
-    /// The SHA-1 of its text, in hexadecimal digits: what the store calls it.
-    pub sha: String,
+    source: String,
+    sha: String,
 }
 
 impl Script {
     /// The script of this text.
     pub fn new(name: &'static str, source: String) -> Script {
-        let sha = redis::Script::new(&source).get_hash().to_owned();
+        let sha = ::redis::Script::new(&source).get_hash().to_owned();
         Script { name, source, sha }
+    }
+
+    /// Its Lua source.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// The SHA-1 of its source in hexadecimal digits, by which the store knows it.
+    pub fn sha(&self) -> &str {
+        &self.sha
     }
 }
 

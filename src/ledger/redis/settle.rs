@@ -45,7 +45,7 @@ pub fn settle(
     args.number(ahead_ms);
     args.number(record.parts.len());
     for (place, part) in record.parts.iter().enumerate() {
-        args.number(counts.get(place).copied().unwrap_or(part.held));
+        args.number(counts.get(place).unwrap_or(part));
     }
     let meters: Vec<_> = receipt.usage.iter().filter(|(_, count)| *count > 0).collect();
     args.number(meters.len());
