@@ -150,7 +150,7 @@ pub trait Ledger: Send + Sync {
 }
 
 /// Which store a ledger keeps its books in. Never a secret.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Description {
     /// Its kind, as `ledger.kind` of the config names it.
     pub kind: &'static str,
