@@ -105,7 +105,8 @@ pub enum Refusal {
         now: UnixMs,
     },
     /// The quote leaves the range of exact arithmetic: its segments come to 2^53 nano or more, one
-    /// costs less than nothing or counts beyond 63 bits, or a bucket of it refills in more than [`Window::REFILL_MS_MAX`].
+    /// costs less than nothing or counts beyond 63 bits, a bucket of it refills in more than
+    /// [`Window::REFILL_MS_MAX`], or live holds would have more than 64 bits of a bucket.
     ///
     /// [`Window::REFILL_MS_MAX`]: super::limit::Window::REFILL_MS_MAX
     TooLarge,

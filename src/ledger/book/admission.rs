@@ -155,10 +155,14 @@ impl Wallet {
                 let stage = index + 1;
                 return Err(Short { stage, refusal });
             }
+            let held = counter.hold(need).ok_or(Short {
+                stage: index + 1,
+                refusal: Refusal::TooLarge,
+            })?;
             parts.push(Part {
                 counter: key,
                 money: ask.ask == Ask::Money,
-                held: counter.hold(need),
+                held,
             });
             counters.push(counter);
         }

@@ -275,6 +275,20 @@ fn counters_of_huge_caps_and_amounts_do_not_overflow() {
 }
 
 #[test]
+fn live_holds_have_no_more_than_64_bits_of_a_bucket() {
+    let mut bench = Bench::new(100, 0, vec![]);
+    let rate = |ask| vec![counter("k/rate", Ask::Fixed(ask), u64::MAX, MINUTE)];
+    bench.hold(counted(1, rate(u64::MAX - 3))).expect("full");
+    bench.later(500);
+    assert_eq!(bench.hold(counted(2, rate(4))), Err(Refusal::TooLarge));
+    bench.hold(counted(3, rate(3))).expect("exactly the range");
+    bench.void(1).expect("live");
+    bench
+        .hold(counted(4, rate(4)))
+        .expect("there is room again");
+}
+
+#[test]
 fn wallets_do_not_share_counters() {
     let mut bench = Bench::new(100, 0, vec![]);
     let other = NewWallet {

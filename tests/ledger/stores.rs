@@ -1,0 +1,117 @@
+//! The stores that have to keep the contract: how each is opened, and opened again.
+//!
+//! A new kind of store is a variant of [`Store`], an arm in [`Store::open`] and in [`Opened::again`],
+//! and a line in [`on_every_store`]; every promise and the random schedules then run on it.
+
+use std::sync::Arc;
+
+use tollgate::clock::Clock;
+use tollgate::ledger::Ledger;
+use tollgate::ledger::embedded::{Durability, Embedded, OpenOptions};
+
+use crate::bench::Bench;
+use crate::reference::Reference;
+use crate::support::TempDir;
+
+/// A kind of store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Store {
+    /// The specification itself.
+    Book,
+    /// The embedded store, in memory.
+    Memory,
+    /// The embedded store, in a file.
+    File,
+}
+
+/// An open store of its own, empty at first.
+pub struct Opened {
+    pub ledger: Arc<dyn Ledger>,
+    place: Place,
+}
+
+/// What is left of a store when it is closed.
+enum Place {
+    Nowhere,
+    Folder(TempDir),
+}
+
+impl Store {
+    /// Opens an empty store whose time is the clock's.
+    pub async fn open(self, clock: &Clock) -> Opened {
+        match self {
+            Store::Book => Opened {
+                ledger: Arc::new(Reference::new(clock.clone())),
+                place: Place::Nowhere,
+            },
+            Store::Memory => Opened {
+                ledger: Arc::new(
+                    Embedded::in_memory("CNY", Some(clock.clone())).expect("a store in memory"),
+                ),
+                place: Place::Nowhere,
+            },
+            Store::File => {
+                let folder = TempDir::new();
+                Opened {
+                    ledger: open_file(&folder, clock),
+                    place: Place::Folder(folder),
+                }
+            }
+        }
+    }
+}
+
+impl Opened {
+    /// Closes the store and opens it again, as a process would that was started anew.
+    pub async fn again(self, clock: &Clock) -> Opened {
+        let Opened { ledger, place } = self;
+        drop(ledger);
+        let ledger = match &place {
+            Place::Nowhere => panic!("this store ends with its process"),
+            Place::Folder(folder) => open_file(folder, clock),
+        };
+        Opened { ledger, place }
+    }
+}
+
+fn open_file(folder: &TempDir, clock: &Clock) -> Arc<dyn Ledger> {
+    let options = OpenOptions {
+        path: folder.path().join("tollgate.db"),
+        durability: Durability::Process,
+        currency: "CNY".to_owned(),
+        clock: Some(clock.clone()),
+    };
+    Arc::new(Embedded::open(options).expect("a store in a file"))
+}
+
+/// Keeps a promise on a store of its own, and audits it afterwards.
+pub async fn keep(store: Store, promise: impl AsyncFnOnce(&Bench)) {
+    let bench = Bench::open(store).await;
+    promise(&bench).await;
+    bench.assert_clean().await;
+}
+
+/// Makes a test of each promise on each store.
+macro_rules! on_every_store {
+    ($($promise:ident),+ $(,)?) => {
+        $crate::stores::on_store!(book, Book: $($promise),+);
+        $crate::stores::on_store!(memory, Memory: $($promise),+);
+        $crate::stores::on_store!(file, File: $($promise),+);
+    };
+}
+pub(crate) use on_every_store;
+
+macro_rules! on_store {
+    ($name:ident, $store:ident: $($promise:ident),+) => {
+        mod $name {
+            $(
+                #[tokio::test]
+                async fn $promise() {
+                    let store = $crate::stores::Store::$store;
+                    $crate::stores::keep(store, super::$promise).await;
+                }
+            )+
+        }
+    };
+}
+pub(crate) use on_store;
