@@ -3,7 +3,10 @@
 //! A new kind of store is a variant of [`Store`], an arm in [`Store::open`] and in [`Opened::again`],
 //! and a line in [`on_every_store`]; every promise and the random schedules then run on it.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
 
 use tollgate::clock::Clock;
 use tollgate::ledger::Ledger;
@@ -11,7 +14,12 @@ use tollgate::ledger::embedded::{Durability, Embedded, OpenOptions};
 
 use crate::bench::Bench;
 use crate::reference::Reference;
+use tollgate::ledger::redis::options::RedisOptions;
+use tollgate::ledger::redis::scripts::Scripts;
+use tollgate::ledger::redis::{Behaviour, Redis};
+
 use crate::support::TempDir;
+use crate::support::redis::Server;
 
 /// A kind of store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +30,8 @@ pub enum Store {
     Memory,
     /// The embedded store, in a file.
     File,
+    /// One Redis server.
+    Redis,
 }
 
 /// An open store of its own, empty at first.
@@ -34,6 +44,7 @@ pub struct Opened {
 enum Place {
     Nowhere,
     Folder(TempDir),
+    Server(Arc<Server>),
 }
 
 impl Store {
@@ -50,6 +61,13 @@ impl Store {
                 ),
                 place: Place::Nowhere,
             },
+            Store::Redis => {
+                let server = server();
+                Opened {
+                    ledger: open_redis(&server, clock).await,
+                    place: Place::Server(server),
+                }
+            }
             Store::File => {
                 let folder = TempDir::new();
                 Opened {
@@ -67,7 +85,7 @@ impl Opened {
         let Opened { ledger, place } = self;
         drop(ledger);
         let ledger = match &place {
-            Place::Nowhere => panic!("this store ends with its process"),
+            Place::Nowhere | Place::Server(_) => panic!("this store ends with its process"),
             Place::Folder(folder) => open_file(folder, clock),
         };
         Opened { ledger, place }
@@ -82,6 +100,31 @@ fn open_file(folder: &TempDir, clock: &Clock) -> Arc<dyn Ledger> {
         clock: Some(clock.clone()),
     };
     Arc::new(Embedded::open(options).expect("a store in a file"))
+}
+
+/// The server of the tests that run now: each store there has a prefix of its own. It ends with the last of them.
+fn server() -> Arc<Server> {
+    static SERVER: Mutex<Weak<Server>> = Mutex::new(Weak::new());
+    let mut running = SERVER.lock();
+    running.upgrade().unwrap_or_else(|| {
+        let server = Arc::new(Server::start());
+        *running = Arc::downgrade(&server);
+        server
+    })
+}
+
+async fn open_redis(server: &Server, clock: &Clock) -> Arc<dyn Ledger> {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let mut options = RedisOptions::of_url(&server.url()).expect("a URL");
+    options.prefix = format!("t{}", NEXT.fetch_add(1, Ordering::Relaxed));
+    let behaviour = Behaviour {
+        currency: "CNY".to_owned(),
+        zone: jiff::tz::TimeZone::UTC,
+        lease_ms: 60_000,
+        clock: Some(clock.clone()),
+        scripts: Scripts::standard(),
+    };
+    Arc::new(Redis::open(&options, behaviour).await.expect("a store"))
 }
 
 /// Keeps a promise on a store of its own, and audits it afterwards.
