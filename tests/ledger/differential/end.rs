@@ -23,7 +23,7 @@ impl Pair<'_> {
         }
         for past in &schedule.requests {
             let id = past.quote.request;
-            let [seen, expected] = self.both(async |ledger| ledger.receipt(id, None).await).await?;
+            let [seen, expected] = self.both(async |ledger| ledger.receipt(id, Some(past.quote.wallet.clone())).await).await?;
             agree!(seen, expected, "the receipt of {id}");
         }
         for wallet in schedule.wallets.clone() {
