@@ -4,7 +4,7 @@
 //! failure names its seed.
 
 #[path = "differential/coverage.rs"]
-mod coverage;
+pub mod coverage;
 #[path = "differential/dice.rs"]
 mod dice;
 #[path = "differential/end.rs"]
@@ -51,7 +51,7 @@ macro_rules! agree {
 }
 use agree;
 
-/// The schedules from `first` on, on stores of one kind.
+/// The schedules from `first` on, each group on a store of its own, on stores of one kind.
 pub async fn run(store: Store, schedules: u64, first: u64) {
     let mut coverage = Coverage::default();
     let mut seed = first;
@@ -101,7 +101,8 @@ impl<'a> Pair<'a> {
         })
     }
 
-    async fn schedule(&mut self, seed: u64) -> Outcome {
+    /// Runs one schedule.
+    pub async fn schedule(&mut self, seed: u64) -> Outcome {
         let aligned = self.clock.now().0.unsigned_abs() % ALIGNED_MS;
         self.clock.advance(ALIGNED_MS - aligned);
         let (mut schedule, first) = Schedule::new(seed, self.clock.now());
