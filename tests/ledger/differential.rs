@@ -11,6 +11,8 @@ mod dice;
 mod end;
 #[path = "differential/op.rs"]
 mod op;
+#[path = "differential/planted.rs"]
+mod planted;
 #[path = "differential/quotes.rs"]
 mod quotes;
 #[path = "differential/schedule.rs"]
@@ -76,6 +78,8 @@ pub struct Pair<'a> {
     book: Reference,
     clock: Clock,
     coverage: &'a mut Coverage,
+    /// What happens to an operation on its way to the ledger under test; nothing, unless a bug is planted.
+    mistake: fn(&mut Op),
 }
 
 impl<'a> Pair<'a> {
@@ -86,7 +90,13 @@ impl<'a> Pair<'a> {
             book,
             clock,
             coverage,
+            mistake: |_| {},
         }
+    }
+
+    /// The same with a planted bug.
+    fn mistaken(self, mistake: fn(&mut Op)) -> Self {
+        Pair { mistake, ..self }
     }
 
     /// Runs `count` schedules, and compares the two as a whole.
@@ -126,7 +136,9 @@ impl<'a> Pair<'a> {
         if matches!(op, Op::Wait(_)) {
             return Ok(expected);
         }
-        let said = perform(self.ledger, &self.clock, op.clone()).await;
+        let mut sent = op.clone();
+        (self.mistake)(&mut sent);
+        let said = perform(self.ledger, &self.clock, sent).await;
         agree!(said, expected, "its answer");
         Ok(said)
     }
