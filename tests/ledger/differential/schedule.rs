@@ -165,10 +165,8 @@ impl Schedule {
     /// Learns from an answer.
     pub fn heard(&mut self, op: &Op, said: &Said, now: UnixMs) {
         match (op, said) {
-            (Op::Hold(quote), Said::Held(Ok(Ok(hold)))) => {
-                if self.find(quote.request).is_none() {
-                    self.remember(quote.clone(), Some(hold.clone()));
-                }
+            (Op::Hold(quote), Said::Held(Ok(Ok(hold)))) if self.find(quote.request).is_none() => {
+                self.remember(quote.clone(), Some(hold.clone()));
             }
             (Op::Settle(hold, _), Said::Settled(Ok(_))) => self.ended(hold.request, true, now),
             (Op::Void(hold), Said::Done(Ok(()))) => self.ended(hold.request, false, now),
