@@ -6,9 +6,9 @@ use std::sync::Arc;
 use tokio::task::spawn_blocking;
 
 use super::exit::Failure;
-use crate::config::{self, Config, LedgerKind};
+use crate::config::{Config, LedgerKind};
 use crate::ledger::Ledger;
-use crate::ledger::embedded::{Durability, Embedded, OpenError, OpenOptions};
+use crate::ledger::embedded::{Embedded, OpenError, OpenOptions};
 
 /// Opens the ledger that the config names.
 ///
@@ -31,10 +31,7 @@ pub(super) fn file(config: &Config) -> Result<PathBuf, Failure> {
 async fn embedded(config: &Config) -> Result<Embedded, Failure> {
     let options = OpenOptions {
         path: absolute(&config.ledger.path)?,
-        durability: match config.ledger.durability {
-            config::Durability::Disk => Durability::Disk,
-            config::Durability::Process => Durability::Process,
-        },
+        durability: config.ledger.durability,
         currency: config.currency.clone(),
         clock: None,
     };
