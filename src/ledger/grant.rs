@@ -59,6 +59,14 @@ pub struct Grant {
     pub expires_at: Option<UnixMs>,
 }
 
+impl Grant {
+    /// By what grants are burned in order: soonest expiry first, then the narrowest, then by name.
+    pub(super) fn burn_order(&self) -> (i64, usize, &GrantId) {
+        let expiry = self.expires_at.map_or(i64::MAX, |end| end.0);
+        (expiry, self.models.width(), &self.name)
+    }
+}
+
 /// A grant as it stands. `used + held <= amount`, always.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GrantState {

@@ -41,11 +41,25 @@ pub enum Window {
     },
     /// A token bucket that refills its cap in `refill_ms`.
     Bucket {
-        /// Milliseconds from empty to full.
+        /// Milliseconds from empty to full, at most [`Window::REFILL_MS_MAX`].
         refill_ms: u64,
     },
     /// Counts live holds only; nothing stays when they end.
     Concurrent,
+}
+
+impl Window {
+    /// The slowest bucket: milliseconds times this stay exact in every store. A quote with a slower one
+    /// is too large.
+    pub const REFILL_MS_MAX: u64 = 9_000_000;
+
+    /// Whether every store can count in it exactly.
+    pub(super) fn is_exact(self) -> bool {
+        match self {
+            Window::Bucket { refill_ms } => refill_ms <= Self::REFILL_MS_MAX,
+            Window::Total | Window::Period { .. } | Window::Concurrent => true,
+        }
+    }
 }
 
 /// How much a request asks of a counter.

@@ -1,0 +1,15 @@
+//! The ledger's contract, once for every store: each promise is a named test, and random schedules are
+//! answered as the book answers them.
+
+mod support;
+
+#[path = "ledger/bench.rs"]
+mod bench;
+#[path = "ledger/differential.rs"]
+mod differential;
+#[path = "ledger/kit.rs"]
+mod kit;
+#[path = "ledger/reference.rs"]
+mod reference;
+#[path = "ledger/stores.rs"]
+mod stores;
