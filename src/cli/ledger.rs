@@ -7,9 +7,9 @@ use jiff::tz::TimeZone;
 use tokio::task::spawn_blocking;
 
 use super::exit::Failure;
-use crate::config::{self, Config, LedgerKind};
+use crate::config::{Config, LedgerKind};
 use crate::ledger::Ledger;
-use crate::ledger::embedded::{Durability, Embedded, OpenError, OpenOptions};
+use crate::ledger::embedded::{Embedded, OpenError, OpenOptions};
 use crate::ledger::redis::scripts::Scripts;
 use crate::ledger::redis::{self, Behaviour, Redis};
 
@@ -57,10 +57,7 @@ async fn redis(config: &Config) -> Result<Redis, Failure> {
 async fn embedded(config: &Config) -> Result<Embedded, Failure> {
     let options = OpenOptions {
         path: absolute(&config.ledger.path)?,
-        durability: match config.ledger.durability {
-            config::Durability::Disk => Durability::Disk,
-            config::Durability::Process => Durability::Process,
-        },
+        durability: config.ledger.durability,
         currency: config.currency.clone(),
         clock: None,
     };
