@@ -35,9 +35,13 @@ impl Redis {
             };
             let entry = settled.lines().next().unwrap_or("");
             let mut range = ::redis::cmd("XRANGE");
-            range.arg(self.layout.receipts(partition)).arg(entry).arg(entry);
+            range
+                .arg(self.layout.receipts(partition))
+                .arg(entry)
+                .arg(entry);
             let found = receipts_of(&self.ask_one(range).await?)?;
-            let of_wallet = |receipt: &Receipt| wallet.as_ref().is_none_or(|id| receipt.wallet == *id);
+            let of_wallet =
+                |receipt: &Receipt| wallet.as_ref().is_none_or(|id| receipt.wallet == *id);
             return Ok(found.into_iter().find(of_wallet).map(Arc::new));
         }
         Ok(None)
@@ -53,7 +57,10 @@ impl Redis {
         };
         let asked = partitions.iter().map(|partition| {
             let mut range = ::redis::cmd("XRANGE");
-            range.arg(self.layout.receipts(*partition)).arg("-").arg("+");
+            range
+                .arg(self.layout.receipts(*partition))
+                .arg("-")
+                .arg("+");
             range
         });
         let mut receipts = Vec::new();
@@ -66,8 +73,15 @@ impl Redis {
                 && query.from.is_none_or(|from| receipt.settled_at >= from)
                 && query.to.is_none_or(|to| receipt.settled_at < to)
         });
-        receipts.sort_unstable_by_key(|receipt| std::cmp::Reverse((receipt.settled_at, receipt.request_id)));
-        receipts.truncate(query.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX));
+        receipts.sort_unstable_by_key(|receipt| {
+            std::cmp::Reverse((receipt.settled_at, receipt.request_id))
+        });
+        receipts.truncate(
+            query
+                .limit
+                .and_then(|limit| usize::try_from(limit).ok())
+                .unwrap_or(usize::MAX),
+        );
         Ok(receipts.into_iter().map(Arc::new).collect())
     }
 
