@@ -5,7 +5,7 @@ use tollgate::ledger::redis::error::{LinkError, LinkState};
 use tollgate::ledger::redis::options::{Address, Endpoints, RedisOptions};
 
 use crate::support::redis::{Cluster, Keep, Sentinels, Server, sentinel};
-use crate::{append, linked, options, when, when_through, when_up};
+use crate::{append, linked, options, patient, when, when_through, when_up};
 
 fn addresses(texts: &[String]) -> Vec<Address> {
     let address = |text: &String| {
@@ -19,14 +19,16 @@ fn addresses(texts: &[String]) -> Vec<Address> {
 }
 
 fn of_cluster(cluster: &Cluster) -> RedisOptions {
-    RedisOptions::at(Endpoints::Cluster(addresses(&cluster.nodes())))
+    patient(RedisOptions::at(Endpoints::Cluster(addresses(
+        &cluster.nodes(),
+    ))))
 }
 
 fn of_sentinels(sentinels: &Sentinels) -> RedisOptions {
-    RedisOptions::at(Endpoints::Sentinel {
+    patient(RedisOptions::at(Endpoints::Sentinel {
         sentinels: addresses(&sentinels.addresses()),
         master_name: sentinel::MASTER.to_owned(),
-    })
+    }))
 }
 
 #[tokio::test]
