@@ -29,7 +29,14 @@ static APPEND: LazyLock<Script> = LazyLock::new(|| {
 });
 
 fn options(url: &str) -> RedisOptions {
-    RedisOptions::of_url(url).expect("a url")
+    patient(RedisOptions::of_url(url).expect("a url"))
+}
+
+/// With limits that a busy machine keeps.
+fn patient(mut options: RedisOptions) -> RedisOptions {
+    options.connect_timeout_ms = 5_000;
+    options.response_timeout_ms = 3_000;
+    options
 }
 
 async fn linked(options: &RedisOptions) -> Link {

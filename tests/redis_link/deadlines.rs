@@ -65,7 +65,9 @@ async fn a_server_that_is_held_up_is_given_up_in_time_and_taken_back() {
 #[tokio::test]
 async fn a_link_that_nobody_uses_sees_that_its_server_hangs() {
     let server = Server::start();
-    let link = linked(&options(&server.url())).await;
+    let mut options = options(&server.url());
+    options.response_timeout_ms = 200;
+    let link = linked(&options).await;
     server.pause();
     when("the link says so", async || {
         (link.state() != LinkState::Up).then_some(())

@@ -5,7 +5,7 @@ use tollgate::ledger::redis::error::{LinkError, LinkState};
 use tollgate::ledger::redis::options::{Address, Endpoints, RedisOptions};
 
 use crate::support::redis::{Cluster, Keep, Sentinels, Server, sentinel};
-use crate::{append, linked, options, when, when_through, when_up};
+use crate::{append, linked, options, patient, when, when_through, when_up};
 
 fn addresses(texts: &[String]) -> Vec<Address> {
     let address = |text: &String| {
@@ -19,14 +19,16 @@ fn addresses(texts: &[String]) -> Vec<Address> {
 }
 
 fn of_cluster(cluster: &Cluster) -> RedisOptions {
-    RedisOptions::at(Endpoints::Cluster(addresses(&cluster.nodes())))
+    patient(RedisOptions::at(Endpoints::Cluster(addresses(
+        &cluster.nodes(),
+    ))))
 }
 
 fn of_sentinels(sentinels: &Sentinels) -> RedisOptions {
-    RedisOptions::at(Endpoints::Sentinel {
+    patient(RedisOptions::at(Endpoints::Sentinel {
         sentinels: addresses(&sentinels.addresses()),
         master_name: sentinel::MASTER.to_owned(),
-    })
+    }))
 }
 
 #[tokio::test]
@@ -92,6 +94,51 @@ async fn a_server_that_restarts_is_found_again() {
     let after = link.identities().await.expect("it tells");
     assert_eq!(after[0].address, before[0].address);
     assert_ne!(after[0].run_id, before[0].run_id);
+}
+
+#[tokio::test]
+async fn a_server_that_became_a_replica_is_away_until_it_is_a_master_again() {
+    let (server, other) = (Server::start(), Server::start());
+    let link = linked(&options(&server.url())).await;
+    append(&link, "list", 1).await.expect("a master");
+    server.replica_of(&other);
+    let away = append(&link, "list", 2).await;
+    assert!(
+        matches!(&away, Err(LinkError::Away(why)) if why.contains("READONLY")),
+        "{away:?}"
+    );
+    let words = format!("is a replica of {}", other.address());
+    when("the reason", async || match link.state() {
+        LinkState::Away(why) if why.contains(&words) => Some(()),
+        _ => None,
+    })
+    .await;
+    let away = append(&link, "list", 2).await;
+    assert!(
+        matches!(away, Err(LinkError::Away(_))),
+        "never sent, so it can be repeated: {away:?}"
+    );
+    server.ask(&["REPLICAOF", "NO", "ONE"]);
+    when_up(&link).await;
+    append(&link, "list", 3).await.expect("a master again");
+}
+
+#[tokio::test]
+async fn a_link_that_is_dropped_leaves_no_connection() {
+    let cluster = Cluster::start();
+    let link = linked(&of_cluster(&cluster)).await;
+    append(&link, "list", 1).await.expect("an answer");
+    let clients = || -> usize {
+        let lists = cluster
+            .servers
+            .iter()
+            .map(|server| server.ask(&["CLIENT", "LIST", "TYPE", "normal"]));
+        // Without redis-cli's own.
+        lists.map(|list| list.lines().count() - 1).sum()
+    };
+    assert_eq!(clients(), 3, "one to each master");
+    drop(link);
+    when("all are closed", async || (clients() == 0).then_some(())).await;
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use tollgate::config::CaFile;
 use tollgate::ledger::redis::error::OpenError;
 use tollgate::ledger::redis::options::{Address, Endpoints, RedisOptions};
 
-use crate::support::redis::{Cluster, Server};
+use crate::support::redis::{Cluster, Sentinels, Server};
 use crate::support::{Authority, TempDir};
 use crate::{append, linked, options, refusal};
 
@@ -152,8 +152,7 @@ async fn tls_is_spoken_with_the_authority_of_the_config_and_no_other() {
 #[tokio::test]
 async fn tls_towards_a_plain_port_is_told() {
     let server = Server::start();
-    let mut options = options(&server.url().replace("redis", "rediss"));
-    options.connect_timeout_ms = 3_000;
+    let options = options(&server.url().replace("redis", "rediss"));
     says(
         &refusal(&options).await,
         &[&server.address().to_string(), "TLS"],
@@ -161,16 +160,45 @@ async fn tls_towards_a_plain_port_is_told() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_no_sentinel_or_does_not_know_the_master_is_told() {
-    let server = Server::start();
-    let place = Address {
+async fn sentinels_that_do_not_know_the_master_and_servers_that_are_none_are_told() {
+    let place = |port| Address {
         host: "127.0.0.1".to_owned(),
-        port: server.port(),
+        port,
     };
-    let error = refusal(&RedisOptions::at(Endpoints::Sentinel {
-        sentinels: vec![place],
-        master_name: "m".to_owned(),
-    }))
-    .await;
+    let asked = |ports: &[u16]| {
+        RedisOptions::at(Endpoints::Sentinel {
+            sentinels: ports.iter().copied().map(place).collect(),
+            master_name: "my-master".to_owned(),
+        })
+    };
+    let server = Server::start();
+    let error = refusal(&asked(&[server.port()])).await;
     says(&error, &["is no Sentinel but a Redis server"]);
+    let sentinels = Sentinels::start();
+    let ports: Vec<u16> = sentinels
+        .addresses()
+        .iter()
+        .filter_map(|address| address.rsplit_once(':')?.1.parse().ok())
+        .collect();
+    let error = refusal(&asked(&ports)).await;
+    says(
+        &error,
+        &["knows no master `my-master`", "set ledger.master_name"],
+    );
+    assert!(matches!(error, OpenError::Unfit(_)));
+    let error = refusal(&asked(&[1])).await;
+    says(
+        &error,
+        &["no Sentinel tells", "nothing listens at 127.0.0.1:1"],
+    );
+    assert!(matches!(error, OpenError::Away(_)));
+    let error = refusal(&RedisOptions::at(Endpoints::Cluster(vec![place(1)]))).await;
+    says(
+        &error,
+        &[
+            "no node of the cluster tells",
+            "nothing listens at 127.0.0.1:1",
+        ],
+    );
+    assert!(matches!(error, OpenError::Away(_)));
 }

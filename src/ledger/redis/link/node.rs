@@ -144,7 +144,10 @@ impl Shared {
                 None => match self.place.dial(&self.dialer).await {
                     Ok(found) => {
                         let found = Arc::new(found);
-                        self.state.send_replace(State::Up(Arc::clone(&found)));
+                        let before = self.state.send_replace(State::Up(Arc::clone(&found)));
+                        if matches!(before, State::Down(_)) {
+                            tracing::info!("Redis at {} is connected again", found.address);
+                        }
                         self.bell
                             .made
                             .send_modify(|made| *made = made.wrapping_add(1));
@@ -154,7 +157,11 @@ impl Shared {
                     Err(why) => why,
                 },
             };
-            self.state.send_replace(State::Down(why));
+            // Once for each time that it goes away, however often it is looked for then.
+            let before = self.state.send_replace(State::Down(why.clone()));
+            if !matches!(before, State::Down(_)) {
+                tracing::warn!("Redis is away: {why}");
+            }
             self.bell.lost.notify_one();
             tokio::time::sleep(jittered(backoff)).await;
             backoff = backoff.saturating_mul(2).min(BACKOFF_MAX);
