@@ -12,3 +12,5 @@ mod endings;
 mod funds;
 #[path = "contract/history.rs"]
 mod history;
+#[path = "contract/keys.rs"]
+mod keys;
