@@ -12,5 +12,3 @@ mod endings;
 mod funds;
 #[path = "contract/history.rs"]
 mod history;
-#[path = "contract/keys.rs"]
-mod keys;
