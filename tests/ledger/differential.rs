@@ -160,3 +160,8 @@ async fn as_asked(store: Store) {
 async fn a_store_in_memory_answers_as_the_book_does() {
     as_asked(Store::Memory).await;
 }
+
+#[tokio::test]
+async fn a_store_in_redis_answers_as_the_book_does() {
+    as_asked(Store::Redis).await;
+}

@@ -51,6 +51,16 @@ impl Counter {
         }
     }
 
+    /// The counter as another store has it, holds and all.
+    pub(super) fn standing(window: Window, cap: u64, held: u64, tally: Tally) -> Self {
+        Counter {
+            window,
+            cap,
+            held,
+            tally,
+        }
+    }
+
     /// The same counter now: a bucket has refilled.
     #[must_use]
     pub(super) fn at(mut self, now: UnixMs) -> Self {

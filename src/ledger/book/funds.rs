@@ -111,7 +111,8 @@ impl Line {
     }
 }
 
-fn check_range(segments: &[Segment]) -> Result<(), NoSplit> {
+/// Whether a quote's segments are within the range of exact arithmetic.
+pub(super) fn check_range(segments: &[Segment]) -> Result<(), NoSplit> {
     let fits = |amount: &Nano| (0..QUOTE_NANO_MAX).contains(&amount.get());
     let mut sum = Nano::ZERO;
     for segment in segments {

@@ -5,7 +5,7 @@ use tollgate::ledger::credit::{Entry, EntryKind};
 use tollgate::ledger::grant::{Grant, GrantUnit};
 use tollgate::ledger::hold::{Quote, Refusal};
 use tollgate::ledger::id::WalletId;
-use tollgate::ledger::key::Key;
+use tollgate::ledger::key::{Freshness, Key};
 use tollgate::ledger::limit::{Limit, Measure, Per};
 
 use crate::bench::{Bench, conflicts, funds, missing};
@@ -201,7 +201,13 @@ async fn a_key_is_found_by_its_secret_only(bench: &Bench) {
     let secret = ledger.digest("sk-one");
     assert_eq!(secret, ledger.digest("sk-one"));
     assert_ne!(secret, ledger.digest("sk-two"));
-    assert_eq!(ledger.key(secret).await.expect("an answer"), None);
+    assert_eq!(
+        ledger
+            .key(secret, Freshness::Shown)
+            .await
+            .expect("an answer"),
+        None
+    );
     let record = Key {
         name: "of \"\u{e9}\" {tag}".to_owned(),
         models: models(&["m", "n"]),
@@ -222,7 +228,10 @@ async fn a_key_is_found_by_its_secret_only(bench: &Bench) {
         .expect("a new key");
     assert_eq!(*kept, record);
     assert_eq!(
-        ledger.key(secret).await.expect("an answer"),
+        ledger
+            .key(secret, Freshness::Shown)
+            .await
+            .expect("an answer"),
         Some(kept.clone())
     );
     let keys = ledger.keys().await.expect("an answer");
@@ -245,7 +254,13 @@ async fn ids_secrets_and_wallets_of_keys_belong_together(bench: &Bench) {
     conflicts(ledger.put_key(key("two", "w"), digest(1)).await);
     conflicts(ledger.put_key(key("two", "v"), digest(1)).await);
     conflicts(ledger.edit_key(key("one", "v")).await);
-    assert_eq!(ledger.key(digest(2)).await.expect("an answer"), None);
+    assert_eq!(
+        ledger
+            .key(digest(2), Freshness::Shown)
+            .await
+            .expect("an answer"),
+        None
+    );
     assert_eq!(ledger.keys().await.expect("an answer").len(), 3);
 }
 
@@ -304,7 +319,13 @@ async fn an_edit_of_what_was_changed_meanwhile_is_a_conflict(bench: &Bench) {
         .expect("nothing to do");
     assert_eq!(same.revision, 2);
     missing(ledger.edit_key(key("nobody", "w")).await);
-    assert_eq!(ledger.key(digest(1)).await.expect("an answer"), Some(kept));
+    assert_eq!(
+        ledger
+            .key(digest(1), Freshness::Shown)
+            .await
+            .expect("an answer"),
+        Some(kept)
+    );
 }
 
 async fn a_revoked_key_is_refused_at_once_and_stays_revoked(bench: &Bench) {

@@ -47,7 +47,7 @@ async fn a_settle_writes_the_whole_receipt(bench: &Bench) {
     assert_eq!(receipt.detail, charged.detail);
     assert_eq!(settled.balance, nano(84));
     assert_eq!((settled.grants[0].used, settled.grants[0].held), (4, 0));
-    let read = bench.ledger().receipt(request(1)).await;
+    let read = bench.ledger().receipt(request(1), None).await;
     assert_eq!(read.expect("the store answers").as_ref(), Some(receipt));
 }
 
@@ -159,7 +159,11 @@ async fn what_has_no_hold_or_no_wallet_is_not_found(bench: &Bench) {
         None
     );
     assert_eq!(
-        bench.ledger().receipt(request(1)).await.expect("an answer"),
+        bench
+            .ledger()
+            .receipt(request(1), None)
+            .await
+            .expect("an answer"),
         None
     );
     // None of this was a void: the request may come.

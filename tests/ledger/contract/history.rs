@@ -250,7 +250,11 @@ async fn trimming_folds_receipts_and_keeps_the_audit_clean(bench: &Bench) {
     assert_eq!(receipts.len(), 4);
     assert!(receipts.iter().all(|receipt| receipt.settled_at >= cut));
     assert_eq!(
-        bench.ledger().receipt(request(1)).await.expect("an answer"),
+        bench
+            .ledger()
+            .receipt(request(1), None)
+            .await
+            .expect("an answer"),
         None
     );
     assert_eq!(trim(bench.now().plus(1)).await, 4);

@@ -11,7 +11,7 @@ use crate::ledger::embedded::{Durability, Embedded, OpenOptions};
 use crate::ledger::grant::{Grant, GrantUnit, ModelSet};
 use crate::ledger::hold::{Charge, FreeUnits, Hold, HoldRef, IdempotencyClaim, Quote, Settled};
 use crate::ledger::id::{KeyDigest, RequestId, WalletId};
-use crate::ledger::key::{Key, OnDisconnect, OnShort};
+use crate::ledger::key::{Freshness, Key, OnDisconnect, OnShort};
 use crate::ledger::limit::{Ask, CounterAsk, Window};
 use crate::ledger::receipt::Detail;
 use crate::ledger::wallet::NewWallet;
@@ -255,7 +255,11 @@ pub async fn serve(ledger: &Embedded, n: u64, wallet: u64, output: u64) -> Settl
 
 /// Holds one request; answers what its settle needs.
 pub async fn admit(ledger: &Embedded, n: u64, wallet: u64, output: u64) -> (HoldRef, Charge) {
-    let key = ledger.key(digest(wallet)).await.unwrap().unwrap();
+    let key = ledger
+        .key(digest(wallet), Freshness::Shown)
+        .await
+        .unwrap()
+        .unwrap();
     let quote = quote(n, wallet, &key, ledger.now());
     let hold = ledger.hold(quote).await.unwrap().unwrap();
     (hold.id.clone(), charge(&hold, output))
