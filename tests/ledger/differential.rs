@@ -11,6 +11,8 @@ mod dice;
 mod end;
 #[path = "differential/op.rs"]
 mod op;
+#[path = "differential/operators.rs"]
+mod operators;
 #[path = "differential/planted.rs"]
 mod planted;
 #[path = "differential/quotes.rs"]
