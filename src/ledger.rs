@@ -5,6 +5,7 @@
 
 pub mod book;
 pub mod credit;
+pub mod disk;
 pub mod embedded;
 pub mod grant;
 pub mod hold;
