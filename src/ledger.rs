@@ -10,6 +10,7 @@ pub mod embedded;
 pub mod grant;
 pub mod hold;
 pub mod id;
+pub mod journal;
 pub mod key;
 pub mod limit;
 pub mod receipt;
