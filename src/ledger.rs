@@ -14,6 +14,7 @@ pub mod journal;
 pub mod key;
 pub mod limit;
 pub mod receipt;
+pub mod redis;
 pub mod retention;
 pub mod wallet;
 

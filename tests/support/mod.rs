@@ -15,6 +15,7 @@ pub mod load;
 pub mod mock;
 pub mod proxy;
 pub mod raw;
+pub mod redis;
 pub mod refusal;
 pub mod setup;
 pub mod temp;
