@@ -8,6 +8,7 @@
 //! the process, [`Journal::durable`] makes everything before it survive the loss of power.
 
 mod archive;
+mod desk;
 mod entry;
 mod error;
 mod notes;
@@ -24,16 +25,17 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 use self::archive::Taken;
+use self::desk::{Outcome, stopped};
 use self::notes::Notes;
 use self::sweep::Review;
-use self::writer::{Outcome, Writer, stopped};
+use self::writer::Writer;
 use super::LedgerError;
 use super::disk::space;
 use super::id::StoreId;
 use crate::clock::{Clock, UnixMs};
 
 pub use self::archive::{Archive, Lane, Opening, Reach, Stored};
-pub use self::entry::{JournalEntry, Nonce};
+pub use self::entry::{JournalEntry, Nonce, pack};
 pub use self::error::JournalError;
 pub use self::sweep::KEPT_MS;
 

@@ -235,11 +235,6 @@ fn unreadable(why: &dyn std::fmt::Display) -> LedgerError {
 }
 
 fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
-    let body: Vec<u8> = row.get(6)?;
-    let [keys, args] = JournalEntry::unpack(&body).ok_or_else(|| {
-        let why = "an entry of the journal cannot be unpacked";
-        rusqlite::Error::FromSqlConversionFailure(6, rusqlite::types::Type::Blob, why.into())
-    })?;
     Ok(Stored {
         id: row.get(0)?,
         opening: row.get(1)?,
@@ -248,8 +243,7 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
             seq: row.get::<_, i64>(3)?.unsigned_abs(),
             at: UnixMs(row.get(4)?),
             script: row.get::<_, String>(5)?.into(),
-            keys,
-            args,
+            body: row.get(6)?,
         },
     })
 }

@@ -27,27 +27,28 @@ pub struct JournalEntry {
     pub at: UnixMs,
     /// What carries it out.
     pub script: Cow<'static, str>,
-    /// The keys of the call.
-    pub keys: Vec<Vec<u8>>,
-    /// The arguments of the call, after its header.
-    pub args: Vec<Vec<u8>>,
+    /// The keys of the call, and its arguments after the header; see [`pack`].
+    pub body: Vec<u8>,
+}
+
+/// Packs keys and arguments: how many, then each after its length, as 32-bit numbers.
+pub fn pack(keys: &[Vec<u8>], args: &[Vec<u8>]) -> Vec<u8> {
+    let items = keys.iter().chain(args);
+    let mut body = Vec::with_capacity(8 + items.map(|item| 4 + item.len()).sum::<usize>());
+    for list in [keys, args] {
+        push(&mut body, list.len());
+        for item in list {
+            push(&mut body, item.len());
+            body.extend_from_slice(item);
+        }
+    }
+    body
 }
 
 impl JournalEntry {
-    /// Packs keys and arguments: their counts, then each with its length, as 32-bit numbers.
-    pub(super) fn pack(&self, into: &mut Vec<u8>) {
-        into.clear();
-        for list in [&self.keys, &self.args] {
-            push(into, list.len());
-            for item in list {
-                push(into, item.len());
-                into.extend_from_slice(item);
-            }
-        }
-    }
-
-    /// The keys and arguments of a row; `None` where they cannot have been packed here.
-    pub(super) fn unpack(mut body: &[u8]) -> Option<[Vec<Vec<u8>>; 2]> {
+    /// The keys and the arguments; `None` where they cannot have been packed here.
+    pub fn unpack(&self) -> Option<[Vec<Vec<u8>>; 2]> {
+        let mut body = &*self.body;
         let mut lists = [Vec::new(), Vec::new()];
         for list in &mut lists {
             for _ in 0..take(&mut body)? {
@@ -79,22 +80,21 @@ mod tests {
 
     #[test]
     fn keys_and_arguments_come_back_as_they_were() {
-        let entry = JournalEntry {
+        let keys = vec![b"a{7}".to_vec(), Vec::new()];
+        let args = vec![vec![0, 255, 10], b"1.5".to_vec(), Vec::new()];
+        let of = |body: &[u8]| JournalEntry {
             partition: 7,
             seq: 1,
             at: UnixMs(5),
             script: "settle".into(),
-            keys: vec![b"a{7}".to_vec(), Vec::new()],
-            args: vec![vec![0, 255, 10], b"1.5".to_vec(), Vec::new()],
+            body: body.to_vec(),
         };
-        let mut body = vec![1, 2, 3];
-        entry.pack(&mut body);
-        let [keys, args] = JournalEntry::unpack(&body).unwrap();
-        assert_eq!((keys, args), (entry.keys, entry.args));
+        let mut body = pack(&keys, &args);
+        assert_eq!(of(&body).unpack(), Some([keys, args]));
         for cut in 0..body.len() {
-            assert_eq!(JournalEntry::unpack(&body[..cut]), None, "cut at {cut}");
+            assert_eq!(of(&body[..cut]).unpack(), None, "cut at {cut}");
         }
         body.push(0);
-        assert_eq!(JournalEntry::unpack(&body), None);
+        assert_eq!(of(&body).unpack(), None);
     }
 }

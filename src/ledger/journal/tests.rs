@@ -52,8 +52,7 @@ fn entry(partition: u16, seq: u64) -> Arc<JournalEntry> {
         seq,
         at: START,
         script: "settle".into(),
-        keys: vec![format!("tollgate:{{{partition}}}:meta").into_bytes()],
-        args: vec![seq.to_string().into_bytes(), vec![0, 255]],
+        body: format!("{partition} {seq}").into_bytes(),
     })
 }
 

@@ -1,0 +1,61 @@
+-- What every call begins with: the partition's time, the marks of journals, and whether writes were lost.
+-- KEYS[1] is the partition's own hash. ARGV[1..6]: clock, gap, nonce, seq, acked, replay.
+local meta = KEYS[1]
+local nonce, seq, acked = ARGV[3], ARGV[4], tonumber(ARGV[5])
+local known = redis.call('HMGET', meta, 't', 'pause', 'rec', 'm:' .. nonce)
+local now, pause, recovering = tonumber(ARGV[1]), tonumber(known[2] or '0'), known[3]
+if not now then
+  local time = redis.call('TIME')
+  now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+local noted = {}
+if known[1] then
+  local seen = tonumber(known[1])
+  now = math.max(now, seen)
+  local gap = tonumber(ARGV[2])
+  if gap and now - seen > gap then
+    -- Nobody was there to renew leases: that time does not count for them.
+    pause = pause + now - seen - gap
+    noted[#noted + 1] = 'pause'
+    noted[#noted + 1] = string.format('%.0f', pause)
+  end
+end
+if tostring(known[1]) ~= string.format('%.0f', now) then
+  noted[#noted + 1] = 't'
+  noted[#noted + 1] = string.format('%.0f', now)
+end
+local mark = tonumber(known[4] or '0')
+if acked > mark and not recovering then
+  -- This proxy was told of more than is here: the store has lost writes.
+  recovering = string.format('%.0f', now)
+  noted[#noted + 1] = 'rec'
+  noted[#noted + 1] = recovering
+end
+-- Whether this call may change anything: a mutation that the mark has passed was done before.
+local fresh = seq == '' or tonumber(seq) == mark + 1
+
+local function note()
+  if #noted > 0 then
+    redis.call('HSET', meta, unpack(noted))
+  end
+end
+
+-- Ends a call that was carried out, or that cannot be, now or ever: the mark moves. What was sent again from a
+-- journal and cannot be carried out is put aside for the operator.
+local function finish(reply)
+  if seq ~= '' and fresh then
+    noted[#noted + 1] = 'm:' .. nonce
+    noted[#noted + 1] = seq
+    if ARGV[6] == '1' and reply[1] ~= 'ok' then
+      local suspended = string.sub(meta, 1, -5) .. 'z'
+      redis.call('RPUSH', suspended, table.concat({nonce, seq, string.format('%.0f', now), unpack(reply)}, ' '))
+    end
+  end
+  note()
+  return reply
+end
+
+if seq ~= '' and tonumber(seq) > mark + 1 then
+  note()
+  return {'gap', string.format('%.0f', mark)}
+end
