@@ -26,8 +26,10 @@ pub(super) struct Need {
     pub upto: u64,
     /// What the store had acknowledged once.
     pub acked: u64,
-    /// Why the store refuses its next entry. It waits, and so do those after it.
+    /// The store refuses its next entry, which waits, and so do those after it.
     pub refused: bool,
+    /// The first entry that it needs was found.
+    pub met: bool,
 }
 
 /// Why a replay ended early.
@@ -95,22 +97,36 @@ pub(super) async fn replay(
             })
             .collect();
         close_holes(remote, &page, needs).await?;
+        let refused = send_page(remote, page, needs, tally).await?;
+        refusal = refused.or(refusal);
+    }
+}
+
+/// Sends a page until the store has all of it, but for what it refuses and what comes after that.
+async fn send_page(
+    remote: &Remote,
+    mut page: Vec<Stored>,
+    needs: &mut BTreeMap<Lane, Need>,
+    tally: &Tally,
+) -> Result<Option<String>, ReplayError> {
+    let mut refusal = None;
+    while !page.is_empty() {
+        let before = page.len();
         let answers = send(remote, &page, needs).await;
         for (stored, answer) in page.iter().zip(answers) {
             let Some(need) = needs.get_mut(&lane(stored)) else {
                 continue;
             };
-            let seq = stored.entry.seq;
             match answer.and_then(|answer| Ok((verdict(&answer)?, answer))) {
                 Ok((Verdict::Passed { well }, answer)) => {
-                    need.mark = need.mark.max(seq);
+                    need.mark = need.mark.max(stored.entry.seq);
                     tally.replayed.fetch_add(1, Ordering::Relaxed);
                     if !well {
                         tally.suspended.fetch_add(1, Ordering::Relaxed);
                         put_aside(stored, need.nonce, &answer);
                     }
                 }
-                // What comes before it was refused; or somebody else replays the same, and is further.
+                // It overtook the one before it, or that was refused.
                 Ok((Verdict::Gap(_), _)) => {}
                 Err(LinkError::Refused(why)) => {
                     need.refused = true;
@@ -119,7 +135,16 @@ pub(super) async fn replay(
                 Err(away) => return Err(away.into()),
             }
         }
+        page.retain(|stored| {
+            let need = needs.get(&lane(stored));
+            need.is_some_and(|need| !need.refused && stored.entry.seq > need.mark)
+        });
+        if page.len() == before {
+            let why = "the store has lost writes once more while they were replayed";
+            return Err(LinkError::Away(why.to_owned()).into());
+        }
     }
+    Ok(refusal)
 }
 
 fn lane(stored: &Stored) -> Lane {
@@ -129,22 +154,24 @@ fn lane(stored: &Stored) -> Lane {
     }
 }
 
-/// Where a lane's next entry is not in the file any more, the store's mark is moved up to what is there.
+/// Where the entry that a lane needs first is not in the file any more, the store's mark is moved up to what is
+/// there. Only old entries go, so whatever follows one that was met has no hole before it.
 async fn close_holes(
     remote: &Remote,
     page: &[Stored],
     needs: &mut BTreeMap<Lane, Need>,
 ) -> Result<(), LinkError> {
-    let mut next: HashMap<Lane, u64> = HashMap::new();
     for stored in page {
         let (lane, seq) = (lane(stored), stored.entry.seq);
-        let Some(need) = needs.get_mut(&lane) else {
+        let Some(need) = needs.get_mut(&lane).filter(|need| !need.met) else {
             continue;
         };
-        let expected = next.insert(lane, seq + 1).unwrap_or(need.mark + 1);
-        if seq > expected {
-            let (mark, upto) = (expected - 1, seq - 1);
-            remote.skip(lane.partition, need.nonce, mark, upto).await?;
+        need.met = true;
+        if seq > need.mark + 1 {
+            let upto = seq - 1;
+            remote
+                .skip(lane.partition, need.nonce, need.mark, upto)
+                .await?;
             need.mark = upto;
         }
     }

@@ -268,6 +268,7 @@ fn known(inner: &Inner, suspect: &Suspect) -> BTreeMap<Lane, Need> {
                 upto: reach.last,
                 acked: reach.applied,
                 refused: false,
+                met: false,
             };
             needs.insert(lane, need);
         }
@@ -285,6 +286,7 @@ fn known(inner: &Inner, suspect: &Suspect) -> BTreeMap<Lane, Need> {
                 upto: slot.acked(),
                 acked: slot.acked(),
                 refused: false,
+                met: false,
             };
             needs.insert(lane, need);
         }
@@ -310,7 +312,7 @@ async fn settle(
             slot.first().unwrap_or(slot.next())
         };
         // The file had nothing more; memory goes on later: what is between is nowhere.
-        if whole && !need.refused && need.mark < need.upto && first > need.mark + 1 {
+        if whole && !need.refused && !need.met && need.mark < need.upto && first > need.mark + 1 {
             let upto = need.upto.min(first - 1);
             inner
                 .remote
