@@ -69,21 +69,18 @@ async fn embedded(config: &Config) -> Result<Embedded, Failure> {
 /// Whether a ledger that cannot be opened can be opened later: who has it may go, and disks have room again.
 fn unopened(error: OpenError) -> Failure {
     match error {
+        OpenError::File(ref file) if file.is_lasting() => Failure::config(error),
         OpenError::Currency { .. }
         | OpenError::Schema { .. }
         | OpenError::Migration { .. }
         | OpenError::Foreign
         | OpenError::NoWal(_)
         | OpenError::MetaMissing(_)
-        | OpenError::NotAFile(_)
-        | OpenError::NoLock(_)
-        | OpenError::Owner { .. }
         | OpenError::Damaged(_) => Failure::config(error),
         OpenError::InUse { .. }
-        | OpenError::Io { .. }
+        | OpenError::File(_)
         | OpenError::Copy { .. }
         | OpenError::Missing(_)
-        | OpenError::Dangling(_)
         | OpenError::Randomness(_)
         | OpenError::Thread(_)
         | OpenError::Sqlite(_) => error.into(),

@@ -21,6 +21,9 @@ pub mod options;
 mod reads;
 mod record;
 mod reply;
+pub mod outbox;
+mod recovery;
+pub mod remote;
 pub mod scripts;
 mod settle;
 

@@ -8,14 +8,13 @@ use rusqlite::Connection;
 
 use self::stored::Account;
 use super::error::OpenError;
-use super::files::existing;
 use super::holdings::{Holdings, Sum};
-use super::lock::StoreLock;
 use super::migrate;
 use super::open;
 use crate::clock::UnixMs;
 use crate::ledger::AuditReport;
 use crate::ledger::book::Book;
+use crate::ledger::disk::lock::StoreLock;
 use crate::ledger::grant::GrantUnit;
 use crate::ledger::receipt::Receipt;
 use crate::ledger::wallet::WalletView;
@@ -30,7 +29,7 @@ const FINDINGS_MAX: usize = 1000;
 /// # Errors
 /// Where the store cannot be opened at all; everything else is a finding.
 pub fn audit_file(path: &Path) -> Result<AuditReport, OpenError> {
-    let path = existing(path)?;
+    let path = open::existing(path)?;
     let _lock = StoreLock::take(&path)?;
     let connection = open::connect_plainly(&path)?;
     let tx = connection.unchecked_transaction()?;
