@@ -85,6 +85,11 @@ impl Load {
         (report, self.seen())
     }
 
+    /// Sends nothing new; what is in flight goes on to its end.
+    pub fn end(&self) {
+        super::signal("TERM", self.child.id());
+    }
+
     /// Ends it once its clients have written down all that reached them; what they saw.
     pub fn stop(mut self) -> Vec<Seen> {
         let (mut length, mut still) = (self.bytes(), 0);

@@ -47,7 +47,9 @@ const PLANTS: [Plant; 6] = [
 pub fn every_planted_bug_is_found(account: &Account, lost: Lost<'_>) {
     let seen = account.seen.iter().filter(|seen| seen.seen_end);
     let ids = seen.filter_map(|seen| seen.request_id.as_deref());
-    let id = ids.filter(|id| account.booked.contains_key(*id)).last();
+    let id = ids
+        .filter(|id| account.booked.contains_key(*id))
+        .next_back();
     let id = id
         .expect("a client that saw the end of its answer")
         .to_owned();
