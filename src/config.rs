@@ -4,7 +4,7 @@
 //! a literal `${`), and are put in after the YAML was read, so that a value can never become
 //! structure. An empty variable counts as missing. A missing variable is an error at once, except
 //! in places that hold secrets (an upstream's `api_key`, `headers`, `query` and `proxy`, a key's
-//! `secret`): those are left out and listed in [`Config::missing`], so that `check` works without any
+//! `secret`, the ledger's `url` and `password`): those are left out and listed in [`Config::missing`], so that `check` works without any
 //! environment, and [`Config::require_secrets`] turns what is really needed into an error for `serve`.
 //!
 //! A secret may stand in a file of its own, which the field names as `file:/run/secrets/openai`. It is read
@@ -21,6 +21,7 @@ mod price_list;
 mod prices;
 mod process;
 mod read;
+mod redis;
 mod running;
 mod secrets;
 mod section;
@@ -41,6 +42,7 @@ pub use process::{
     AskUsage, CaFile, Caps, CorsOrigins, Durability, LedgerConfig, LedgerKind, Proxy, Server,
     TlsFiles, Upstream, UpstreamKind,
 };
+pub use redis::{Address, Endpoints, RedisConfig};
 pub use words::Words;
 
 /// The largest config file: a price list of a hundred thousand rows has room.
@@ -81,7 +83,7 @@ pub struct Config {
 pub struct Missing {
     /// The variable, or the file.
     pub what: String,
-    /// The upstream or key that needs it.
+    /// The upstream or key that needs it, or the ledger.
     pub owner: Owner,
     /// Where it is named.
     pub problem: Problem,
@@ -94,6 +96,8 @@ pub enum Owner {
     Upstream(String),
     /// The declared key with this name.
     Key(String),
+    /// The ledger.
+    Ledger,
 }
 
 impl Config {
@@ -131,8 +135,8 @@ impl Config {
         sections::config(text, file, env)
     }
 
-    /// Refuses to go on while a needed secret is missing: of every declared key, and of every
-    /// upstream that a model is routed to. Other upstreams may lack theirs.
+    /// Refuses to go on while a needed secret is missing: of the ledger, of every declared key, and of
+    /// every upstream that a model is routed to. Other upstreams may lack theirs.
     ///
     /// # Errors
     /// All of them, each with its variable or file, line and field.
@@ -143,7 +147,7 @@ impl Config {
         };
         let needed = self.missing.iter().filter(|missing| match &missing.owner {
             Owner::Upstream(name) => used(name),
-            Owner::Key(_) => true,
+            Owner::Key(_) | Owner::Ledger => true,
         });
         ConfigError::unless_empty(needed.map(|missing| missing.problem.clone()).collect())
     }

@@ -12,6 +12,7 @@ pub mod id;
 pub mod key;
 pub mod limit;
 pub mod receipt;
+pub mod redis;
 pub mod retention;
 pub mod wallet;
 

@@ -23,3 +23,4 @@ pub mod money;
 pub mod plural;
 pub mod secret;
 pub mod telemetry;
+pub mod tls;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Rooms from the rim inwards. A room may import from itself and from those that stand below it.
-const ROOMS: [&str; 16] = [
+const ROOMS: [&str; 17] = [
     "main",
     "cli",
     "admin",
@@ -17,6 +17,7 @@ const ROOMS: [&str; 16] = [
     "config",
     "keygen",
     "secret",
+    "tls",
     "file",
     "telemetry",
     "clock",

@@ -8,6 +8,7 @@ use http::header::AUTHORIZATION;
 use ipnet::IpNet;
 use rustls::pki_types::CertificateDer;
 
+use super::redis::RedisConfig;
 use crate::secret::Secret;
 
 /// The listeners, and how the process ends.
@@ -59,7 +60,9 @@ pub struct TlsFiles {
 pub struct LedgerConfig {
     /// Which kind of store.
     pub kind: LedgerKind,
-    /// The store's file.
+    /// Where Redis is; always there for `redis`, unless a secret of it is in [`Config::missing`](super::Config::missing).
+    pub redis: Option<RedisConfig>,
+    /// The embedded store's file.
     pub path: PathBuf,
     /// What an acknowledged charge survives.
     pub durability: Durability,
@@ -74,6 +77,8 @@ pub struct LedgerConfig {
 pub enum LedgerKind {
     /// One file, one process.
     Embedded,
+    /// Redis or Valkey, shared by any number of processes.
+    Redis,
 }
 
 /// What an acknowledged charge survives.

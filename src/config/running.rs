@@ -25,7 +25,7 @@ impl Config {
             listen admin_listen timezone drain_seconds refusal_status_no_funds request_log cors_origins tls
             trusted_proxies
         );
-        names.extend(changed!(ledger: kind path durability lease_ms keep_receipts_days));
+        names.extend(changed!(ledger: kind path durability lease_ms keep_receipts_days redis));
         names.extend(changed!(caps:
             request_body_bytes request_memory_bytes answer_hold_bytes answer_memory_bytes
             answer_tail_bytes answer_hold_ms json_depth header_bytes header_count header_timeout_ms

@@ -48,6 +48,18 @@ impl<'a> Section<'a> {
         self.fields.get(name).cloned()
     }
 
+    /// The field with this name, which has a meaning only where the section's `kind` is `owner`.
+    pub fn of_kind<W: Words>(&self, name: &'static str, kind: W, owner: W) -> Option<Field<'a>> {
+        let field = self.get(name)?;
+        if kind == owner {
+            return Some(field);
+        }
+        let (kind, owner) = (kind.name(), owner.name());
+        field.problem(format!(
+            "belongs to `kind: {owner}`, but the kind here is {kind}; write `kind: {owner}`, or remove the field"
+        ))
+    }
+
     /// The field with this name, which must be there.
     pub fn need(&self, name: &'static str, example: &str) -> Option<Field<'a>> {
         let found = self.get(name);

@@ -16,8 +16,8 @@ use super::read::{Field, Notes};
 use super::section::Section;
 use super::text::{did_you_mean, nearest};
 use super::{
-    Caps, Config, Durability, LedgerConfig, LedgerKind, Server, TlsFiles, keys, models, tree,
-    upstreams,
+    Caps, Config, Durability, LedgerConfig, LedgerKind, Server, TlsFiles, keys, models, redis,
+    tree, upstreams,
 };
 
 const DAY_MS: u64 = 86_400_000;
@@ -238,11 +238,17 @@ fn address(section: &Section<'_>, name: &'static str, port: u16) -> SocketAddr {
 }
 
 fn ledger(section: &Section<'_>) -> LedgerConfig {
-    let path = section.get("path").and_then(|field| field.text());
+    let kind = section.word("kind", LedgerKind::Embedded);
+    let of = |owner| move |name| section.of_kind(name, kind, owner);
+    let own = of(LedgerKind::Embedded);
+    let path = own("path").and_then(|field| field.text());
     let ledger = LedgerConfig {
-        kind: section.word("kind", LedgerKind::Embedded),
+        kind,
+        redis: redis::redis(section, &of(LedgerKind::Redis), kind == LedgerKind::Redis),
         path: PathBuf::from(path.unwrap_or_else(|| "data/tollgate.db".to_owned())),
-        durability: section.word("durability", Durability::Disk),
+        durability: own("durability")
+            .and_then(|field| field.word())
+            .unwrap_or(Durability::Disk),
         lease_ms: section.integer("lease_ms", 60_000, 1_000, DAY_MS),
         keep_receipts_days: section
             .get("keep_receipts_days")

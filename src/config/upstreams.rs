@@ -102,7 +102,7 @@ fn query(field: Option<Field<'_>>, owner: &dyn Fn() -> Owner) -> Vec<(String, Se
 const CA_BYTES_MAX: usize = 4 << 20;
 
 /// Certificate authorities in a PEM file.
-fn ca_file(field: &Field<'_>) -> Option<CaFile> {
+pub(super) fn ca_file(field: &Field<'_>) -> Option<CaFile> {
     let path = field.path()?;
     match authorities(&path) {
         Ok(certificates) => Some(CaFile { path, certificates }),
@@ -167,10 +167,12 @@ fn is_open(address: Option<&str>) -> bool {
     let Some(uri) = address.and_then(|text| text.parse::<http::Uri>().ok()) else {
         return false;
     };
-    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-    let loopback = host == "localhost"
-        || host
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback());
-    uri.scheme_str() == Some("http") && !loopback
+    uri.scheme_str() == Some("http") && !is_loopback(uri.host().unwrap_or_default())
+}
+
+/// Whether what is sent to this host stays on the machine.
+pub(super) fn is_loopback(host: &str) -> bool {
+    let host = host.trim_matches(['[', ']']);
+    let address = host.parse::<std::net::IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }

@@ -33,7 +33,7 @@ macro_rules! words {
     };
 }
 
-words!(LedgerKind { "embedded" => Embedded });
+words!(LedgerKind { "embedded" => Embedded, "redis" => Redis });
 words!(Durability { "disk" => Disk, "process" => Process });
 words!(UpstreamKind { "openai" => Openai, "simulator" => Simulator });
 words!(AskUsage { "auto" => Auto, "never" => Never });

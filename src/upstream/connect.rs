@@ -11,15 +11,14 @@ use std::time::Duration;
 
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Uri};
-use hyper_rustls::{ConfigBuilderExt, HttpsConnector};
+use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::proxy::Tunnel;
-use rustls::crypto::aws_lc_rs;
-use rustls::{ClientConfig, ConfigBuilder, RootCertStore, WantsVerifier};
+use rustls::ClientConfig;
 use tower_service::Service;
 
 use super::error::causes;
-use crate::config;
+use crate::{config, tls};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type Direct = HttpsConnector<HttpConnector>;
@@ -55,10 +54,9 @@ impl Network {
         tcp.set_nodelay(true);
         tcp.set_keepalive(Some(Duration::from_secs(60)));
         tcp.enforce_http(false);
-        let tls = tls().with_webpki_roots().with_no_client_auth();
         Network {
             tcp,
-            tls: Arc::new(tls),
+            tls: tls::public_web(),
         }
     }
 
@@ -66,7 +64,7 @@ impl Network {
     pub(super) fn connector(&self, row: &config::Upstream) -> Result<Connector, String> {
         let tls = match &row.ca_file {
             None => Arc::clone(&self.tls),
-            Some(file) => trusting(file)?,
+            Some(file) => tls::trusting(&file.certificates)?,
         };
         let way = match &row.proxy {
             None => Way::Direct((self.tcp.clone(), tls).into()),
@@ -80,24 +78,6 @@ impl Network {
             limit: Duration::from_millis(row.connect_timeout_ms),
         })
     }
-}
-
-fn tls() -> ConfigBuilder<ClientConfig, WantsVerifier> {
-    ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("its cryptography knows the ciphers of TLS 1.2 and 1.3")
-}
-
-/// TLS that trusts these authorities, and no others.
-fn trusting(file: &config::CaFile) -> Result<Arc<ClientConfig>, String> {
-    let mut roots = RootCertStore::empty();
-    for certificate in &file.certificates {
-        roots
-            .add(certificate.clone())
-            .map_err(|error| format!("`ca_file` has a certificate that is none: {error}"))?;
-    }
-    let config = tls().with_root_certificates(roots).with_no_client_auth();
-    Ok(Arc::new(config))
 }
 
 fn tunnel(tcp: HttpConnector, proxy: &config::Proxy) -> Result<Tunnel<HttpConnector>, String> {

@@ -20,6 +20,7 @@ pub mod mock;
 pub mod prices;
 pub mod proxy;
 pub mod raw;
+pub mod redis;
 pub mod refusal;
 pub mod relay;
 pub mod setup;

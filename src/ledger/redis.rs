@@ -1,0 +1,6 @@
+//! The ledger in Redis or Valkey, shared by any number of processes.
+
+pub mod error;
+pub mod link;
+pub mod options;
+pub mod scripts;
