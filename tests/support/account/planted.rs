@@ -46,16 +46,12 @@ const PLANTS: [Plant; 6] = [
 /// Plants each bug into accounts that agree, and asserts that the join finds it.
 pub fn every_planted_bug_is_found(account: &Account, lost: Lost<'_>) {
     let seen = account.seen.iter().filter(|seen| seen.seen_end);
-    let ids = seen.filter_map(|seen| seen.request_id.as_deref());
-    let id = ids
-        .filter(|id| account.booked.contains_key(*id))
-        .next_back();
-    let id = id
-        .expect("a client that saw the end of its answer")
-        .to_owned();
+    let mut ids = seen.filter_map(|seen| seen.request_id.as_deref());
+    let id = ids.rfind(|id| account.booked.contains_key(*id));
     for (bug, plant) in PLANTS {
+        let id = id.expect("a client that saw the end of its answer");
         let mut planted = account.clone();
-        plant(&mut planted, &id);
+        plant(&mut planted, id);
         assert!(planted.join(lost).is_err(), "not found: {bug}");
     }
     let joined = account.join(lost).expect("accounts that agree");
