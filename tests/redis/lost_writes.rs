@@ -20,6 +20,9 @@ use crate::support::{Cut, Door, Relay, TempDir, until};
 const REPLICA: &str = "replica";
 const PASSWORD: &str = "a-password-of-replicas";
 
+/// Redis waits 5 s for more replicas before it sends its data; there are none.
+const AT_ONCE: [&str; 2] = ["--repl-diskless-sync-delay", "0"];
+
 /// What is written meanwhile is lost in the takeover.
 fn go_on_without_replication(dice: &mut Dice) {
     std::thread::sleep(Duration::from_millis(dice.within(100, 1_000)));
@@ -30,7 +33,8 @@ fn go_on_without_replication(dice: &mut Dice) {
 /// partition that is behind.
 #[test]
 fn a_replica_that_was_behind_and_is_promoted_by_hand_gets_what_it_missed() {
-    let mut servers = [Server::start(), Server::start()];
+    let server = || Server::with(Keep::Nothing, &AT_ONCE);
+    let mut servers = [server(), server()];
     let replication = Relay::before(&servers[0].address().to_string());
     follow(&servers[1], &replication);
     let stage = Stage::behind_relays(&servers[0]);
@@ -53,7 +57,9 @@ fn a_replica_that_was_behind_and_is_promoted_by_hand_gets_what_it_missed() {
         replication.heal();
         follow(&servers[old], &replication);
     };
-    Series::new("promoted", stage).faults("promoted", Losses::Writes, fault);
+    Series::new("promoted", stage)
+        .at_least(2)
+        .faults("promoted", Losses::Writes, fault);
 }
 
 fn follow(server: &Server, replication: &Relay) {
@@ -91,7 +97,7 @@ fn a_replica_that_was_behind_and_is_promoted_by_sentinel_gets_what_it_missed() {
 /// Planted bugs that it must catch: the same as by hand, and a redirection that is not followed.
 #[test]
 fn a_lost_master_of_a_cluster_loses_nothing() {
-    let mut cluster = Cluster::start();
+    let mut cluster = Cluster::with(&AT_ONCE);
     cluster.servers.iter().for_each(replicate_as_user);
     let ledger = json!({ "nodes": cluster.nodes() });
     let stage = Stage::direct(&ledger);
@@ -145,6 +151,7 @@ fn replicate_as_user(server: &Server) {
         "masterauth",
         PASSWORD,
     ]);
+    server.ask(&["CONFIG", "SET", &AT_ONCE[0][2..], AT_ONCE[1]]);
 }
 
 /// Nothing reaches this master's replicas any more, and nobody else notices.
@@ -173,7 +180,9 @@ fn an_older_copy_of_the_store_gets_what_it_does_not_know() {
         std::thread::sleep(Duration::from_millis(100));
         copy_data(server.folder(), copy.path());
     };
-    Series::new("restored", stage).faults("restored", Losses::Writes, fault);
+    Series::new("restored", stage)
+        .at_least(2)
+        .faults("restored", Losses::Writes, fault);
 }
 
 /// Replaces the data in a folder by those in another. A log that ends in the middle of a command is cut there by Redis.

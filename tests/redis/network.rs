@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::round::Losses;
 use crate::series::Series;
-use crate::stage::{Stage, a_while};
+use crate::stage::{PROXIES, Stage, a_while};
 use crate::support::dice::Dice;
 use crate::support::redis::{Keep, Server};
 use crate::support::{Cut, Direction, Door, Relay, Way};
@@ -61,6 +61,14 @@ fn replies_lost(stage: &mut Stage, dice: &mut Dice) {
     });
 }
 
+/// One proxy hears nothing while the others go on, so that its leases run out.
+fn lapse(stage: &mut Stage, dice: &mut Dice) {
+    let relay = dice.within(0, PROXIES as u64 - 1) as usize;
+    stage.strike(|stage| stage.relays[relay].set_both(Way::Stall));
+    std::thread::sleep(Duration::from_millis(dice.within(2_500, 5_000)));
+    stage.heal();
+}
+
 fn half_open(stage: &mut Stage, dice: &mut Dice) {
     let cut = [Cut::HalfOpenToClient, Cut::HalfOpenToServer][dice.within(0, 1) as usize];
     let lasting = Duration::from_millis(dice.within(300, 1_500));
@@ -96,4 +104,13 @@ fn silence_of_the_network_loses_nothing_and_charges_nothing_twice() {
     series.faults("black-hole", Losses::Nothing, black_hole);
     series.faults("replies-lost", Losses::Nothing, replies_lost);
     series.faults("throttled", Losses::Nothing, throttled);
+}
+
+/// Planted bugs that it must catch: a lapse that charges, or that is terminal; a late settle that passes the floor, or that
+/// takes what others hold.
+#[test]
+fn what_lapsed_in_silence_is_settled_late_and_once() {
+    let server = Server::with(Keep::EverySecond, &[]);
+    let mut series = Series::new("lapsed", Stage::with_leases(&server, 1_000));
+    series.faults("lapsed", Losses::Writes, lapse);
 }

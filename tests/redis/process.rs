@@ -39,7 +39,8 @@ fn a_stopped_store_keeps_nobody_waiting() {
 #[test]
 fn a_killed_proxy_has_charged_whatever_its_clients_saw_the_end_of() {
     let server = Server::with(Keep::EverySecond, &[]);
-    let stage = Stage::behind_relays(&server);
+    // So that the holds of the dead end soon.
+    let stage = Stage::with_leases(&server, 2_000);
     Series::new("proxy-killed", stage).faults("proxy-killed", Losses::Nothing, |stage, dice| {
         let number = dice.within(0, PROXIES as u64 - 1) as usize;
         // What it settles from then on is in its journal alone.

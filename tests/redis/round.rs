@@ -25,7 +25,7 @@ const CLIENTS: &str = "6";
 pub enum Losses {
     /// The store forgets nothing that it acknowledged.
     Nothing,
-    /// The store may forget holds, and admit on the same money again.
+    /// Holds may be forgotten or lapse, and the same money be admitted on again.
     Writes,
 }
 

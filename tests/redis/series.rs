@@ -11,6 +11,7 @@ pub struct Series {
     stage: Stage,
     seed: u64,
     round: u64,
+    few: u64,
 }
 
 impl Series {
@@ -20,17 +21,23 @@ impl Series {
             stage,
             seed,
             round: 0,
+            few: 1,
         }
     }
 
-    /// Twenty faults of a kind, or two where the run is to be quick.
+    /// So many faults of each kind where the run is to be quick, instead of one.
+    pub fn at_least(self, few: u64) -> Series {
+        Series { few, ..self }
+    }
+
+    /// Twenty faults of a kind; fewer where the run is to be quick.
     pub fn faults(
         &mut self,
         kind: &str,
         losses: Losses,
         mut fault: impl FnMut(&mut Stage, &mut Dice),
     ) {
-        for _ in 0..rounds(2, 20) {
+        for _ in 0..rounds(self.few, 20) {
             let dice = &mut Dice::new(self.seed.wrapping_add(self.round));
             let name = format!("{kind}-{}-{}", self.seed, self.round);
             self.round += 1;

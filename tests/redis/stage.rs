@@ -13,6 +13,9 @@ pub const PROXIES: usize = 3;
 /// A fault counts only if so many requests were in flight when it struck.
 pub const IN_FLIGHT_MIN: usize = 10;
 
+/// Longer than any fault.
+const LEASE_MS: u64 = 60_000;
+
 /// Proxies, their upstream, and what lies between them and their store.
 pub struct Stage {
     pub fleet: Fleet,
@@ -29,10 +32,17 @@ pub struct Stage {
 impl Stage {
     /// Proxies that reach the server through a relay each.
     pub fn behind_relays(server: &Server) -> Stage {
+        Stage::with_leases(server, LEASE_MS)
+    }
+
+    /// The same, with holds that lapse after so many milliseconds of silence.
+    pub fn with_leases(server: &Server, lease_ms: u64) -> Stage {
         let server = server.address().to_string();
         let relays: Vec<Relay> = (0..PROXIES).map(|_| Relay::before(&server)).collect();
-        let urls = relays.iter();
-        let ledgers = urls.map(|relay| json!({ "url": format!("redis://{}", relay.address) }));
+        let url = |relay: &Relay| format!("redis://{}", relay.address);
+        let ledgers = relays
+            .iter()
+            .map(|relay| json!({ "url": url(relay), "lease_ms": lease_ms }));
         Stage::of(ledgers.collect(), relays)
     }
 
@@ -100,7 +110,7 @@ impl Stage {
 pub fn redis(mock: &Mock, ledger: Value) -> Setup {
     let mut setup = setup(mock);
     setup.0["ledger"] = json!({
-        "kind": "redis", "journal": "journal.db", "lease_ms": 5_000,
+        "kind": "redis", "journal": "journal.db", "lease_ms": LEASE_MS,
         "connect_timeout_ms": 500, "response_timeout_ms": 300, "deadline_ms": 1_500,
     });
     let fields = ledger.as_object().expect("fields").clone();
