@@ -49,7 +49,9 @@ async fn redis(config: &Config) -> Result<Redis, Failure> {
     };
     let opened = Redis::open(options, behaviour).await;
     opened.map_err(|error| match error {
-        redis::error::OpenError::Away(_) | redis::error::OpenError::Randomness(_) => error.into(),
+        redis::error::OpenError::Away(_)
+        | redis::error::OpenError::Randomness(_)
+        | redis::error::OpenError::Journal(_) => error.into(),
         error => Failure::config(error),
     })
 }

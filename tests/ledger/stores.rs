@@ -49,6 +49,8 @@ enum Place {
     Folder(TempDir),
     Redis {
         options: RedisOptions,
+        /// The journal's.
+        _folder: TempDir,
         /// The servers run as long as somebody uses them.
         _running: Arc<dyn Any + Send + Sync>,
     },
@@ -96,11 +98,15 @@ impl Opened {
         clock: &Clock,
     ) -> Opened {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        options.prefix = format!("t{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let folder = TempDir::new();
+        options.prefix = format!("t{number}");
+        options.journal = folder.path().join("journal.db");
         Opened {
             ledger: open_redis(&options, clock).await,
             place: Place::Redis {
                 options,
+                _folder: folder,
                 _running: running,
             },
         }

@@ -31,8 +31,8 @@ use super::link::LinkState;
 use super::recovery::Tally;
 use super::remote::Remote;
 use super::scripts::Script;
-use crate::ledger::LedgerError;
 use crate::ledger::journal::Journal;
+use crate::ledger::{JournalStats, LedgerError};
 
 /// How long closing waits for the store to take what waits; the rest is in the journal.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(5);
@@ -64,21 +64,6 @@ pub enum Sent {
     Kept,
     /// Nobody can say that it will happen; it still may. The same call with the same id finds out.
     Lost(LedgerError),
-}
-
-/// What waits, and what was recovered: for readiness and metrics.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Figures {
-    /// Entries of the journal that the store has not acknowledged.
-    pub waiting: u64,
-    /// For how long the oldest of them has waited, in milliseconds.
-    pub oldest_waiting_ms: u64,
-    /// Entries that the store has put aside, of all proxies, as of the last look.
-    pub suspended: u64,
-    /// Entries that were sent again from the journal and that the store has now, since the start.
-    pub replayed: u64,
-    /// Partitions that lost writes and do not take holds until all proxies have replayed.
-    pub recovering: u64,
 }
 
 /// Sends mutations. Needs a Tokio runtime.
@@ -218,7 +203,7 @@ impl Outbox {
     }
 
     /// What waits, and what was recovered.
-    pub fn figures(&self) -> Figures {
+    pub fn figures(&self) -> JournalStats {
         let inner = &self.inner;
         let (mut waiting, mut oldest) = (inner.inherited(), None::<Instant>);
         for slot in &inner.slots {
@@ -227,7 +212,7 @@ impl Outbox {
             oldest = oldest.into_iter().chain(slot.oldest()).min();
         }
         let oldest = oldest.map_or(0, |since| since.elapsed().as_millis());
-        Figures {
+        JournalStats {
             waiting,
             oldest_waiting_ms: u64::try_from(oldest).unwrap_or(u64::MAX),
             suspended: inner.suspended.load(Ordering::Relaxed),
