@@ -9,6 +9,7 @@ mod demo;
 mod exit;
 mod health;
 mod key;
+mod ledger;
 mod limit;
 mod prices;
 mod reload;

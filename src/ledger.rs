@@ -18,6 +18,7 @@ pub mod redis;
 pub mod retention;
 pub mod wallet;
 
+use std::fmt;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -27,7 +28,7 @@ use crate::money::Nano;
 use credit::{Credited, Entry};
 use hold::{Charge, Hold, HoldRef, Quote, Refusal, Settled};
 use id::{KeyDigest, KeyId, RequestId, WalletId};
-use key::Key;
+use key::{Freshness, Key};
 use receipt::{Receipt, ReceiptQuery, UsageRow};
 use wallet::{NewWallet, WalletView};
 
@@ -66,11 +67,14 @@ pub trait Ledger: Send + Sync {
     /// What it has done since the process started.
     fn stats(&self) -> Stats;
 
+    /// Which store it is, for logs and health checks.
+    fn describe(&self) -> Description;
+
     /// The form in which the secret of a key is kept and found: a hash keyed with the store's own secret.
     fn digest(&self, secret: &str) -> KeyDigest;
 
     /// The key with this digest, if there is one; revoked and expired ones included.
-    fn key(&self, digest: KeyDigest) -> Answer<'_, Option<Arc<Key>>>;
+    fn key(&self, digest: KeyDigest, freshness: Freshness) -> Answer<'_, Option<Arc<Key>>>;
 
     /// Reserves a worst case, all or nothing.
     fn hold(&self, quote: Quote) -> Answer<'_, Result<Hold, Refusal>>;
@@ -116,8 +120,13 @@ pub trait Ledger: Send + Sync {
     /// The ids of all wallets, in order.
     fn wallets(&self) -> Answer<'_, Vec<WalletId>>;
 
-    /// The receipt of one request.
-    fn receipt(&self, request: RequestId) -> Answer<'_, Option<Arc<Receipt>>>;
+    /// The receipt of one request. With a wallet, only if it is that wallet's: a store of many
+    /// partitions finds it sooner so.
+    fn receipt(
+        &self,
+        request: RequestId,
+        wallet: Option<WalletId>,
+    ) -> Answer<'_, Option<Arc<Receipt>>>;
 
     /// Receipts, newest first.
     fn receipts(&self, query: ReceiptQuery) -> Answer<'_, Vec<Arc<Receipt>>>;
@@ -134,6 +143,27 @@ pub trait Ledger: Send + Sync {
 
     /// Checks that everything adds up.
     fn audit(&self) -> Answer<'_, AuditReport>;
+
+    /// Makes everything acknowledged as durable as it can be, and lets go of the store and of its files.
+    /// Every later call is refused. Dropping the future leaves the closing under way.
+    ///
+    /// Where it was closed before, or has failed, that is an error.
+    fn close(&self) -> Answer<'_, ()>;
+}
+
+/// Which store a ledger keeps its books in. Never a secret.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Description {
+    /// Its kind, as `ledger.kind` of the config names it.
+    pub kind: &'static str,
+    /// Where it is: a file, or hosts and ports.
+    pub address: String,
+}
+
+impl fmt::Display for Description {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.kind, self.address)
+    }
 }
 
 /// What a ledger has done since the process started.
@@ -143,6 +173,23 @@ pub struct Stats {
     pub lapses: u64,
     /// Transactions of its store that wrote something.
     pub commits: u64,
+    /// Its journal; `None` where it needs none.
+    pub journal: Option<JournalStats>,
+}
+
+/// What stands between a shared store and the journal of this process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct JournalStats {
+    /// Acknowledged changes that the store has not applied yet.
+    pub waiting: u64,
+    /// How long the oldest of them has waited, in milliseconds; 0 where none waits.
+    pub oldest_waiting_ms: u64,
+    /// Changes of this journal that could not be applied: the audit lists them.
+    pub suspended: u64,
+    /// Changes that were sent to the store again, since the process started.
+    pub replayed: u64,
+    /// Partitions that admit nothing until what they lost is replayed.
+    pub recovering: u64,
 }
 
 /// What an audit found.

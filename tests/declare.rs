@@ -11,7 +11,7 @@ use tollgate::ledger::Ledger;
 use tollgate::ledger::credit::{Entry, EntryKind};
 use tollgate::ledger::embedded::Embedded;
 use tollgate::ledger::id::WalletId;
-use tollgate::ledger::key::Key;
+use tollgate::ledger::key::{Freshness, Key};
 use tollgate::ledger::wallet::WalletView;
 use tollgate::money::Nano;
 
@@ -41,7 +41,11 @@ async fn wallet(ledger: &Embedded, id: &str) -> WalletView {
 
 async fn key(ledger: &Embedded) -> Arc<Key> {
     let digest = ledger.digest(SECRET);
-    ledger.key(digest).await.expect("an answer").expect("a key")
+    ledger
+        .key(digest, Freshness::Shown)
+        .await
+        .expect("an answer")
+        .expect("a key")
 }
 
 #[tokio::test]

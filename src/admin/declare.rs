@@ -12,7 +12,7 @@ use crate::config::{Config, KeyRow, Problem};
 use crate::ledger::credit::{Entry, EntryKind};
 use crate::ledger::grant::Grant;
 use crate::ledger::id::{IdError, KeyDigest, KeyId, WalletId};
-use crate::ledger::key::Key;
+use crate::ledger::key::{Freshness, Key};
 use crate::ledger::wallet::NewWallet;
 use crate::ledger::{Ledger, LedgerError};
 use crate::money::Nano;
@@ -144,7 +144,7 @@ impl<'a> Declared<'a> {
         };
         let key = self.key()?;
         let digest = self.ledger.digest(secret.expose());
-        let same_secret = self.ledger.key(digest).await?;
+        let same_secret = self.ledger.key(digest, Freshness::Shown).await?;
         let same_id = before.iter().find(|other| other.id == key.id);
         if let Some(other) = same_secret.as_ref().filter(|other| other.id != key.id) {
             return Err(self.error(
@@ -224,8 +224,8 @@ impl<'a> Declared<'a> {
             models: terms::declared_models(row.models.as_deref()),
             allowed_ips: row.allowed_ips.clone(),
             limits: self.id("limits", limits.collect())?,
-            on_short: terms::declared_on_short(row.on_short),
-            on_disconnect: terms::declared_on_disconnect(row.on_disconnect),
+            on_short: row.on_short,
+            on_disconnect: row.on_disconnect,
             created_at: self.ledger.now(),
         })
     }

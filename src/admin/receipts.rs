@@ -55,7 +55,7 @@ pub(super) async fn show(
     State(admin): State<Admin>,
     Id(id): Id<RequestId>,
 ) -> Result<Json<Value>, ApiError> {
-    let receipt = admin.ledger.receipt(id).await?;
+    let receipt = admin.ledger.receipt(id, None).await?;
     let object = receipt.map(|receipt| Json(admin.receipt(&receipt)));
     object.ok_or_else(|| {
         let kept = admin.catalog().config.ledger.keep_receipts_days;

@@ -3,14 +3,16 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Json, Router};
+use serde::Serialize;
 
 use crate::gateway::Gateway;
 use crate::gateway::metrics::{CONTENT_TYPE, Metrics};
+use crate::ledger::{Description, JournalStats};
 
 /// The pages of one gateway.
 pub(super) fn router(gateway: Arc<Gateway>) -> Router {
@@ -21,11 +23,31 @@ pub(super) fn router(gateway: Arc<Gateway>) -> Router {
         .with_state(gateway)
 }
 
+/// Whether to send requests here, and what the ledger is.
+#[derive(Serialize)]
+struct Readiness {
+    ready: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    ledger: Description,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    journal: Option<JournalStats>,
+}
+
 async fn ready(State(gateway): State<Arc<Gateway>>) -> Response {
-    match gateway.ready() {
-        Ok(()) => "ok\n".into_response(),
-        Err(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")).into_response(),
-    }
+    let reason = gateway.ready().err().map(|why| why.to_string());
+    let status = match reason {
+        None => StatusCode::OK,
+        Some(_) => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let readiness = Readiness {
+        ready: reason.is_none(),
+        reason,
+        ledger: gateway.ledger.describe(),
+        journal: gateway.ledger.stats().journal,
+    };
+    (status, Json(readiness)).into_response()
 }
 
 async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response {

@@ -21,13 +21,12 @@ use crate::gateway::observe::Observer;
 use crate::gateway::server::tls::Certificates;
 use crate::gateway::{Gateway, server};
 use crate::ledger::Ledger;
-use crate::ledger::embedded::Embedded;
 use crate::ledger::retention::Retention;
 
 /// A server that listens but does not answer yet.
 pub struct App {
     gateway: Arc<Gateway>,
-    ledger: Arc<Embedded>,
+    ledger: Arc<dyn Ledger>,
     listener: TcpListener,
     certificates: Option<Arc<Certificates>>,
     admin: Admin,
@@ -43,7 +42,7 @@ impl App {
     /// Without a token, the admin listener answers only to those who watch.
     pub async fn start(
         config: Config,
-        ledger: Embedded,
+        ledger: Arc<dyn Ledger>,
         token: Option<AdminToken>,
         observer: Option<Box<dyn Observer>>,
     ) -> Result<App, Failure> {
@@ -57,12 +56,11 @@ impl App {
         let listener = bind(config.server.listen, "server.listen").await?;
         let admin_listener = bind(config.server.admin_listen, "server.admin_listen").await?;
         let drain = Duration::from_secs(config.server.drain_seconds);
-        let ledger = Arc::new(ledger);
-        let shared: Arc<dyn Ledger> = Arc::clone(&ledger) as Arc<dyn Ledger>;
         let catalog = Catalog::new(config).map_err(Failure::config)?;
-        publish(&*shared, &catalog).await?;
+        publish(&*ledger, &catalog).await?;
         let current = Arc::new(Current::new(catalog));
-        let gateway = Gateway::new(shared, current, observer).map_err(Failure::config)?;
+        let gateway =
+            Gateway::new(Arc::clone(&ledger), current, observer).map_err(Failure::config)?;
         let gateway = Arc::new(gateway);
         Ok(App {
             retention: gateway.retention.clone(),
@@ -82,7 +80,7 @@ impl App {
     pub fn reloading(mut self, path: PathBuf, changes: Changes) -> App {
         self.reload = Some(Reload {
             path,
-            ledger: Arc::clone(&self.ledger) as Arc<dyn Ledger>,
+            ledger: Arc::clone(&self.ledger),
             current: Arc::clone(&self.gateway.current),
             certificates: self.certificates.clone(),
             changes,
@@ -119,7 +117,7 @@ impl App {
         }));
         let reloading = self.reload.map(|reload| tokio::spawn(reload.run()));
         let folding = self.retention.map(|retention| {
-            let ledger = Arc::clone(&self.ledger) as Arc<dyn Ledger>;
+            let ledger = Arc::clone(&self.ledger);
             tokio::spawn(retention::run(ledger, retention, ended))
         });
         let (listener, certificates) = (self.listener, self.certificates);

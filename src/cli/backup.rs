@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf, absolute};
 use clap::Args;
 use serde::Serialize;
 
-use super::Globals;
 use super::exit::{Exit, Failure};
 use super::prices::lines;
+use super::{Globals, ledger};
 use crate::ledger::embedded::{self, Holdings};
 
 const EXAMPLES: &str = "Examples:
@@ -47,7 +47,7 @@ struct Report {
 pub(super) fn run(globals: &Globals, args: &BackupArgs) -> Result<Exit, Failure> {
     let store = match &args.store {
         Some(store) => absolute(store)?,
-        None => absolute(globals.load()?.ledger.path)?,
+        None => ledger::file(&globals.load()?)?,
     };
     let backup = embedded::backup(&store, &absolute(&args.out)?, args.force)?;
     let report = Report {

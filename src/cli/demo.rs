@@ -1,6 +1,7 @@
 //! `tollgate demo`: the shipped price list, or a named config's, against the built-in simulator, with a fresh key.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use clap::Args;
 
@@ -73,7 +74,7 @@ pub fn run(globals: &Globals, args: &DemoArgs) -> Result<Exit, Failure> {
     config.server.listen = free(args.listen)?;
     // Any free port: several demos may run.
     config.server.admin_listen.set_port(0);
-    let ledger = Embedded::in_memory(&config.currency, None)?;
+    let ledger = Arc::new(Embedded::in_memory(&config.currency, None)?);
     let currency = config.currency.clone();
     let live = LiveLines {
         json: globals.json,

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::backup::{holdings, left_over};
 use super::exit::{Exit, Failure};
 use super::table::printable;
-use super::{Globals, offline_now};
+use super::{Globals, ledger, offline_now};
 use crate::ledger::embedded::{Holdings, Lost, Present, Replacement, RestoreError};
 use crate::plural::counted;
 
@@ -57,7 +57,7 @@ pub(super) fn run(globals: &Globals, args: &RestoreArgs) -> Result<Exit, Failure
         Some(store) => (absolute(store)?, None),
         None => {
             let config = globals.load()?;
-            (absolute(config.ledger.path)?, Some(config.currency))
+            (ledger::file(&config)?, Some(config.currency))
         }
     };
     if !args.yes && !Replacement::has_place_taken(&store)? {

@@ -1,20 +1,20 @@
 //! `tollgate serve`: the proxy.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use tokio::task::spawn_blocking;
 
 use super::app::{App, asked_to_end};
 use super::exit::{EXIT_CODES, Exit, Failure};
 use super::reload::{Changes, load};
-use super::{Globals, say};
+use super::{Globals, ledger, say};
 use crate::admin::token::{self, AdminToken, TOKEN_ENV, TokenError};
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::gateway::observe::Observer;
 use crate::gateway::request_log::RequestLog;
-use crate::ledger::embedded::{Durability, Embedded, OpenError, OpenOptions};
+use crate::ledger::Ledger;
 use crate::telemetry;
 
 const EXAMPLES: &str = "Examples:
@@ -78,7 +78,7 @@ async fn serve(globals: &Globals) -> Result<Exit, Failure> {
 struct Opened {
     config: Config,
     token: Option<AdminToken>,
-    ledger: Embedded,
+    ledger: Arc<dyn Ledger>,
 }
 
 /// Reads the config, and opens the ledger that it names.
@@ -95,43 +95,11 @@ async fn open(globals: &Globals, changes: &mut Changes) -> Result<Opened, Failur
         Err(TokenError::Missing) => None,
         Err(error) => return Err(Failure::config(error)),
     };
-    let options = OpenOptions {
-        path: std::path::absolute(&config.ledger.path)?,
-        durability: match config.ledger.durability {
-            config::Durability::Disk => Durability::Disk,
-            config::Durability::Process => Durability::Process,
-        },
-        currency: config.currency.clone(),
-        clock: None,
-    };
-    let ledger = spawn_blocking(move || Embedded::open(options)).await?;
-    let ledger = ledger.map_err(unopened)?;
     Ok(Opened {
+        ledger: ledger::open(&config).await?,
         config,
         token,
-        ledger,
     })
-}
-
-/// Whether a ledger that cannot be opened can be opened later: who has it may go, and disks have room again.
-fn unopened(error: OpenError) -> Failure {
-    match error {
-        OpenError::File(ref file) if file.is_lasting() => Failure::config(error),
-        OpenError::Currency { .. }
-        | OpenError::Schema { .. }
-        | OpenError::Migration { .. }
-        | OpenError::Foreign
-        | OpenError::NoWal(_)
-        | OpenError::MetaMissing(_)
-        | OpenError::Damaged(_) => Failure::config(error),
-        OpenError::InUse { .. }
-        | OpenError::File(_)
-        | OpenError::Copy { .. }
-        | OpenError::Missing(_)
-        | OpenError::Randomness(_)
-        | OpenError::Thread(_)
-        | OpenError::Sqlite(_) => error.into(),
-    }
 }
 
 /// Says where it listens. Scripts wait for these lines, and read ports from them that were given as 0.

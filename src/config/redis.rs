@@ -139,6 +139,35 @@ impl RedisConfig {
     }
 }
 
+impl RedisConfig {
+    /// Which fields of `ledger` differ, as they are written.
+    pub(super) fn changes(&self, other: &RedisConfig) -> Vec<&'static str> {
+        let by_url = matches!(other.endpoints, Endpoints::Standalone { .. });
+        let place = match other.endpoints {
+            Endpoints::Standalone { .. } => "ledger.url",
+            Endpoints::Sentinel { .. } => "ledger.sentinels",
+            Endpoints::Cluster(_) => "ledger.nodes",
+        };
+        let mut names = Vec::new();
+        macro_rules! compare {
+            ($($field:ident)*) => {$(
+                if self.$field != other.$field {
+                    names.push(concat!("ledger.", stringify!($field)));
+                }
+            )*};
+        }
+        if self.endpoints != other.endpoints || by_url && self.tls != other.tls {
+            names.push(place);
+        }
+        if !by_url && self.tls != other.tls {
+            names.push("ledger.tls");
+        }
+        compare!(ca_file user password sentinel_user sentinel_password connect_timeout_ms response_timeout_ms
+            deadline_ms prefix journal);
+        names
+    }
+}
+
 impl Address {
     /// Where a node of a cluster sends calls on to: `host:port`, or `:port` of the same host as `from`.
     pub fn of_redirect(text: &str, from: &Address) -> Option<Address> {
@@ -200,149 +229,168 @@ pub(super) fn redis<'a>(
 ) -> Option<RedisConfig> {
     let text = |name| get(name).and_then(|field| field.text());
     let secret = |name| get(name).and_then(|field| field.secret(Owner::Ledger));
-    let list = |name, port| get(name).map(|field| addresses(&field, port));
     let ms = |name, default| {
         let field = get(name);
         field
             .and_then(|field| field.integer(10, MINUTE_MS))
             .unwrap_or(default)
     };
-    let url = get("url");
-    let (sentinels, nodes) = (list("sentinels", SENTINEL_PORT), list("nodes", PORT));
-    let master_name = get("master_name");
-    let (user, password) = (text("user"), secret("password"));
-    let (sentinel_user, sentinel_password) = (text("sentinel_user"), secret("sentinel_password"));
-    let (tls, ca_file) = (
-        get("tls"),
-        get("ca_file").map(|field| (ca_file(&field), field)),
-    );
-    let prefix = get("prefix").and_then(|field| field.read(prefix));
-    let journal = text("journal");
+    let places = Places {
+        url: get("url"),
+        sentinels: get("sentinels"),
+        master_name: get("master_name"),
+        nodes: get("nodes"),
+        tls: get("tls"),
+    };
+    let authorities = get("ca_file");
     let default = RedisConfig::at(Endpoints::Cluster(Vec::new()));
     let base = RedisConfig {
+        user: text("user"),
+        password: secret("password"),
+        sentinel_user: text("sentinel_user"),
+        sentinel_password: secret("sentinel_password"),
+        ca_file: authorities.as_ref().and_then(ca_file),
         connect_timeout_ms: ms("connect_timeout_ms", default.connect_timeout_ms),
         response_timeout_ms: ms("response_timeout_ms", default.response_timeout_ms),
         deadline_ms: ms("deadline_ms", default.deadline_ms),
-        prefix: prefix.unwrap_or(default.prefix),
-        journal: journal.map_or(default.journal, PathBuf::from),
+        prefix: get("prefix")
+            .and_then(|field| field.read(prefix))
+            .unwrap_or(default.prefix),
+        journal: text("journal").map_or(default.journal, PathBuf::from),
         ..default
     };
     if !wanted {
         return None;
     }
-    if base.deadline_ms < base.response_timeout_ms {
-        section.problem(format!(
-            "response_timeout_ms is {}, but deadline_ms, which is for a call with its repetitions, only {}; \
-             raise the second",
-            base.response_timeout_ms, base.deadline_ms
-        ));
+    let config = places.fill(section, base)?;
+    if let (Some(field), false) = (authorities, config.tls) {
+        field.problem::<()>(
+            "is for encrypted connections, which these are not; write rediss:// in the url \
+             (or `tls: true` beside sentinels or nodes), or remove the field",
+        );
     }
-    for (field, given) in [("master_name", &master_name)] {
-        if let (Some(given), None) = (given, &sentinels) {
-            given.problem::<()>(format!(
-                "`{field}` is for Sentinel; write `sentinels` too, or remove it"
-            ));
-        }
-    }
-    if sentinels.is_none() && (sentinel_user.is_some() || sentinel_password.is_some()) {
-        section.problem("sentinel_user and sentinel_password are for Sentinel; write `sentinels` too, or remove them");
-    }
-    let mut config = match (url, sentinels, nodes) {
-        (Some(url), None, None) => {
-            if let Some(field) = tls {
-                return field.problem(
-                    "the url says it: rediss:// is encrypted, redis:// is not; remove the field",
-                );
-            }
-            let secret = url.secret(Owner::Ledger)?;
-            let named = match RedisConfig::of_url(secret.expose()) {
-                Ok(named) => named,
-                Err(wrong) => return url.problem(wrong),
-            };
-            if user.is_some() && named.user.is_some()
-                || password.is_some() && named.password.is_some()
-            {
-                url.problem::<()>("has a user or a password, and so has the field of that name; remove one of them");
-            }
-            RedisConfig {
-                endpoints: named.endpoints,
-                tls: named.tls,
-                user: user.or(named.user),
-                password: password.or(named.password),
-                ..base
-            }
-        }
-        (None, Some(sentinels), None) => {
-            let master_name = match master_name {
-                Some(field) => field.read(master)?,
-                None => {
-                    section.need("master_name", "mymaster");
-                    return None;
-                }
-            };
-            RedisConfig {
-                endpoints: Endpoints::Sentinel {
-                    sentinels: sentinels?,
-                    master_name,
-                },
-                tls: tls.and_then(|field| field.flag()).unwrap_or(false),
-                user,
-                password,
-                sentinel_user,
-                sentinel_password,
-                ..base
-            }
-        }
-        (None, None, Some(nodes)) => RedisConfig {
-            endpoints: Endpoints::Cluster(nodes?),
-            tls: tls.and_then(|field| field.flag()).unwrap_or(false),
-            user,
-            password,
-            ..base
-        },
-        (None, None, None) => {
-            section.problem(
-                "says not where Redis is; write `url: redis://host:6379`, or `sentinels: [host:26379, ...]` \
-                 with `master_name`, or `nodes: [host:6379, ...]` of a cluster",
-            );
-            return None;
-        }
-        _ => {
-            section.problem(
-                "has more than one of `url` (one server), `sentinels` and `nodes` (a cluster); keep one",
-            );
-            return None;
-        }
-    };
-    if config.user.is_some() && config.password.is_none() {
-        section.problem("has a user of Redis without a password; write `password`");
-    }
-    if let Some((authorities, field)) = ca_file {
-        if !config.tls {
-            field.problem::<()>(
-                "is for encrypted connections, which these are not; write rediss:// in the url \
-                 (or `tls: true` beside sentinels or nodes), or remove the field",
-            );
-        }
-        config.ca_file = authorities;
-    }
-    warn_of_open_password(section, &config);
+    agree(section, &config);
     Some(config)
 }
 
-fn warn_of_open_password(section: &Section<'_>, config: &RedisConfig) {
+/// The fields that say which servers to ask.
+struct Places<'a> {
+    url: Option<Field<'a>>,
+    sentinels: Option<Field<'a>>,
+    master_name: Option<Field<'a>>,
+    nodes: Option<Field<'a>>,
+    tls: Option<Field<'a>>,
+}
+
+impl Places<'_> {
+    /// The servers, put into a config that has everything else.
+    fn fill(&self, section: &Section<'_>, base: RedisConfig) -> Option<RedisConfig> {
+        if let (Some(field), None) = (&self.master_name, &self.sentinels) {
+            field.problem::<()>("is for Sentinel; write `sentinels` too, or remove it");
+        }
+        let endpoints = match (&self.url, &self.sentinels, &self.nodes) {
+            (Some(url), None, None) => return self.by_url(url, base),
+            (None, Some(sentinels), None) => {
+                let name = match &self.master_name {
+                    Some(field) => field.read(master),
+                    None => section.need("master_name", "mymaster").and(None),
+                };
+                Endpoints::Sentinel {
+                    sentinels: addresses(sentinels, SENTINEL_PORT)?,
+                    master_name: name?,
+                }
+            }
+            (None, None, Some(nodes)) => Endpoints::Cluster(addresses(nodes, PORT)?),
+            (None, None, None) => {
+                section.problem(
+                    "says not where Redis is; write `url: redis://host:6379`, or `sentinels: [host:26379, ...]` \
+                     with `master_name`, or `nodes: [host:6379, ...]` of a cluster",
+                );
+                return None;
+            }
+            _ => {
+                section.problem(
+                    "has more than one of `url` (one server), `sentinels` and `nodes` (a cluster); keep one",
+                );
+                return None;
+            }
+        };
+        let tls = self.tls.as_ref().and_then(|field| field.flag());
+        Some(RedisConfig {
+            endpoints,
+            tls: tls.unwrap_or(false),
+            ..base
+        })
+    }
+
+    fn by_url(&self, url: &Field<'_>, base: RedisConfig) -> Option<RedisConfig> {
+        if let Some(field) = &self.tls {
+            field.problem::<()>(
+                "the url says it: rediss:// is encrypted, redis:// is not; remove the field",
+            );
+        }
+        let named = RedisConfig::of_url(url.secret(Owner::Ledger)?.expose());
+        let named = named.map_err(|wrong| url.problem::<()>(wrong)).ok()?;
+        let twice = base.user.is_some() && named.user.is_some()
+            || base.password.is_some() && named.password.is_some();
+        if twice {
+            url.problem::<()>(
+                "has a user or a password, and so has the field of that name; remove one of them",
+            );
+        }
+        Some(RedisConfig {
+            endpoints: named.endpoints,
+            tls: named.tls,
+            user: base.user.or(named.user),
+            password: base.password.or(named.password),
+            ..base
+        })
+    }
+}
+
+/// Notes what does not go together.
+fn agree(section: &Section<'_>, config: &RedisConfig) {
+    if config.deadline_ms < config.response_timeout_ms {
+        section.problem(format!(
+            "response_timeout_ms is {}, but deadline_ms, which is for a call with its repetitions, only {}; \
+             raise the second",
+            config.response_timeout_ms, config.deadline_ms
+        ));
+    }
+    let for_sentinel = config.sentinel_user.is_some() || config.sentinel_password.is_some();
+    if for_sentinel && !matches!(config.endpoints, Endpoints::Sentinel { .. }) {
+        section.problem(
+            "sentinel_user and sentinel_password are for Sentinel; write `sentinels` too, or remove them",
+        );
+    }
+    for (user, password) in [("user", "password"), ("sentinel_user", "sentinel_password")] {
+        let (has_user, has_password) = match user {
+            "user" => (config.user.is_some(), config.password.is_some()),
+            _ => (
+                config.sentinel_user.is_some(),
+                config.sentinel_password.is_some(),
+            ),
+        };
+        // One whose variable is not set is noted as missing.
+        if has_user && !has_password && section.get(password).is_none() {
+            section.problem(format!(
+                "has a {user} of Redis without a {password}; write `{password}`"
+            ));
+        }
+    }
     let addresses = match &config.endpoints {
         Endpoints::Standalone { address, .. } => std::slice::from_ref(address),
         Endpoints::Sentinel { sentinels, .. } => sentinels,
         Endpoints::Cluster(nodes) => nodes,
     };
     let afar = addresses.iter().any(|address| !is_loopback(&address.host));
-    if let (true, false, Some(field)) = (
-        afar && config.password.is_some(),
-        config.tls,
-        section.get("password").or_else(|| section.get("url")),
-    ) {
-        field.warn("is sent to Redis unencrypted; use TLS where others can listen to the network");
+    if afar && config.password.is_some() && !config.tls {
+        let field = section.get("password").or_else(|| section.get("url"));
+        field.inspect(|field| {
+            field.warn(
+                "is sent to Redis unencrypted; use TLS where others can listen to the network",
+            );
+        });
     }
 }
 

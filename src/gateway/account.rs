@@ -101,9 +101,10 @@ pub async fn receipt(gateway: &Gateway, key: &Key, id: &str) -> Result<Value, Re
         )
     };
     let request: RequestId = id.parse().map_err(|_| unknown())?;
-    let receipt = gateway.ledger.receipt(request).await.map_err(unavailable)?;
+    let wallet = Some(key.wallet.clone());
+    let receipt = gateway.ledger.receipt(request, wallet).await;
     receipt
-        .filter(|receipt| receipt.wallet == key.wallet)
+        .map_err(unavailable)?
         .map(|receipt| receipt::object(&receipt, &gateway.currency))
         .ok_or_else(unknown)
 }

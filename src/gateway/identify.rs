@@ -9,7 +9,8 @@ use ipnet::IpNet;
 
 use super::headers::{API_KEY, X_API_KEY};
 use super::refusal::{Code, Refused};
-use crate::ledger::key::Key;
+use crate::ledger::id::KeyDigest;
+use crate::ledger::key::{Freshness, Key};
 use crate::ledger::{Ledger, LedgerError};
 
 /// The longest secret that is looked up.
@@ -18,22 +19,46 @@ const SECRET_BYTES_MAX: usize = 512;
 /// Finds the key that a request was sent with.
 ///
 /// Whether a key is unknown, revoked or expired cannot be told from outside. A ledger that
-/// gives no answer is no reason to call a customer's key invalid.
+/// gives no answer is no reason to call a customer's key invalid; nor is a record that may be
+/// old, so what would be refused by one is looked up again.
 pub async fn identify(
     ledger: &dyn Ledger,
     headers: &HeaderMap,
     peer: IpAddr,
+    freshness: Freshness,
 ) -> Result<Arc<Key>, Refused> {
-    let secret = secret(headers)?;
-    let found = ledger.key(ledger.digest(secret)).await;
-    let key = match found {
-        Ok(Some(key)) => key,
-        Ok(None) | Err(LedgerError::NotFound(_)) => return Err(Refused::invalid_key()),
+    let digest = ledger.digest(secret(headers)?);
+    let found = look_up(ledger, digest, freshness).await?;
+    match admitted(ledger, found, peer) {
+        Err(_) if freshness == Freshness::Any => {
+            let found = look_up(ledger, digest, Freshness::Shown).await?;
+            admitted(ledger, found, peer)
+        }
+        answer => answer,
+    }
+}
+
+async fn look_up(
+    ledger: &dyn Ledger,
+    digest: KeyDigest,
+    freshness: Freshness,
+) -> Result<Option<Arc<Key>>, Refused> {
+    match ledger.key(digest, freshness).await {
+        Ok(found) => Ok(found),
+        Err(LedgerError::NotFound(_)) => Ok(None),
         Err(error) => {
             tracing::error!(%error, "no key can be looked up");
-            return Err(Refused::ledger_unavailable());
+            Err(Refused::ledger_unavailable())
         }
-    };
+    }
+}
+
+fn admitted(
+    ledger: &dyn Ledger,
+    found: Option<Arc<Key>>,
+    peer: IpAddr,
+) -> Result<Arc<Key>, Refused> {
+    let key = found.ok_or_else(Refused::invalid_key)?;
     let expired = key.expires_at.is_some_and(|end| end <= ledger.now());
     if !key.enabled || expired {
         return Err(Refused::invalid_key());

@@ -30,7 +30,7 @@ use super::service::Service;
 use super::signal::Signal;
 use super::window::{Demand, counters};
 use crate::ledger::hold::{IdempotencyClaim, Quote, Refusal};
-use crate::ledger::key::Key;
+use crate::ledger::key::{Freshness, Key};
 use crate::price::{Model, Segment};
 use crate::upstream::Endpoint;
 use crate::usage::Unit;
@@ -61,12 +61,12 @@ pub async fn serve(
     body: RequestBody,
     gone: Arc<Signal>,
 ) -> Result<Response<ClientBody>, Refused> {
-    let key = identify(&*gateway.ledger, &parts.headers, peer).await?;
+    let key = identify(&*gateway.ledger, &parts.headers, peer, Freshness::Any).await?;
     record.identified(&key);
     let bounds = gateway.caps.request_body;
     let (body, memory) = body::read(&parts.headers, body, bounds, &gateway.request_memory).await?;
     record.read();
-    let read = Read {
+    let mut read = Read {
         record,
         peer,
         key,
@@ -83,7 +83,7 @@ pub async fn serve(
     if gone.is_raised() || gateway.stop.is_raised() {
         return Err(Refused::unawaited(&gateway.stop));
     }
-    let reservation = hold(&gateway, &read, &asked, catalog, model).await?;
+    let reservation = hold(&gateway, &mut read, &asked, catalog, model).await?;
     exchange(&gateway, read, &asked, reservation, &gone).await
 }
 
@@ -97,23 +97,23 @@ fn find_model(catalog: &Catalog, asked: &Asked<'_>) -> Result<Arc<Model>, Refuse
     Ok(model)
 }
 
-/// Reserves the worst case.
+/// Reserves the worst case. The key's record is then the one that was held by.
 async fn hold(
     gateway: &Arc<Gateway>,
-    read: &Read,
+    read: &mut Read,
     asked: &Asked<'_>,
     catalog: Arc<Catalog>,
     model: Arc<Model>,
 ) -> Result<Reservation, Refused> {
     let idempotency = idempotency(&read.headers, &read.body)?;
-    let mut key = Arc::clone(&read.key);
     let mut now = gateway.ledger.now();
     for _ in 0..QUOTES_MAX {
+        let key = &read.key;
         let price = model
             .at(now)
             .ok_or_else(|| Refused::unknown_model(asked.model()))?;
         let segments = asked.quote(&model, price, key.on_short)?;
-        let (limits, counters) = counters(&key, &model, demand(&segments), now, &gateway.zone);
+        let (limits, counters) = counters(key, &model, demand(&segments), now, &gateway.zone);
         let quote = Quote {
             request: read.record.id(),
             wallet: key.wallet.clone(),
@@ -149,7 +149,8 @@ async fn hold(
                 ));
             }
             Err(Refusal::KeyChanged) => {
-                key = identify(&*gateway.ledger, &read.headers, read.peer).await?;
+                let ledger = &*gateway.ledger;
+                read.key = identify(ledger, &read.headers, read.peer, Freshness::Shown).await?;
             }
             Err(Refusal::Period { now: store }) => now = store,
             Err(refusal) => {

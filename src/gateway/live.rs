@@ -12,6 +12,8 @@ use crate::ledger::id::RequestId;
 
 /// Leases are renewed this many times before they run out.
 const RENEWALS: u64 = 4;
+/// How soon a renewal that failed is tried again, at the latest.
+const AGAIN_MAX: Duration = Duration::from_secs(1);
 
 /// The live holds of this process.
 #[derive(Debug, Default)]
@@ -40,16 +42,22 @@ impl LiveHolds {
 
 /// Renews all leases, for ever. Cancel it by dropping it.
 pub async fn renew(holds: Arc<LiveHolds>, ledger: Arc<dyn Ledger>, lease_ms: u64) {
-    let mut tick = tokio::time::interval(Duration::from_millis((lease_ms / RENEWALS).max(1)));
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let every = Duration::from_millis((lease_ms / RENEWALS).max(1));
+    let mut failing = false;
     loop {
-        tick.tick().await;
         let live = holds.all();
-        if live.is_empty() {
-            continue;
+        let renewed = match live.is_empty() {
+            true => Ok(()),
+            false => ledger.renew(live, lease_ms).await,
+        };
+        if let Err(error) = renewed.as_ref()
+            && !failing
+        {
+            tracing::warn!(%error, "leases were not renewed: that is tried again until they are");
         }
-        if let Err(error) = ledger.renew(live, lease_ms).await {
-            tracing::warn!(%error, "leases were not renewed; they run on");
-        }
+        failing = renewed.is_err();
+        // A ledger that is back hears soon of what runs: some of its leases may be about to end.
+        let wait = if failing { every.min(AGAIN_MAX) } else { every };
+        tokio::time::sleep(wait).await;
     }
 }

@@ -4,6 +4,7 @@
 //! wallet, nothing that a client wrote.
 
 mod count;
+mod journal;
 mod page;
 mod writer;
 
@@ -21,6 +22,7 @@ use crate::ledger::receipt::Receipt;
 use crate::usage::{Counted, Meter};
 use count::{Count, FAST, Histogram, Labelled, SLOW};
 
+pub use journal::JOURNAL;
 pub use page::CONTENT_TYPE;
 
 /// What one proxy counts.

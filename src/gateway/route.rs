@@ -17,6 +17,7 @@ use super::refusal::{Code, Refused};
 use super::request_body::RequestBody;
 use super::service::Service;
 use super::{NotReady, account, lifecycle, models, receipt};
+use crate::ledger::key::Freshness;
 
 /// The first parts of the paths that the proxy answers itself.
 const OWN: [&str; 5] = ["/models", "/balance", "/usage", "/receipts", "/dashboard"];
@@ -97,7 +98,7 @@ async fn own(
     if let Some(endpoint) = OWN.into_iter().find(|own| &own[1..] == page) {
         record.is_for(endpoint);
     }
-    let key = identify(&*gateway.ledger, headers, peer).await?;
+    let key = identify(&*gateway.ledger, headers, peer, Freshness::Shown).await?;
     record.identified(&key);
     let unknown = || Refused::unknown_url(&Method::GET, &format!("/v1/{path}"));
     let value = match (page, rest) {

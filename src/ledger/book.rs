@@ -9,14 +9,15 @@ mod audit;
 mod bill;
 pub mod change;
 mod counter;
-mod directory;
-mod ending;
+pub(in crate::ledger) mod directory;
+pub(in crate::ledger) mod ending;
 mod funds;
 mod idempotency;
 mod memory;
-mod opening;
+pub(in crate::ledger) mod opening;
 mod planted;
 mod quota;
+pub mod snapshot;
 #[cfg(test)]
 mod tests;
 mod wallet;
@@ -192,6 +193,7 @@ impl Book {
     }
 }
 
-fn no_wallet(id: &WalletId) -> LedgerError {
+/// There is no such wallet.
+pub(in crate::ledger) fn no_wallet(id: &WalletId) -> LedgerError {
     LedgerError::NotFound(format!("there is no wallet {id}"))
 }

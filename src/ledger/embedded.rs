@@ -66,7 +66,7 @@ const TRIM_PAUSE: Duration = Duration::from_millis(20);
 
 /// The default [`Ledger`](super::Ledger): one process, one file.
 ///
-/// Dropping it waits until everything queued is durable; [`Embedded::close`] does that without
+/// Dropping it waits until everything queued is durable; [`Ledger::close`](super::Ledger::close) does that without
 /// blocking, and says whether it went well. Reads of receipts need a Tokio runtime.
 pub struct Embedded {
     desk: Mutex<Desk>,
@@ -111,19 +111,6 @@ impl Embedded {
     /// As good as never: no memory, no thread, no random bytes.
     pub fn in_memory(currency: &str, clock: Option<Clock>) -> Result<Embedded, OpenError> {
         Self::start(open::open_memory(currency, clock)?, exit())
-    }
-
-    /// Makes everything queued durable, empties the write-ahead log and lets go of the file.
-    /// Every later call is refused. Dropping the future leaves the closing under way.
-    ///
-    /// # Errors
-    /// Where the store was closed before, or has failed.
-    pub async fn close(&self) -> Result<(), LedgerError> {
-        if let Reader::File { connection, .. } = &self.reader {
-            let connection = connection.clone();
-            blocking(move || drop(connection.lock().take())).await?;
-        }
-        self.committer.close().await
     }
 
     /// How many transactions wrote something since the store was opened.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::id::GrantId;
 use crate::clock::UnixMs;
+pub use crate::config::GrantUnit;
 
 /// A set of models, by canonical id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
@@ -43,20 +44,6 @@ impl ModelSet {
     }
 }
 
-/// What a grant gives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum GrantUnit {
-    /// Tokens of any priced token meter.
-    Tokens,
-    /// Images.
-    Images,
-    /// Whole requests, each entirely free.
-    Requests,
-    /// Nano units of money, spent before the balance.
-    Money,
-}
-
 /// A free quota as it is given.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {
@@ -70,6 +57,14 @@ pub struct Grant {
     pub models: ModelSet,
     /// From when on nothing more may be taken from it.
     pub expires_at: Option<UnixMs>,
+}
+
+impl Grant {
+    /// By what grants are burned in order: soonest expiry first, then the narrowest, then by name.
+    pub(super) fn burn_order(&self) -> (i64, usize, &GrantId) {
+        let expiry = self.expires_at.map_or(i64::MAX, |end| end.0);
+        (expiry, self.models.width(), &self.name)
+    }
 }
 
 /// A grant as it stands. `used + held <= amount`, always.

@@ -104,7 +104,11 @@ pub enum Refusal {
         /// The store's time.
         now: UnixMs,
     },
-    /// A part of the quote leaves the range of exact arithmetic (2^53 nano a segment).
+    /// The quote leaves the range of exact arithmetic: its segments come to 2^53 nano or more, one
+    /// costs less than nothing or counts beyond 63 bits, a bucket of it refills in more than
+    /// [`Window::REFILL_MS_MAX`], or live holds would have more than 64 bits of a bucket.
+    ///
+    /// [`Window::REFILL_MS_MAX`]: super::limit::Window::REFILL_MS_MAX
     TooLarge,
     /// Grants and balance do not cover the worst case.
     Funds {

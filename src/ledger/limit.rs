@@ -9,53 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::grant::ModelSet;
 use super::id::LimitName;
 use crate::clock::UnixMs;
-
-/// What a limit caps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Measure {
-    /// Money charged, in nano units.
-    Spend,
-    /// Tokens, free ones included.
-    Tokens,
-    /// Images, free ones included.
-    Images,
-    /// Requests.
-    Requests,
-    /// Requests in flight at once.
-    Concurrent,
-}
-
-impl Measure {
-    /// The word for it, as config, the API and the command line write it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Measure::Spend => "spend",
-            Measure::Tokens => "tokens",
-            Measure::Images => "images",
-            Measure::Requests => "requests",
-            Measure::Concurrent => "concurrent",
-        }
-    }
-}
-
-/// Over what time a limit counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Per {
-    /// For ever.
-    Total,
-    /// A token bucket that refills its cap in a minute.
-    Minute,
-    /// A calendar hour.
-    Hour,
-    /// A calendar day.
-    Day,
-    /// A calendar week, from Monday.
-    Week,
-    /// A calendar month.
-    Month,
-}
+pub use crate::config::{Measure, Period as Per};
 
 /// A cap on a key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,11 +41,25 @@ pub enum Window {
     },
     /// A token bucket that refills its cap in `refill_ms`.
     Bucket {
-        /// Milliseconds from empty to full.
+        /// Milliseconds from empty to full, at most [`Window::REFILL_MS_MAX`].
         refill_ms: u64,
     },
     /// Counts live holds only; nothing stays when they end.
     Concurrent,
+}
+
+impl Window {
+    /// The slowest bucket: milliseconds times this stay exact in every store. A quote with a slower one
+    /// is too large.
+    pub const REFILL_MS_MAX: u64 = 9_000_000;
+
+    /// Whether every store can count in it exactly.
+    pub(super) fn is_exact(self) -> bool {
+        match self {
+            Window::Bucket { refill_ms } => refill_ms <= Self::REFILL_MS_MAX,
+            Window::Total | Window::Period { .. } | Window::Concurrent => true,
+        }
+    }
 }
 
 /// How much a request asks of a counter.

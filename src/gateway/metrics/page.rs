@@ -8,6 +8,7 @@ use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::registry::Registry;
 
 use super::count::Histogram;
+use super::journal::journal;
 use super::writer::Writer;
 use super::{COUNTED, Count, FREE_UNITS, MONEY, OfModel, OfUpstream};
 use crate::gateway::Gateway;
@@ -229,7 +230,11 @@ fn ledger(gateway: &Gateway, page: &mut Writer<'_>) -> fmt::Result {
         "ledger_commits",
         "Transactions of the ledger's store",
         stats.commits,
-    )
+    )?;
+    match &stats.journal {
+        Some(stats) => journal(stats, page),
+        None => Ok(()),
+    }
 }
 
 fn process(gateway: &Gateway, page: &mut Writer<'_>) -> fmt::Result {

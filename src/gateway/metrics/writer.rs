@@ -12,6 +12,7 @@ use super::count::Histogram;
 use crate::money::NANO_PER_UNIT;
 
 const MICROS_PER_SECOND: u64 = 1_000_000;
+const MILLIS_PER_SECOND: u64 = 1_000;
 
 /// The page as far as it is written. Names come without `tollgate_` and `_total`.
 pub struct Writer<'e>(pub DescriptorEncoder<'e>);
@@ -65,6 +66,14 @@ impl Writer<'_> {
             .0
             .encode_descriptor(name, help, None, MetricType::Gauge)?;
         metric.encode_gauge(&value)
+    }
+
+    /// A gauge of milliseconds, printed in seconds.
+    pub fn gauge_ms(&mut self, name: &str, help: &str, ms: u64) -> fmt::Result {
+        let mut metric = self
+            .0
+            .encode_descriptor(name, help, None, MetricType::Gauge)?;
+        metric.encode_gauge(&ratio(ms, MILLIS_PER_SECOND))
     }
 
     /// A gauge with labels.

@@ -1,7 +1,9 @@
 //! Panics inside a request: the client is answered, and the hold ends.
 
+mod ageing;
 mod brittle;
 mod observing;
+mod shared;
 
 use std::sync::Arc;
 use std::time::Duration;

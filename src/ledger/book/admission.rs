@@ -60,13 +60,26 @@ impl Wallet {
         if !quote.counters.iter().all(current) {
             return Err(Refusal::Period { now });
         }
-        let plan = self.plan(now, quote, Others::Counted).map_err(|short| {
-            let alone = self.plan(now, quote, Others::Released);
-            let enough = alone.map_or_else(|alone| alone.stage > short.stage, |_| true);
-            short.refusal.with_held_by_others(enough)
-        })?;
+        if !quote.counters.iter().all(|ask| ask.window.is_exact()) {
+            return Err(Refusal::TooLarge);
+        }
+        let plan = self.plan(now, quote, Others::Counted);
+        let plan = plan.map_err(|short| self.explain(now, quote, short))?;
         // Everything is decided: from here on nothing can fail.
         Ok(self.admit(now, quote, plan))
+    }
+
+    /// Why grants, money and counters do not admit a request; `None` where they do.
+    pub(super) fn refusal(&self, now: UnixMs, quote: &Quote) -> Option<Refusal> {
+        let plan = self.plan(now, quote, Others::Counted);
+        plan.err().map(|short| self.explain(now, quote, short))
+    }
+
+    /// Tells what is spent from what others' holds merely occupy.
+    fn explain(&self, now: UnixMs, quote: &Quote, short: Short) -> Refusal {
+        let alone = self.plan(now, quote, Others::Released);
+        let enough = alone.map_or_else(|alone| alone.stage > short.stage, |_| true);
+        short.refusal.with_held_by_others(enough)
     }
 
     fn check_claim(&self, quote: &Quote, now: UnixMs) -> Result<(), Refusal> {
@@ -142,10 +155,14 @@ impl Wallet {
                 let stage = index + 1;
                 return Err(Short { stage, refusal });
             }
+            let held = counter.hold(need).ok_or(Short {
+                stage: index + 1,
+                refusal: Refusal::TooLarge,
+            })?;
             parts.push(Part {
                 counter: key,
                 money: ask.ask == Ask::Money,
-                held: counter.hold(need),
+                held,
             });
             counters.push(counter);
         }

@@ -51,6 +51,16 @@ impl Counter {
         }
     }
 
+    /// The counter as another store has it, holds and all.
+    pub(super) fn standing(window: Window, cap: u64, held: u64, tally: Tally) -> Self {
+        Counter {
+            window,
+            cap,
+            held,
+            tally,
+        }
+    }
+
     /// The same counter now: a bucket has refilled.
     #[must_use]
     pub(super) fn at(mut self, now: UnixMs) -> Self {
@@ -102,15 +112,16 @@ impl Counter {
         }
     }
 
-    /// Occupies `ask`, which [`Counter::room`] has admitted; answers how much it came to.
-    pub(super) fn hold(&mut self, ask: u64) -> u64 {
+    /// Occupies `ask`, which [`Counter::room`] has admitted; answers how much it came to. `None` where live holds
+    /// would have more than 64 bits of a bucket, which refills under them.
+    pub(super) fn hold(&mut self, ask: u64) -> Option<u64> {
         let part = match self.window {
             Window::Bucket { .. } => ask.min(self.cap),
             _ => ask,
         };
-        self.held = self.held.saturating_add(part);
+        self.held = self.held.checked_add(part)?;
         self.shift_level(0, part);
-        part
+        Some(part)
     }
 
     /// Gives back what a hold occupied.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::change::Change;
 use super::{Book, no_wallet};
 use crate::ledger::LedgerError;
-use crate::ledger::id::{KeyDigest, KeyId};
+use crate::ledger::id::{KeyDigest, KeyId, WalletId};
 use crate::ledger::key::Key;
 
 /// All keys.
@@ -56,7 +56,7 @@ impl Book {
     /// wallet, or the digest with another id.
     pub fn put_key(
         &mut self,
-        mut key: Key,
+        key: Key,
         digest: KeyDigest,
         changes: &mut Vec<Change>,
     ) -> Result<Arc<Key>, LedgerError> {
@@ -64,28 +64,13 @@ impl Book {
             return Err(no_wallet(&key.wallet));
         }
         if let Some(other) = self.key(&digest).filter(|other| other.id != key.id) {
-            let text = format!("the secret of key {} is that of key {}", key.id, other.id);
-            return Err(LedgerError::Conflict(text));
+            return Err(same_secret(&key.id, &other.id));
         }
-        key.revision = 1;
-        if let Some((old, old_digest)) = self.keys.by_id.get(&key.id) {
-            if *old_digest != digest {
-                let text = format!("key {} exists with another secret", key.id);
-                return Err(LedgerError::Conflict(text));
-            }
-            if old.wallet != key.wallet {
-                let text = format!("key {} belongs to wallet {}", key.id, old.wallet);
-                return Err(LedgerError::Conflict(text));
-            }
-            key.created_at = old.created_at;
-            key.enabled &= old.enabled;
-            key.revision = old.revision;
-            if key == **old {
-                return Ok(old.clone());
-            }
-            key.revision = old.revision.saturating_add(1);
+        let old = self.keys.by_id.get(&key.id);
+        match put_over(key, digest, old.map(|(old, digest)| (&**old, *digest)))? {
+            Put::Same(old) => Ok(Arc::new(old)),
+            Put::New(key) => Ok(self.keep_key(key, digest, changes)),
         }
-        Ok(self.keep_key(key, digest, changes))
     }
 
     /// Replaces the record of a known key, whose secret, wallet and age stay; an equal one changes nothing.
@@ -95,31 +80,16 @@ impl Book {
     /// is not the record's: it was changed since it was read.
     pub fn edit_key(
         &mut self,
-        mut key: Key,
+        key: Key,
         changes: &mut Vec<Change>,
     ) -> Result<Arc<Key>, LedgerError> {
-        let Some((old, digest)) = self.keys.by_id.get(&key.id) else {
-            return Err(LedgerError::NotFound(format!("there is no key {}", key.id)));
-        };
-        let (old, digest) = (old.clone(), *digest);
-        let wrong = if !old.enabled {
-            "is revoked, and stays so"
-        } else if old.wallet != key.wallet {
-            "belongs to another wallet"
-        } else if old.revision != key.revision {
-            "was changed by someone else just now: try again"
-        } else {
-            ""
-        };
-        if !wrong.is_empty() {
-            return Err(LedgerError::Conflict(format!("key {} {wrong}", key.id)));
+        let known = self.keys.by_id.get(&key.id);
+        let (old, digest) = known.ok_or_else(|| no_key(&key.id))?;
+        let (digest, edited) = (*digest, edit_over(key, old)?);
+        match edited {
+            Put::Same(old) => Ok(Arc::new(old)),
+            Put::New(key) => Ok(self.keep_key(key, digest, changes)),
         }
-        key.created_at = old.created_at;
-        if key == *old {
-            return Ok(old);
-        }
-        key.revision = old.revision.saturating_add(1);
-        Ok(self.keep_key(key, digest, changes))
     }
 
     /// Disables a key at once and for good.
@@ -131,17 +101,12 @@ impl Book {
         id: &KeyId,
         changes: &mut Vec<Change>,
     ) -> Result<Arc<Key>, LedgerError> {
-        let Some((old, digest)) = self.keys.by_id.get(id) else {
-            return Err(LedgerError::NotFound(format!("there is no key {id}")));
-        };
-        if !old.enabled {
-            return Ok(old.clone());
-        }
-        let mut key = Key::clone(old);
-        key.enabled = false;
-        key.revision = old.revision.saturating_add(1);
+        let (old, digest) = self.keys.by_id.get(id).ok_or_else(|| no_key(id))?;
         let digest = *digest;
-        Ok(self.keep_key(key, digest, changes))
+        match revoked(old) {
+            Put::Same(old) => Ok(Arc::new(old)),
+            Put::New(key) => Ok(self.keep_key(key, digest, changes)),
+        }
     }
 
     fn keep_key(&mut self, key: Key, digest: KeyDigest, changes: &mut Vec<Change>) -> Arc<Key> {
@@ -153,4 +118,89 @@ impl Book {
         });
         key
     }
+}
+
+/// What becomes of a key's record.
+pub(in crate::ledger) enum Put {
+    /// It stays as it is.
+    Same(Key),
+    /// It is replaced by this one, of a new revision.
+    New(Key),
+}
+
+/// A key that is put where there is none, or over the record of the same id.
+///
+/// # Errors
+/// `Conflict` where the id is known with another digest or wallet.
+pub(in crate::ledger) fn put_over(
+    mut key: Key,
+    digest: KeyDigest,
+    old: Option<(&Key, KeyDigest)>,
+) -> Result<Put, LedgerError> {
+    key.revision = 1;
+    let Some((old, old_digest)) = old else {
+        return Ok(Put::New(key));
+    };
+    if old_digest != digest {
+        let text = format!("key {} exists with another secret", key.id);
+        return Err(LedgerError::Conflict(text));
+    }
+    if old.wallet != key.wallet {
+        return Err(other_wallet(&key.id, &old.wallet));
+    }
+    key.created_at = old.created_at;
+    key.enabled &= old.enabled;
+    Ok(replace(key, old))
+}
+
+/// An edited record over the one that it was made from.
+///
+/// # Errors
+/// `Conflict` for a revoked key, for another wallet, and where `key.revision` is not the record's.
+pub(in crate::ledger) fn edit_over(mut key: Key, old: &Key) -> Result<Put, LedgerError> {
+    let wrong = if !old.enabled {
+        "is revoked, and stays so"
+    } else if old.wallet != key.wallet {
+        "belongs to another wallet"
+    } else if old.revision != key.revision {
+        "was changed by someone else just now: try again"
+    } else {
+        ""
+    };
+    if !wrong.is_empty() {
+        return Err(LedgerError::Conflict(format!("key {} {wrong}", key.id)));
+    }
+    key.created_at = old.created_at;
+    Ok(replace(key, old))
+}
+
+/// The same record, disabled.
+pub(in crate::ledger) fn revoked(old: &Key) -> Put {
+    let mut key = old.clone();
+    key.enabled = false;
+    replace(key, old)
+}
+
+/// The secret of one key is that of another.
+pub(in crate::ledger) fn same_secret(key: &KeyId, other: &KeyId) -> LedgerError {
+    LedgerError::Conflict(format!("the secret of key {key} is that of key {other}"))
+}
+
+/// A key is of another wallet.
+pub(in crate::ledger) fn other_wallet(key: &KeyId, wallet: &WalletId) -> LedgerError {
+    LedgerError::Conflict(format!("key {key} belongs to wallet {wallet}"))
+}
+
+/// There is no such key.
+pub(in crate::ledger) fn no_key(id: &KeyId) -> LedgerError {
+    LedgerError::NotFound(format!("there is no key {id}"))
+}
+
+fn replace(mut key: Key, old: &Key) -> Put {
+    key.revision = old.revision;
+    if key == *old {
+        return Put::Same(key);
+    }
+    key.revision = old.revision.saturating_add(1);
+    Put::New(key)
 }

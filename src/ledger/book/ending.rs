@@ -33,13 +33,12 @@ impl Wallet {
             Some(Request::Lapsed(_, record)) => (record, true),
             Some(Request::Settled(outcome)) => return Ok(self.answer(now, outcome)),
             Some(Request::Voided(_)) => {
-                let text = format!("{} was voided and cannot be settled", id.request);
-                return Err(LedgerError::Conflict(text));
+                return Err(was_voided(id));
             }
             None => return Err(unknown(id)),
         };
         let bill = self.bill(now, record, &charge, late)?;
-        let out_of_range = || LedgerError::Conflict(format!("{} passes 64 bits", id.request));
+        let out_of_range = || passes_range(id);
         let balance = self.money.balance.checked_sub(bill.charged);
         let charged = self.money.charged.checked_add(bill.charged);
         let shortfall = self.money.shortfall.checked_add(bill.shortfall);
@@ -91,8 +90,7 @@ impl Wallet {
     ) -> Result<(), LedgerError> {
         let live = match self.request(&id.request) {
             Some(Request::Settled(_)) => {
-                let text = format!("{} was charged and cannot be voided", id.request);
-                return Err(LedgerError::Conflict(text));
+                return Err(was_charged(id));
             }
             Some(Request::Voided(_)) => return Ok(()),
             Some(Request::Live(_)) => true,
@@ -262,7 +260,23 @@ impl Wallet {
     }
 }
 
-fn unknown(id: &HoldRef) -> LedgerError {
+/// A settle of a request without a hold.
+pub(in crate::ledger) fn unknown(id: &HoldRef) -> LedgerError {
     let HoldRef { wallet, request } = id;
     LedgerError::NotFound(format!("{request} has no hold on wallet {wallet}"))
+}
+
+/// A settle of a voided request.
+pub(in crate::ledger) fn was_voided(id: &HoldRef) -> LedgerError {
+    LedgerError::Conflict(format!("{} was voided and cannot be settled", id.request))
+}
+
+/// A void of a charged request.
+pub(in crate::ledger) fn was_charged(id: &HoldRef) -> LedgerError {
+    LedgerError::Conflict(format!("{} was charged and cannot be voided", id.request))
+}
+
+/// A settle that takes a sum out of its range.
+pub(in crate::ledger) fn passes_range(id: &HoldRef) -> LedgerError {
+    LedgerError::Conflict(format!("{} passes 64 bits", id.request))
 }

@@ -9,8 +9,9 @@ use crate::money::Nano;
 use crate::price::Segment;
 use crate::usage::Unit;
 
-/// No segment may cost this many nano units or more: below it, every store's arithmetic is exact.
-pub(super) const SEGMENT_NANO_MAX: i64 = 1 << 53;
+/// The segments of a quote may not come to this many nano units or more: below it, every store's
+/// arithmetic is exact.
+const QUOTE_NANO_MAX: i64 = 1 << 53;
 
 /// Units of grants, by unit: what is there, or what is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -36,7 +37,7 @@ pub(super) struct Split {
 /// Why there is no split.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NoSplit {
-    /// A product or the sum leaves the range of exact arithmetic.
+    /// The segments leave the range of exact arithmetic.
     TooLarge,
     /// This much is needed beyond grants, with every count as low as it may be.
     Short(Nano),
@@ -94,7 +95,7 @@ struct Line {
     count: u64,
     count_min: u64,
     free: u64,
-    /// Nano units; below 2^53, and so is `count` times it.
+    /// Nano units; below 2^53, and so is the sum of all lines' `count` times it.
     price: u64,
     /// Which grants cover it.
     pool: Option<Unit>,
@@ -110,15 +111,16 @@ impl Line {
     }
 }
 
-fn check_range(segments: &[Segment]) -> Result<(), NoSplit> {
+/// Whether a quote's segments are within the range of exact arithmetic.
+pub(super) fn check_range(segments: &[Segment]) -> Result<(), NoSplit> {
+    let fits = |amount: &Nano| (0..QUOTE_NANO_MAX).contains(&amount.get());
     let mut sum = Nano::ZERO;
     for segment in segments {
         let product = segment.unit_price.checked_mul(segment.count);
-        let fits = |product: &Nano| (0..SEGMENT_NANO_MAX).contains(&product.get());
-        let price_fits = (0..SEGMENT_NANO_MAX).contains(&segment.unit_price.get());
         sum = product
-            .filter(|product| price_fits && fits(product))
+            .filter(|_| fits(&segment.unit_price))
             .and_then(|product| sum.checked_add(product))
+            .filter(fits)
             .ok_or(NoSplit::TooLarge)?;
     }
     Ok(())

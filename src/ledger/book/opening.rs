@@ -49,8 +49,7 @@ impl Book {
         });
         let money = match &opening {
             Some(entry) if entry.wallet != new.id => {
-                let text = format!("entry {} is not of wallet {}", entry.id, new.id);
-                return Err(LedgerError::Conflict(text));
+                return Err(not_of(entry, &new.id));
             }
             Some(entry) => self.booked(money, entry)?,
             None => money,
@@ -103,11 +102,7 @@ impl Book {
         // Both are within `MONEY_MAX`.
         let owed = Nano::new(money.held.get() - money.balance.get());
         if line < money.credit_line && line < owed {
-            let text = format!(
-                "wallet {id} owes {owed}, what its requests in flight hold included: \
-                 its credit line cannot go below that"
-            );
-            return Err(LedgerError::Conflict(text));
+            return Err(owes(id, owed));
         }
         if line != money.credit_line {
             money.credit_line = line;
@@ -131,20 +126,8 @@ impl Book {
         let wallet = self.wallets.get(&entry.wallet);
         let wallet = wallet.ok_or_else(|| no_wallet(&entry.wallet))?;
         if let Some(booked) = self.entries.get(&entry.id) {
-            let same = Entry {
-                at: booked.at,
-                ..entry
-            };
-            if same != *booked {
-                let text = format!(
-                    "entry {} was booked before with other content: {} to {}, by `{}`, reason `{}`; \
-                     a new one needs another id",
-                    booked.id, booked.amount, booked.wallet, booked.actor, booked.reason
-                );
-                return Err(LedgerError::Conflict(text));
-            }
             return Ok(Credited {
-                entry: same,
+                entry: repeated(entry, booked)?,
                 balance: wallet.money.balance,
                 applied: false,
             });
@@ -247,31 +230,80 @@ impl Book {
 
     /// The money after a booking that has not been made.
     fn booked(&self, money: Money, entry: &Entry) -> Result<Money, LedgerError> {
-        let Entry {
-            id, kind, amount, ..
-        } = entry;
-        if self.entries.contains_key(id) {
-            let text = format!("entry {id} was booked on another wallet");
-            return Err(LedgerError::Conflict(text));
+        if self.entries.contains_key(&entry.id) {
+            return Err(booked_elsewhere(entry));
         }
-        if *kind != EntryKind::Adjustment && *amount <= Nano::ZERO {
-            let text =
-                format!("entry {id}: {amount} is not positive; only adjustments may be negative");
-            return Err(LedgerError::Conflict(text));
-        }
+        check_amount(entry)?;
         let in_range = |sum: Option<Nano>| {
             sum.filter(|sum| sum.get().unsigned_abs() <= MONEY_MAX.unsigned_abs())
-                .ok_or_else(|| LedgerError::Conflict(format!("entry {id}: {amount} is too large")))
+                .ok_or_else(|| too_large(entry))
         };
         Ok(Money {
-            balance: in_range(money.balance.checked_add(*amount))?,
-            credited: in_range(money.credited.checked_add(*amount))?,
+            balance: in_range(money.balance.checked_add(entry.amount))?,
+            credited: in_range(money.credited.checked_add(entry.amount))?,
             ..money
         })
     }
 }
 
-fn check_line(id: &WalletId, line: Nano) -> Result<(), LedgerError> {
+/// An entry again that was booked: the same, its time aside.
+///
+/// # Errors
+/// `Conflict` where it has other content.
+pub(in crate::ledger) fn repeated(entry: Entry, booked: &Entry) -> Result<Entry, LedgerError> {
+    let same = Entry {
+        at: booked.at,
+        ..entry
+    };
+    if same == *booked {
+        return Ok(same);
+    }
+    let text = format!(
+        "entry {} was booked before with other content: {} to {}, by `{}`, reason `{}`; \
+         a new one needs another id",
+        booked.id, booked.amount, booked.wallet, booked.actor, booked.reason
+    );
+    Err(LedgerError::Conflict(text))
+}
+
+/// Only adjustments may be negative, or nothing.
+pub(in crate::ledger) fn check_amount(entry: &Entry) -> Result<(), LedgerError> {
+    let Entry {
+        id, kind, amount, ..
+    } = entry;
+    if *kind == EntryKind::Adjustment || *amount > Nano::ZERO {
+        return Ok(());
+    }
+    let text = format!("entry {id}: {amount} is not positive; only adjustments may be negative");
+    Err(LedgerError::Conflict(text))
+}
+
+/// An entry's id is another wallet's.
+pub(in crate::ledger) fn booked_elsewhere(entry: &Entry) -> LedgerError {
+    LedgerError::Conflict(format!("entry {} was booked on another wallet", entry.id))
+}
+
+/// An opening credit of another wallet.
+pub(in crate::ledger) fn not_of(entry: &Entry, wallet: &WalletId) -> LedgerError {
+    LedgerError::Conflict(format!("entry {} is not of wallet {wallet}", entry.id))
+}
+
+/// An entry takes a wallet's money out of its range.
+pub(in crate::ledger) fn too_large(entry: &Entry) -> LedgerError {
+    let Entry { id, amount, .. } = entry;
+    LedgerError::Conflict(format!("entry {id}: {amount} is too large"))
+}
+
+/// A credit line lies under what a wallet owes.
+pub(in crate::ledger) fn owes(wallet: &WalletId, owed: Nano) -> LedgerError {
+    LedgerError::Conflict(format!(
+        "wallet {wallet} owes {owed}, what its requests in flight hold included: \
+         its credit line cannot go below that"
+    ))
+}
+
+/// A credit line is not negative, and in range.
+pub(in crate::ledger) fn check_line(id: &WalletId, line: Nano) -> Result<(), LedgerError> {
     if (0..=MONEY_MAX).contains(&line.get()) {
         return Ok(());
     }

@@ -68,7 +68,10 @@ impl Quotas {
     /// Adds a grant, or replaces the one of the same name.
     pub(super) fn put(&mut self, quota: Quota) {
         self.0.retain(|other| other.grant.name != quota.grant.name);
-        let place = self.0.partition_point(|other| order(other) < order(&quota));
+        let order = quota.grant.burn_order();
+        let place = self
+            .0
+            .partition_point(|other| other.grant.burn_order() < order);
         self.0.insert(place, quota);
         self.0.shrink_to_fit();
     }
@@ -130,12 +133,6 @@ impl Quotas {
             }
         }
     }
-}
-
-fn order(quota: &Quota) -> (i64, usize, &GrantId) {
-    let grant = &quota.grant;
-    let expiry = grant.expires_at.map_or(i64::MAX, |end| end.0);
-    (expiry, grant.models.width(), &grant.name)
 }
 
 /// Grant units of money as an amount, as far as an amount goes.

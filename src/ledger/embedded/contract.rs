@@ -14,10 +14,10 @@ use crate::clock::UnixMs;
 use crate::ledger::credit::{Credited, Entry};
 use crate::ledger::hold::{Charge, Hold, HoldRef, Quote, Refusal, Settled};
 use crate::ledger::id::{KeyDigest, KeyId, RequestId, WalletId};
-use crate::ledger::key::Key;
+use crate::ledger::key::{Freshness, Key};
 use crate::ledger::receipt::{Receipt, ReceiptQuery, UsageRow};
 use crate::ledger::wallet::{NewWallet, WalletView};
-use crate::ledger::{Answer, AuditReport, Ledger, LedgerError, Stats};
+use crate::ledger::{Answer, AuditReport, Description, Ledger, LedgerError, Stats};
 use crate::money::Nano;
 
 impl Ledger for Embedded {
@@ -33,6 +33,18 @@ impl Ledger for Embedded {
         Stats {
             lapses: self.desk.lock().book.lapses(),
             commits: self.commits(),
+            journal: None,
+        }
+    }
+
+    fn describe(&self) -> Description {
+        let address = match &self.reader {
+            Reader::Memory => "in memory".to_owned(),
+            Reader::File { path, .. } => path.display().to_string(),
+        };
+        Description {
+            kind: "embedded",
+            address,
         }
     }
 
@@ -42,7 +54,8 @@ impl Ledger for Embedded {
         KeyDigest(digester.finalize().into_bytes().into())
     }
 
-    fn key(&self, digest: KeyDigest) -> Answer<'_, Option<Arc<Key>>> {
+    /// Always fresh: the book is here.
+    fn key(&self, digest: KeyDigest, _: Freshness) -> Answer<'_, Option<Arc<Key>>> {
         async move { self.ask(|book, _| book.key(&digest).cloned()) }.boxed()
     }
 
@@ -146,10 +159,16 @@ impl Ledger for Embedded {
         async move { self.ask(|book, _| book.wallets()) }.boxed()
     }
 
-    fn receipt(&self, request: RequestId) -> Answer<'_, Option<Arc<Receipt>>> {
+    fn receipt(
+        &self,
+        request: RequestId,
+        wallet: Option<WalletId>,
+    ) -> Answer<'_, Option<Arc<Receipt>>> {
         async move {
             let found = self.read(move |connection| reads::receipt(connection, request));
-            Ok(found.await?.map(Arc::new))
+            let of_wallet =
+                |receipt: &Receipt| wallet.is_none_or(|wallet| receipt.wallet == wallet);
+            Ok(found.await?.filter(of_wallet).map(Arc::new))
         }
         .boxed()
     }
@@ -238,14 +257,25 @@ impl Ledger for Embedded {
         }
         .boxed()
     }
+
+    fn close(&self) -> Answer<'_, ()> {
+        async move {
+            if let Reader::File { connection, .. } = &self.reader {
+                let connection = connection.clone();
+                blocking(move || drop(connection.lock().take())).await?;
+            }
+            self.committer.close().await
+        }
+        .boxed()
+    }
 }
 
 impl Embedded {
     /// The answer to a settle that the book has forgotten, or that an earlier process made. Counters
     /// and grants are left out: as they stood then is known no more.
     async fn settled_long_ago(&self, hold: &HoldRef) -> Result<Option<Settled>, LedgerError> {
-        let receipt = self.receipt(hold.request).await?;
-        let Some(receipt) = receipt.filter(|receipt| receipt.wallet == hold.wallet) else {
+        let wallet = Some(hold.wallet.clone());
+        let Some(receipt) = self.receipt(hold.request, wallet).await? else {
             return Ok(None);
         };
         let wallet = self.wallet(hold.wallet.clone()).await?;

@@ -10,6 +10,7 @@ use super::migrate::{self, STEPS};
 use super::restore;
 use super::schema::{self, Meta};
 use crate::clock::Clock;
+pub use crate::config::Durability;
 use crate::ledger::book::Book;
 use crate::ledger::disk::files::{make_file, real_name};
 use crate::ledger::disk::lock::StoreLock;
@@ -17,16 +18,6 @@ use crate::ledger::disk::space::{self, Measure};
 
 /// How long a commit waits for a stranger (a backup, a shell) that has locked the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// When an acknowledged operation is safe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Durability {
-    /// From power loss: acknowledged after an fsync, shared by all operations that came together.
-    #[default]
-    Disk,
-    /// From the end of the process (`kill -9`): acknowledged once the operating system has it.
-    Process,
-}
 
 /// How to open an embedded ledger.
 #[derive(Clone, Debug)]

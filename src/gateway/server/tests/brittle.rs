@@ -1,6 +1,11 @@
-//! A ledger that panics once, at a chosen moment of a request's life.
+//! A real ledger with planted faults: a panic at a chosen moment of a request's life, records of keys that are old,
+//! renewals that fail.
 
+use std::collections::HashMap;
+use std::future::ready;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 
 use futures_util::FutureExt;
 use parking_lot::Mutex;
@@ -10,10 +15,10 @@ use crate::ledger::credit::{Credited, Entry};
 use crate::ledger::embedded::Embedded;
 use crate::ledger::hold::{Charge, Hold, HoldRef, Quote, Refusal, Settled};
 use crate::ledger::id::{KeyDigest, KeyId, RequestId, WalletId};
-use crate::ledger::key::Key;
+use crate::ledger::key::{Freshness, Key};
 use crate::ledger::receipt::{Receipt, ReceiptQuery, UsageRow};
 use crate::ledger::wallet::{NewWallet, WalletView};
-use crate::ledger::{Answer, AuditReport, Ledger, LedgerError, Stats};
+use crate::ledger::{Answer, AuditReport, Description, JournalStats, Ledger, LedgerError, Stats};
 use crate::money::Nano;
 
 /// When to panic.
@@ -29,11 +34,17 @@ pub enum Moment {
     Settled,
 }
 
-/// Passes everything on to a real ledger, but for the one panic.
+/// Passes everything on to a real ledger, but for what is planted.
 pub struct Brittle {
     pub inner: Embedded,
     pub panics: Mutex<Option<Moment>>,
     is_held: Mutex<bool>,
+    /// The records that a look-up of any age finds; `None` where there was no key then.
+    pub old: Mutex<HashMap<KeyDigest, Option<Arc<Key>>>>,
+    /// How many renewals fail from now on.
+    pub fails_to_renew: AtomicUsize,
+    /// What it tells of a journal.
+    pub journal: Mutex<Option<JournalStats>>,
 }
 
 impl Brittle {
@@ -42,7 +53,17 @@ impl Brittle {
             inner,
             panics: Mutex::default(),
             is_held: Mutex::default(),
+            old: Mutex::default(),
+            fails_to_renew: AtomicUsize::default(),
+            journal: Mutex::default(),
         }
+    }
+
+    /// From now on, a look-up of any age finds the record that there is now.
+    pub async fn remember(&self, digest: KeyDigest) {
+        let found = self.inner.key(digest, Freshness::Shown).await;
+        let found = found.expect("an answer");
+        self.old.lock().insert(digest, found);
     }
 
     /// Arms the panic for the next request.
@@ -72,15 +93,29 @@ impl Ledger for Brittle {
     }
 
     fn stats(&self) -> Stats {
-        self.inner.stats()
+        Stats {
+            journal: *self.journal.lock(),
+            ..self.inner.stats()
+        }
+    }
+
+    fn describe(&self) -> Description {
+        self.inner.describe()
     }
 
     fn digest(&self, secret: &str) -> KeyDigest {
         self.inner.digest(secret)
     }
 
-    fn key(&self, digest: KeyDigest) -> Answer<'_, Option<Arc<Key>>> {
-        self.inner.key(digest)
+    fn key(&self, digest: KeyDigest, freshness: Freshness) -> Answer<'_, Option<Arc<Key>>> {
+        let old = match freshness {
+            Freshness::Any => self.old.lock().get(&digest).cloned(),
+            Freshness::Shown => None,
+        };
+        match old {
+            Some(found) => ready(Ok(found)).boxed(),
+            None => self.inner.key(digest, freshness),
+        }
     }
 
     fn hold(&self, quote: Quote) -> Answer<'_, Result<Hold, Refusal>> {
@@ -103,7 +138,11 @@ impl Ledger for Brittle {
     }
 
     fn renew(&self, holds: Vec<HoldRef>, lease_ms: u64) -> Answer<'_, ()> {
-        self.inner.renew(holds, lease_ms)
+        let one_less = |left: usize| left.checked_sub(1);
+        match self.fails_to_renew.fetch_update(Relaxed, Relaxed, one_less) {
+            Ok(_) => ready(Err(LedgerError::Unavailable("planted".to_owned()))).boxed(),
+            Err(_) => self.inner.renew(holds, lease_ms),
+        }
     }
 
     fn open_wallet(&self, wallet: NewWallet) -> Answer<'_, bool> {
@@ -142,8 +181,12 @@ impl Ledger for Brittle {
         self.inner.wallets()
     }
 
-    fn receipt(&self, request: RequestId) -> Answer<'_, Option<Arc<Receipt>>> {
-        self.inner.receipt(request)
+    fn receipt(
+        &self,
+        request: RequestId,
+        wallet: Option<WalletId>,
+    ) -> Answer<'_, Option<Arc<Receipt>>> {
+        self.inner.receipt(request, wallet)
     }
 
     fn receipts(&self, query: ReceiptQuery) -> Answer<'_, Vec<Arc<Receipt>>> {
@@ -164,5 +207,9 @@ impl Ledger for Brittle {
 
     fn audit(&self) -> Answer<'_, AuditReport> {
         self.inner.audit()
+    }
+
+    fn close(&self) -> Answer<'_, ()> {
+        self.inner.close()
     }
 }

@@ -53,6 +53,21 @@ fn a_cap_counts_what_is_used_what_is_held_and_what_is_asked() {
 }
 
 #[test]
+fn a_bucket_that_refills_in_more_than_two_and_a_half_hours_is_too_large() {
+    let mut bench = Bench::new(100, 0, vec![]);
+    let slow = |refill_ms| {
+        let window = Window::Bucket { refill_ms };
+        vec![counter("k/tokens", Ask::Fixed(1), 10, window)]
+    };
+    let most = Window::REFILL_MS_MAX;
+    assert_eq!(
+        bench.hold(counted(1, slow(most + 1))),
+        Err(Refusal::TooLarge)
+    );
+    bench.hold(counted(2, slow(most))).expect("it fits");
+}
+
+#[test]
 fn a_counter_that_is_named_twice_is_asked_twice() {
     let mut bench = Bench::new(100, 0, vec![]);
     let twice = |ask| vec![counter("k/tokens", Ask::Fixed(ask), 10, Window::Total); 2];
@@ -257,6 +272,20 @@ fn counters_of_huge_caps_and_amounts_do_not_overflow() {
         bench.settle(number, actual(&[u64::MAX])).expect("live");
         bench.later(1_000);
     }
+}
+
+#[test]
+fn live_holds_have_no_more_than_64_bits_of_a_bucket() {
+    let mut bench = Bench::new(100, 0, vec![]);
+    let rate = |ask| vec![counter("k/rate", Ask::Fixed(ask), u64::MAX, MINUTE)];
+    bench.hold(counted(1, rate(u64::MAX - 3))).expect("full");
+    bench.later(500);
+    assert_eq!(bench.hold(counted(2, rate(4))), Err(Refusal::TooLarge));
+    bench.hold(counted(3, rate(3))).expect("exactly the range");
+    bench.void(1).expect("live");
+    bench
+        .hold(counted(4, rate(4)))
+        .expect("there is room again");
 }
 
 #[test]

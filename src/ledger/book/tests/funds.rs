@@ -225,7 +225,7 @@ fn hold_of(bench: &mut Bench, number: u64) -> Hold {
 }
 
 #[test]
-fn a_part_of_two_to_the_53_nano_is_too_large() {
+fn a_quote_of_two_to_the_53_nano_is_too_large() {
     let mut bench = Bench::new(1 << 60, 0, vec![]);
     let edge = 1_u64 << 53;
     assert_eq!(bench.hold(costs(1, edge)), Err(Refusal::TooLarge));
@@ -235,11 +235,23 @@ fn a_part_of_two_to_the_53_nano_is_too_large() {
     assert_eq!(bench.hold(overflow), Err(Refusal::TooLarge));
     let negative = quote(4, &[segment(Meter::Output, 1, -1)]);
     assert_eq!(bench.hold(negative), Err(Refusal::TooLarge));
-    let many = vec![segment(Meter::Output, edge - 1, 1); 2000];
-    assert_eq!(bench.hold(quote(5, &many)), Err(Refusal::TooLarge));
-    bench
-        .hold(costs(6, edge - 1))
-        .expect("one nano less is fine");
+    let halves = |first| {
+        let second = segment(Meter::Output, edge / 2, 1);
+        [segment(Meter::Input, first, 1), second]
+    };
+    assert_eq!(
+        bench.hold(quote(5, &halves(edge / 2))),
+        Err(Refusal::TooLarge)
+    );
+    let count = quote(6, &[segment(Meter::Output, 1 << 63, 0)]);
+    assert_eq!(bench.hold(count), Err(Refusal::TooLarge));
+    for (number, fits) in [
+        (7, quote(7, &halves(edge / 2 - 1))),
+        (8, costs(8, edge - 1)),
+    ] {
+        let hold = bench.hold(fits).expect("one nano less is fine");
+        assert_eq!(hold.money.get().unsigned_abs(), edge - 1, "{number}");
+    }
 }
 
 #[test]

@@ -8,7 +8,8 @@ use crate::clock::UnixMs;
 use crate::ledger::grant::Grant;
 use crate::ledger::hold::Quote;
 use crate::ledger::id::RequestId;
-use crate::ledger::limit::{Ask, Window};
+use crate::ledger::limit::{Ask, CounterAsk, Window};
+use crate::price::Segment;
 
 pub(super) const DAY_MS: u64 = 86_400_000;
 
@@ -55,6 +56,7 @@ pub(super) enum Verdict {
     KeyChanged,
     Model,
     Period,
+    TooLarge,
     OtherBody,
     InFlight,
     Charged(RequestId),
@@ -186,6 +188,9 @@ impl Model {
             {
                 return Verdict::Period;
             }
+        }
+        if is_too_large(quote) {
+            return Verdict::TooLarge;
         }
         let (stage, worst, retry_after_ms) = self.stage(now, quote);
         let Some(stage) = stage else {
@@ -386,6 +391,15 @@ fn blank(quote: Quote, phase: Phase, now: UnixMs) -> Past {
         phase,
         quote,
     }
+}
+
+/// Whether the quote leaves the range in which every store computes exactly.
+fn is_too_large(quote: &Quote) -> bool {
+    let costs =
+        |segment: &Segment| i128::from(segment.unit_price.get()) * i128::from(segment.count);
+    let sum: i128 = quote.segments.iter().map(costs).sum();
+    let slow = |ask: &CounterAsk| matches!(ask.window, Window::Bucket { refill_ms } if refill_ms > 9_000_000);
+    sum >= 1 << 53 || quote.counters.iter().any(slow)
 }
 
 /// Every name of a quote's model.

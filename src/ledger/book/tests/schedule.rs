@@ -423,7 +423,7 @@ fn verdict_of(refusal: &Refusal) -> Verdict {
         Refusal::InFlight => Verdict::InFlight,
         Refusal::OtherBody => Verdict::OtherBody,
         Refusal::AlreadyCharged(receipt) => Verdict::Charged(receipt.request_id),
-        Refusal::TooLarge => panic!("no schedule asks for so much"),
+        Refusal::TooLarge => Verdict::TooLarge,
         Refusal::Funds {
             need,
             held_by_others,

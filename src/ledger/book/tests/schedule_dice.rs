@@ -132,7 +132,12 @@ impl Run {
             }
             segment
         };
-        meters.iter().map(one).collect()
+        let mut segments: Vec<Segment> = meters.iter().map(one).collect();
+        if self.dice.percent(1) {
+            // Each is within the range, all together are beyond.
+            segments.extend([segment(Output, 1 << 26, 1 << 26); 2]);
+        }
+        segments
     }
 
     pub(super) fn counters(&mut self, key: &str) -> Vec<CounterAsk> {
@@ -143,7 +148,9 @@ impl Run {
             start,
             end: start.plus(500),
         };
-        let bucket = Window::Bucket { refill_ms: 20 };
+        let slow = self.dice.percent(1);
+        let refill_ms = if slow { 9_000_001 } else { 20 };
+        let bucket = Window::Bucket { refill_ms };
         let rate = [0, 3, 8, 8, 8, 8, 8, 8][usize::try_from(self.dice.below(8)).expect("few")];
         let (tokens, images) = (self.dice.below(9), self.dice.below(12));
         let all = [

@@ -110,7 +110,7 @@ async fn absurd_counts_are_kept_bit_for_bit_and_do_not_break_totals() {
         let (hold, mut charge) = admit(&ledger, n, 0, 5).await;
         charge.usage = Usage::tokens(u64::MAX, 1 << 62);
         let settled = ledger.settle(hold, charge).await.unwrap();
-        let read = ledger.receipt(request(n)).await.unwrap();
+        let read = ledger.receipt(request(n), None).await.unwrap();
         assert_eq!(read, Some(settled.receipt));
     }
     let rows = ledger.usage(ReceiptQuery::default()).await.unwrap();

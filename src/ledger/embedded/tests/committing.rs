@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::ledger::embedded::committer::OnFatal;
 use crate::ledger::embedded::{Embedded, open as opening};
 use crate::ledger::hold::Refusal;
+use crate::ledger::key::Freshness;
 use crate::ledger::{Ledger, LedgerError};
 
 #[tokio::test]
@@ -81,7 +82,11 @@ async fn a_refusal_that_shows_a_receipt_waits_for_its_commit() {
     let clock = Clock::manual(START);
     let ledger = open(&dir.store(), &clock);
     furnish(&ledger, 1).await;
-    let key = ledger.key(digest(0)).await.unwrap().unwrap();
+    let key = ledger
+        .key(digest(0), Freshness::Shown)
+        .await
+        .unwrap()
+        .unwrap();
     let claimed = |n| {
         let mut quote = quote(n, 0, &key, START);
         quote.idempotency = claim("once");
@@ -104,7 +109,11 @@ async fn claims_outlive_a_restart_by_a_day() {
     let clock = Clock::manual(START);
     let ledger = open(&dir.store(), &clock);
     furnish(&ledger, 1).await;
-    let key = ledger.key(digest(0)).await.unwrap().unwrap();
+    let key = ledger
+        .key(digest(0), Freshness::Shown)
+        .await
+        .unwrap()
+        .unwrap();
     let claimed = |n| {
         let mut quote = quote(n, 0, &key, clock.now());
         quote.idempotency = claim("once");
@@ -232,11 +241,11 @@ async fn a_commit_that_fails_is_never_acknowledged_and_ends_the_process() {
     let stored = ledger.receipts(Default::default()).await.unwrap();
     assert_eq!(stored.len(), acknowledged.len());
     for receipt in acknowledged {
-        let found = ledger.receipt(receipt.request_id).await.unwrap();
+        let found = ledger.receipt(receipt.request_id, None).await.unwrap();
         assert_eq!(found, Some(receipt));
     }
     assert_eq!(ledger.audit().await.unwrap().findings, Vec::<String>::new());
-    assert_eq!(ledger.receipt(request(999)).await.unwrap(), None);
+    assert_eq!(ledger.receipt(request(999), None).await.unwrap(), None);
 }
 
 #[tokio::test]

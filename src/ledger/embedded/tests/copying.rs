@@ -185,8 +185,8 @@ async fn a_restore_brings_back_the_store_of_then_and_keeps_the_one_of_now() {
         (restored.balance, restored.charged, restored.credited),
         (then.balance, then.charged, then.credited)
     );
-    assert!(store.receipt(request(19)).await.unwrap().is_some());
-    assert!(store.receipt(request(20)).await.unwrap().is_none());
+    assert!(store.receipt(request(19), None).await.unwrap().is_some());
+    assert!(store.receipt(request(20), None).await.unwrap().is_none());
     assert_eq!(store.audit().await.unwrap().findings, Vec::<String>::new());
     store.close().await.unwrap();
 

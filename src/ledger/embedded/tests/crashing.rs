@@ -5,12 +5,14 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use super::schedule::Random;
-use super::support::{START, TempDir, charge, digest, entry, furnish, open, options, quote};
+use super::support::{
+    Random, START, TempDir, charge, digest, entry, furnish, open, options, quote,
+};
 use crate::clock::Clock;
 use crate::ledger::Ledger;
 use crate::ledger::embedded::Embedded;
 use crate::ledger::id::RequestId;
+use crate::ledger::key::Freshness;
 
 /// Says to the child which store to work on.
 const STORE: &str = "TOLLGATE_CRASH_STORE";
@@ -34,7 +36,11 @@ async fn child_of_the_crash_test() {
             .unwrap();
     }
     let serve = async |lane: u64| {
-        let key = ledger.key(digest(lane % WALLETS)).await.unwrap().unwrap();
+        let key = ledger
+            .key(digest(lane % WALLETS), Freshness::Shown)
+            .await
+            .unwrap()
+            .unwrap();
         for n in 0.. {
             let mut quote = quote(n, lane % WALLETS, &key, ledger.now());
             quote.request = RequestId::new();
@@ -88,7 +94,7 @@ async fn what_was_acknowledged_before_a_kill_is_there_once() {
 
         let ledger = open(&dir.store(), &clock);
         for (id, charged) in &acknowledged {
-            let receipt = ledger.receipt(*id).await.unwrap().unwrap();
+            let receipt = ledger.receipt(*id, None).await.unwrap().unwrap();
             assert_eq!(receipt.charged.to_string(), *charged, "{id}");
         }
         let report = ledger.audit().await.unwrap();

@@ -11,6 +11,7 @@ use crate::ledger::embedded::migrate::{STEPS, Step, upgrade};
 use crate::ledger::embedded::{
     Embedded, OpenError, OpenOptions, Present, Replacement, audit_file, backup, schema,
 };
+use crate::ledger::key::Freshness;
 use crate::ledger::receipt::ReceiptQuery;
 
 /// A store that version 1 of the schema's program wrote: wallets, keys (one revoked), credits, grants,
@@ -91,7 +92,10 @@ async fn a_store_of_version_1_is_brought_up_to_date_and_adds_up() {
         (4, 16, 6)
     );
     let alice = store
-        .key(store.digest("alice-0123456789-abcdefghij-XYZ"))
+        .key(
+            store.digest("alice-0123456789-abcdefghij-XYZ"),
+            Freshness::Shown,
+        )
         .await
         .unwrap()
         .unwrap();

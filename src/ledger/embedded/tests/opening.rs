@@ -151,7 +151,10 @@ async fn a_store_in_memory_does_all_the_same() {
     let store = Embedded::in_memory("CNY", Some(Clock::manual(START))).unwrap();
     furnish(&store, 2).await;
     let settled = serve(&store, 1, 0, 50).await;
-    let read = store.receipt(settled.receipt.request_id).await.unwrap();
+    let read = store
+        .receipt(settled.receipt.request_id, None)
+        .await
+        .unwrap();
     assert_eq!(read, Some(settled.receipt));
     assert_eq!(store.usage(Default::default()).await.unwrap().len(), 1);
     let report = store.audit().await.unwrap();

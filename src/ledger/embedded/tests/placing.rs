@@ -3,6 +3,7 @@
 use super::copying::{copy_in, files};
 use super::support::{START, TempDir, furnish, open};
 use crate::clock::Clock;
+use crate::ledger::Ledger;
 use crate::ledger::disk::FileError;
 use crate::ledger::embedded::draft::{self, Draft};
 use crate::ledger::embedded::{

@@ -8,6 +8,7 @@ use super::support::{START, TempDir, admit, digest, entry, furnish, options, quo
 use crate::clock::Clock;
 use crate::ledger::disk::space;
 use crate::ledger::embedded::{Embedded, OpenOptions, open as opening};
+use crate::ledger::key::Freshness;
 use crate::ledger::{Ledger, LedgerError};
 
 const MIB: u64 = 1024 * 1024;
@@ -54,7 +55,11 @@ async fn where_little_room_is_left_nothing_begins_and_what_runs_is_charged() {
     let said = "the file system of the ledger has only 63 MiB left";
     let why = words(store.ready());
     assert!(why.contains(said), "{why}");
-    let key = store.key(digest(0)).await.unwrap().unwrap();
+    let key = store
+        .key(digest(0), Freshness::Shown)
+        .await
+        .unwrap()
+        .unwrap();
     let asked = quote(2, 0, &key, store.now());
     let why = words(store.hold(asked).await);
     assert!(why.contains(said), "{why}");

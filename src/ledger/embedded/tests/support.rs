@@ -11,7 +11,7 @@ use crate::ledger::embedded::{Durability, Embedded, OpenOptions};
 use crate::ledger::grant::{Grant, GrantUnit, ModelSet};
 use crate::ledger::hold::{Charge, FreeUnits, Hold, HoldRef, IdempotencyClaim, Quote, Settled};
 use crate::ledger::id::{KeyDigest, RequestId, WalletId};
-use crate::ledger::key::{Key, OnDisconnect, OnShort};
+use crate::ledger::key::{Freshness, Key, OnDisconnect, OnShort};
 use crate::ledger::limit::{Ask, CounterAsk, Window};
 use crate::ledger::receipt::Detail;
 use crate::ledger::wallet::NewWallet;
@@ -46,6 +46,19 @@ impl TempDir {
 impl Drop for TempDir {
     fn drop(&mut self) {
         std::fs::remove_dir_all(&self.0).unwrap();
+    }
+}
+
+/// Small, seeded, good enough (SplitMix64).
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % bound
     }
 }
 
@@ -242,7 +255,11 @@ pub async fn serve(ledger: &Embedded, n: u64, wallet: u64, output: u64) -> Settl
 
 /// Holds one request; answers what its settle needs.
 pub async fn admit(ledger: &Embedded, n: u64, wallet: u64, output: u64) -> (HoldRef, Charge) {
-    let key = ledger.key(digest(wallet)).await.unwrap().unwrap();
+    let key = ledger
+        .key(digest(wallet), Freshness::Shown)
+        .await
+        .unwrap()
+        .unwrap();
     let quote = quote(n, wallet, &key, ledger.now());
     let hold = ledger.hold(quote).await.unwrap().unwrap();
     (hold.id.clone(), charge(&hold, output))

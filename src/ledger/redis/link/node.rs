@@ -93,7 +93,8 @@ impl Node {
                 line.address
             )))),
             State::Up(line) => Some(Ok(Arc::clone(line))),
-            State::Down(why) => Some(Err(why.clone())),
+            // Whatever keeps it away, a call that was never sent can succeed later.
+            State::Down(why) => Some(Err(LinkError::away(why))),
         }
     }
 
@@ -192,10 +193,12 @@ impl Place {
                 let line = dialer.dial(address).await?;
                 role::must_be_master(&line).await.map(|()| line)
             }
+            // That it is a replica still is a matter of moments.
             Place::Sentinels(sentinels) => {
                 let address = sentinels.master().await?;
                 let line = dialer.dial(&address).await?;
-                role::must_be_master(&line).await.map(|()| line)
+                let role = role::must_be_master(&line).await;
+                role.map(|()| line).map_err(LinkError::away)
             }
         }
     }

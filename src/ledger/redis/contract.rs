@@ -1,0 +1,305 @@
+//! The contract, operation by operation.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+use hmac::Mac;
+
+use super::hold::{Holding, Outcome};
+use super::layout::Partition;
+use super::record::Record;
+use super::reply::malformed;
+use super::{Mutated, Redis, settle};
+use crate::clock::UnixMs;
+use crate::ledger::book::ending::{passes_range, unknown, was_charged, was_voided};
+use crate::ledger::book::no_wallet;
+use crate::ledger::credit::{Credited, Entry};
+use crate::ledger::hold::{Charge, Hold, HoldRef, Quote, Refusal, Settled};
+use crate::ledger::id::{KeyDigest, KeyId, RequestId, WalletId};
+use crate::ledger::key::{Freshness, Key};
+use crate::ledger::receipt::{Receipt, ReceiptQuery, UsageRow};
+use crate::ledger::wallet::{NewWallet, WalletView};
+use crate::ledger::{Answer, AuditReport, Description, Ledger, LedgerError, Stats};
+use crate::money::Nano;
+
+/// How often a hold is sent anew because what was remembered had changed.
+const TRIES: usize = 4;
+
+impl Ledger for Redis {
+    fn now(&self) -> UnixMs {
+        self.clock.now()
+    }
+
+    fn ready(&self) -> Result<(), LedgerError> {
+        match self.link.state() {
+            super::error::LinkState::Up => Ok(()),
+            super::error::LinkState::Away(why) => Err(LedgerError::Unavailable(why)),
+        }
+    }
+
+    fn stats(&self) -> Stats {
+        Stats {
+            lapses: self.lapses.load(Ordering::Relaxed),
+            commits: 0,
+            journal: None,
+        }
+    }
+
+    fn describe(&self) -> Description {
+        Description {
+            kind: "redis",
+            address: self.address.clone(),
+        }
+    }
+
+    fn digest(&self, secret: &str) -> KeyDigest {
+        let mut digester = self.digester.clone();
+        digester.update(secret.as_bytes());
+        KeyDigest(digester.finalize().into_bytes().into())
+    }
+
+    fn key(&self, digest: KeyDigest, freshness: Freshness) -> Answer<'_, Option<Arc<Key>>> {
+        self.find_key(digest, freshness).boxed()
+    }
+
+    fn hold(&self, quote: Quote) -> Answer<'_, Result<Hold, Refusal>> {
+        self.reserve(quote).boxed()
+    }
+
+    fn settle(&self, hold: HoldRef, charge: Charge) -> Answer<'_, Settled> {
+        self.charge(hold, charge).boxed()
+    }
+
+    fn void(&self, hold: HoldRef) -> Answer<'_, ()> {
+        self.release(hold).boxed()
+    }
+
+    fn renew(&self, holds: Vec<HoldRef>, lease_ms: u64) -> Answer<'_, ()> {
+        async move {
+            let mut wallets: HashMap<WalletId, Vec<HoldRef>> = HashMap::new();
+            for hold in holds {
+                wallets.entry(hold.wallet.clone()).or_default().push(hold);
+            }
+            let calls = wallets.values().flat_map(|holds| holds.chunks(500));
+            let calls = calls.filter_map(|holds| settle::renew(&self.layout, holds, lease_ms));
+            let calls = calls.map(|call| self.call(&self.scripts.renew, call, &["", "", "0", ""]));
+            for reply in join_all(calls).await {
+                self.count_lapses(&reply?);
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn open_wallet(&self, wallet: NewWallet) -> Answer<'_, bool> {
+        self.open_or_add(wallet).boxed()
+    }
+
+    fn set_credit_line(&self, wallet: WalletId, line: Nano) -> Answer<'_, ()> {
+        self.set_line(wallet, line).boxed()
+    }
+
+    fn put_key(&self, key: Key, digest: KeyDigest) -> Answer<'_, Arc<Key>> {
+        self.put(key, digest).boxed()
+    }
+
+    fn edit_key(&self, key: Key) -> Answer<'_, Arc<Key>> {
+        self.edit(key).boxed()
+    }
+
+    fn revoke_key(&self, key: KeyId) -> Answer<'_, Arc<Key>> {
+        self.revoke(key).boxed()
+    }
+
+    fn keys(&self) -> Answer<'_, Vec<Arc<Key>>> {
+        self.all_keys().boxed()
+    }
+
+    fn credit(&self, entry: Entry) -> Answer<'_, Credited> {
+        self.book(entry).boxed()
+    }
+
+    fn wallet(&self, wallet: WalletId) -> Answer<'_, Option<WalletView>> {
+        self.view(wallet).boxed()
+    }
+
+    fn wallets(&self) -> Answer<'_, Vec<WalletId>> {
+        self.all_wallets().boxed()
+    }
+
+    fn receipt(
+        &self,
+        request: RequestId,
+        wallet: Option<WalletId>,
+    ) -> Answer<'_, Option<Arc<Receipt>>> {
+        self.find_receipt(request, wallet).boxed()
+    }
+
+    fn receipts(&self, query: ReceiptQuery) -> Answer<'_, Vec<Arc<Receipt>>> {
+        self.list_receipts(query).boxed()
+    }
+
+    fn usage(&self, query: ReceiptQuery) -> Answer<'_, Vec<UsageRow>> {
+        self.totals(query).boxed()
+    }
+
+    fn keep_prices(&self, version: String, content: String) -> Answer<'_, ()> {
+        async move {
+            let mut set = ::redis::cmd("SET");
+            set.arg(self.layout.prices(&version)).arg(content).arg("NX");
+            self.ask_one(set).await.map(drop)
+        }
+        .boxed()
+    }
+
+    fn trim_receipts(&self, before: UnixMs) -> Answer<'_, u64> {
+        self.fold_receipts(before).boxed()
+    }
+
+    fn audit(&self) -> Answer<'_, AuditReport> {
+        self.check().boxed()
+    }
+
+    fn close(&self) -> Answer<'_, ()> {
+        async move { Ok(()) }.boxed()
+    }
+}
+
+impl Redis {
+    async fn reserve(&self, quote: Quote) -> Result<Result<Hold, Refusal>, LedgerError> {
+        let key = self.quoted_key(&quote.wallet, &quote.key, quote.key_revision);
+        // Where the record is not of this revision, the store says what is wrong with it.
+        let may_use = key.await?.is_none_or(|key| quote.is_in(&key.models));
+        let mut grants = self.grants(&quote.wallet, false).await?;
+        for _ in 0..TRIES {
+            let holding = Holding::new(&quote, &grants);
+            let call = holding.call(&self.layout, &grants.version, may_use)?;
+            let reply = self
+                .call(&self.scripts.hold, call, &["", "", "0", ""])
+                .await?;
+            self.count_lapses(&reply);
+            match holding.outcome(&reply)? {
+                Outcome::Held(record) => {
+                    let hold = record.request.hold.clone();
+                    self.live.lock().insert(quote.request, Arc::from(record));
+                    return Ok(Ok(hold));
+                }
+                Outcome::Refused(refusal) => {
+                    if matches!(refusal, Refusal::Key | Refusal::KeyChanged) {
+                        self.cache.drop_key(&quote.key);
+                    }
+                    return Ok(Err(refusal));
+                }
+                Outcome::Charged(request) => {
+                    let receipt = self
+                        .find_receipt(request, Some(quote.wallet.clone()))
+                        .await?;
+                    let receipt = receipt.ok_or_else(malformed)?;
+                    return Ok(Err(Refusal::AlreadyCharged(receipt)));
+                }
+                Outcome::GrantsChanged => grants = self.grants(&quote.wallet, true).await?,
+                Outcome::Recovering => {
+                    return Err(LedgerError::Unavailable(
+                        "the store has lost writes, and waits for the proxies to send them again"
+                            .to_owned(),
+                    ));
+                }
+            }
+        }
+        Err(LedgerError::Unavailable(format!(
+            "the grants of wallet {} change all the time",
+            quote.wallet
+        )))
+    }
+
+    async fn charge(&self, id: HoldRef, charge: Charge) -> Result<Settled, LedgerError> {
+        let partition = Partition::of(&id.wallet);
+        let Some(record) = self.record(&id).await? else {
+            return self.charged_before(&id).await;
+        };
+        let ahead_ms = self.ahead_ms();
+        let (call, receipt) = settle::settle(&self.layout, &record, charge, ahead_ms)?;
+        let mutated = self.mutate(partition, &self.scripts.settle, call, false);
+        let settled = match mutated.await? {
+            Mutated::Answered(reply) => {
+                self.count_lapses(&reply);
+                match reply.word() {
+                    "ok" => {
+                        let grants = self.grants(&id.wallet, false).await?;
+                        settle::settled(&reply, Some(receipt), &grants.list)
+                    }
+                    "done" => Ok(self.settled_here(&record, receipt)),
+                    "voided" => Err(was_voided(&id)),
+                    "no hold" => Err(unknown(&id)),
+                    "no wallet" => Err(no_wallet(&id.wallet)),
+                    "too much" => Err(passes_range(&id)),
+                    _ => Err(malformed()),
+                }
+            }
+            Mutated::Kept => Ok(self.settled_here(&record, receipt)),
+        };
+        self.live.lock().remove(&id.request);
+        settled
+    }
+
+    async fn release(&self, id: HoldRef) -> Result<(), LedgerError> {
+        let call = settle::void(&self.layout, &id);
+        let partition = Partition::of(&id.wallet);
+        let mutated = self
+            .mutate(partition, &self.scripts.void, call, false)
+            .await?;
+        self.live.lock().remove(&id.request);
+        let Mutated::Answered(reply) = mutated else {
+            return Ok(());
+        };
+        self.count_lapses(&reply);
+        match reply.word() {
+            "ok" | "done" => Ok(()),
+            "settled" => Err(was_charged(&id)),
+            "no wallet" => Err(no_wallet(&id.wallet)),
+            _ => Err(malformed()),
+        }
+    }
+
+    /// A settle of what is no hold any more: it is answered again, or there never was one.
+    async fn charged_before(&self, id: &HoldRef) -> Result<Settled, LedgerError> {
+        self.wallet_exists(&id.wallet).await?;
+        let call = settle::again(&self.layout, id);
+        let reply = self
+            .call(&self.scripts.settle, call, &["", "", "0", ""])
+            .await?;
+        match reply.word() {
+            "ok" => {
+                let grants = self.grants(&id.wallet, false).await?;
+                settle::settled(&reply, None, &grants.list)
+            }
+            "voided" => Err(was_voided(id)),
+            _ => Err(unknown(id)),
+        }
+    }
+
+    /// What a charge comes to while the store is away: a hold in time is all it needs.
+    fn settled_here(&self, record: &Record, receipt: Receipt) -> Settled {
+        let hold = &record.request.hold;
+        let balance = hold.balance.checked_sub(receipt.charged);
+        let receipt = Receipt {
+            settled_at: self.clock.now().max(receipt.held_at),
+            ..receipt
+        };
+        Settled {
+            balance: balance.unwrap_or(hold.balance),
+            receipt: Arc::new(receipt),
+            counters: hold.counters.clone(),
+            grants: Vec::new(),
+        }
+    }
+
+    /// How far local days are ahead of UTC, in milliseconds.
+    fn ahead_ms(&self) -> i64 {
+        let offset = self.zone.to_offset(self.clock.now().timestamp());
+        i64::from(offset.seconds()) * 1000
+    }
+}

@@ -1,0 +1,11 @@
+-- Extends leases of live holds of one wallet, one after the other; never shortens one. ARGV[7]: milliseconds from
+-- now; then requests.
+local score = string.format('%.0f', now - pause + tonumber(ARGV[7]))
+local reaped = 0
+for number = 8, #ARGV do
+  redis.call('ZADD', leases, 'XX', 'GT', score, ARGV[number])
+  reaped = reaped + reap()
+end
+save()
+note()
+return {'ok', reaped}
