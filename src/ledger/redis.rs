@@ -15,6 +15,7 @@ mod history;
 mod hold;
 mod keys;
 pub mod layout;
+pub mod leftover;
 pub mod link;
 pub mod meta;
 pub mod options;

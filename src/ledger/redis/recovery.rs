@@ -32,6 +32,20 @@ pub(super) struct Need {
     pub met: bool,
 }
 
+impl Need {
+    /// What is beyond `mark`, up to `upto`.
+    pub fn beyond(nonce: Nonce, mark: u64, upto: u64, acked: u64) -> Need {
+        Need {
+            nonce,
+            mark,
+            upto,
+            acked,
+            refused: false,
+            met: false,
+        }
+    }
+}
+
 /// Why a replay ended early.
 #[derive(Debug)]
 pub(super) enum ReplayError {
@@ -69,6 +83,22 @@ pub(super) struct Tally {
     pub replayed: AtomicU64,
     /// Of these, entries that it could not carry out.
     pub suspended: AtomicU64,
+}
+
+/// The lanes of all openings of before, and what the store lacks there as far as the file knows.
+pub(super) fn inherited(archive: &Archive) -> BTreeMap<Lane, Need> {
+    let nonces: BTreeMap<i64, Nonce> = archive
+        .openings()
+        .iter()
+        .map(|opening| (opening.id, opening.nonce))
+        .collect();
+    let lanes = archive.lanes().into_iter();
+    let needs = lanes.filter_map(|(lane, reach)| {
+        let nonce = *nonces.get(&lane.opening)?;
+        let (mark, upto) = (reach.applied, reach.last);
+        Some((lane, Need::beyond(nonce, mark, upto, mark)))
+    });
+    needs.collect()
 }
 
 /// Sends what the lanes need, and moves their marks. Answers the words of a refusal, if there was one.

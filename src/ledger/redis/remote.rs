@@ -8,6 +8,7 @@ use redis::Value;
 use super::error::LinkError;
 use super::layout::{Layout, Partition};
 use super::link::Link;
+use super::reply::text;
 use super::scripts::Script;
 use crate::clock::Clock;
 use crate::ledger::journal::{Lane, Nonce};
@@ -160,15 +161,6 @@ pub(super) fn verdict(answer: &Value) -> Result<Verdict, LinkError> {
             well: matches!(word, "ok" | "done"),
         }),
         None => Err(odd("an answer", answer)),
-    }
-}
-
-/// The text of a value.
-pub(super) fn text(value: &Value) -> Option<&str> {
-    match value {
-        Value::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
-        Value::SimpleString(text) => Some(text),
-        _ => None,
     }
 }
 

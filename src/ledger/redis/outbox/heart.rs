@@ -10,7 +10,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::Inner;
 use crate::ledger::redis::error::LinkError;
-use crate::ledger::redis::remote::text;
+use crate::ledger::redis::reply::text;
 use crate::ledger::redis::scripts::Script;
 
 const EVERY: Duration = Duration::from_secs(1);

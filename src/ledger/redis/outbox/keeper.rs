@@ -13,8 +13,9 @@ use super::slot::{Again, Window};
 use super::{Inner, Suspect};
 use crate::ledger::journal::{Lane, Nonce};
 use crate::ledger::redis::error::LinkError;
-use crate::ledger::redis::recovery::{Need, ReplayError, replay};
-use crate::ledger::redis::remote::{Verdict, text, verdict};
+use crate::ledger::redis::recovery::{Need, ReplayError, inherited, replay};
+use crate::ledger::redis::remote::{Verdict, verdict};
+use crate::ledger::redis::reply::text;
 
 /// How many entries of one partition are on their way at once, and in how many partitions.
 const WINDOW: usize = 64;
@@ -252,27 +253,8 @@ async fn compare_these(inner: &Inner, suspect: &Suspect) -> Result<Option<String
 fn known(inner: &Inner, suspect: &Suspect) -> BTreeMap<Lane, Need> {
     let meant = |partition: &u16| suspect.all || suspect.some.contains(partition);
     let archive = inner.journal.archive();
-    let nonces: BTreeMap<i64, Nonce> = archive
-        .openings()
-        .iter()
-        .map(|opening| (opening.id, opening.nonce))
-        .collect();
-    let mut needs = BTreeMap::new();
-    for (lane, reach) in archive.lanes() {
-        if let Some(nonce) = nonces.get(&lane.opening)
-            && meant(&lane.partition)
-        {
-            let need = Need {
-                nonce: *nonce,
-                mark: reach.applied,
-                upto: reach.last,
-                acked: reach.applied,
-                refused: false,
-                met: false,
-            };
-            needs.insert(lane, need);
-        }
-    }
+    let mut needs = inherited(archive);
+    needs.retain(|lane, _| meant(&lane.partition));
     for (partition, slot) in (0..).zip(&inner.slots) {
         let slot = slot.lock();
         if slot.last() > 0 && meant(&partition) {
@@ -280,14 +262,8 @@ fn known(inner: &Inner, suspect: &Suspect) -> BTreeMap<Lane, Need> {
                 opening: inner.journal.opening().id,
                 partition,
             };
-            let need = Need {
-                nonce: inner.journal.nonce(),
-                mark: slot.mark(),
-                upto: slot.acked(),
-                acked: slot.acked(),
-                refused: false,
-                met: false,
-            };
+            let (mark, acked) = (slot.mark(), slot.acked());
+            let need = Need::beyond(inner.journal.nonce(), mark, acked, acked);
             needs.insert(lane, need);
         }
     }
