@@ -9,13 +9,14 @@ use serde::Serialize;
 use super::draft::{self, Draft};
 use super::error::OpenError;
 use super::files::{self, beside};
-use super::holdings::{Holdings, Sum};
+use super::holdings::Holdings;
 use super::lock::StoreLock;
 use super::migrate::{self, STEPS, newest};
 use super::open;
 use super::{audit, schema};
 use crate::clock::{Clock, UnixMs};
 use crate::ledger::AuditReport;
+use crate::ledger::tally::Sum;
 
 /// Why a backup cannot be restored.
 #[derive(Debug, thiserror::Error)]
