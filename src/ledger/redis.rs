@@ -37,7 +37,7 @@ use self::cache::{Cache, Grants};
 use self::clock::StoreClock;
 use self::error::{LinkError, OpenError};
 use self::hold::{Call, from_json};
-use self::layout::{Layout, Partition};
+use self::layout::{Layout, PARTITIONS, Partition};
 use self::link::Link;
 use self::options::{Address, Endpoints, RedisOptions};
 use self::record::Record;
@@ -49,6 +49,9 @@ use super::hold::HoldRef;
 use super::id::{RequestId, WalletId};
 use crate::clock::Clock;
 
+/// How many receipts a partition may always have.
+const SHARE_MIN: u64 = 1_000;
+
 /// How a ledger in Redis behaves.
 #[derive(Clone, Debug)]
 pub struct Behaviour {
@@ -58,6 +61,8 @@ pub struct Behaviour {
     pub zone: TimeZone,
     /// How long a lease is: time in which nobody called counts for half of it at most.
     pub lease_ms: u64,
+    /// How many receipts are kept; the oldest of those beyond are folded.
+    pub receipts_max: u64,
     /// In place of the store's time, for tests. Leases run with it whatever happens.
     pub clock: Option<Clock>,
     /// The server-side code.
@@ -73,6 +78,8 @@ pub struct Redis {
     scripts: &'static Scripts,
     clock: StoreClock,
     zone: TimeZone,
+    /// How many receipts a partition may have.
+    share: u64,
     gap_ms: Option<u64>,
     digester: Hmac<Sha256>,
     cache: Cache,
@@ -110,6 +117,7 @@ impl Redis {
             scripts: behaviour.scripts,
             clock,
             zone: behaviour.zone,
+            share: (behaviour.receipts_max / u64::from(PARTITIONS)).max(SHARE_MIN),
             gap_ms,
             cache: Cache::default(),
             live: Mutex::new(HashMap::new()),

@@ -1,11 +1,13 @@
 //! What receipts sum to, whichever store keeps them.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 
-use super::receipt::Receipt;
-use crate::money::NANO_PER_UNIT;
+use super::hold::FreeUnits;
+use super::receipt::{Receipt, UsageRow};
+use crate::money::{NANO_PER_UNIT, Nano};
 use crate::usage::Usage;
 
 /// A day without its leap second, in milliseconds.
@@ -42,7 +44,42 @@ impl Tally {
         self.free_tokens += i128::from(receipt.free.tokens);
         self.free_images += i128::from(receipt.free.images);
         self.free_requests += i128::from(receipt.free.requests);
-        for (meter, count) in receipt.usage.iter() {
+        self.consume(&receipt.usage);
+    }
+
+    /// Adds what other receipts sum to.
+    pub fn join(&mut self, other: &Tally) {
+        self.receipts = self.receipts.saturating_add(other.receipts);
+        self.charged += other.charged;
+        self.shortfall += other.shortfall;
+        self.free_money += other.free_money;
+        self.free_tokens += other.free_tokens;
+        self.free_images += other.free_images;
+        self.free_requests += other.free_requests;
+        self.consume(&other.usage);
+    }
+
+    /// As the totals of a day and a model; what leaves the range of a row stands at its end.
+    pub fn row(&self, day: String, model: Arc<str>) -> UsageRow {
+        let money = |sum: i128| Nano::new(i64::try_from(sum).unwrap_or(i64::MAX));
+        let units = |sum: i128| u64::try_from(sum).unwrap_or(u64::MAX);
+        UsageRow {
+            day,
+            model,
+            requests: self.receipts,
+            usage: self.usage,
+            free: FreeUnits {
+                tokens: units(self.free_tokens),
+                images: units(self.free_images),
+                requests: units(self.free_requests),
+            },
+            charged: money(self.charged),
+            shortfall: money(self.shortfall),
+        }
+    }
+
+    fn consume(&mut self, usage: &Usage) {
+        for (meter, count) in usage.iter() {
             let sum = self.usage.get(meter).saturating_add(count);
             self.usage = self.usage.with(meter, sum);
         }

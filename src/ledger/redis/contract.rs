@@ -217,7 +217,7 @@ impl Redis {
             return self.charged_before(&id).await;
         };
         let ahead_ms = self.ahead_ms();
-        let (call, receipt) = settle::settle(&self.layout, &record, charge, ahead_ms)?;
+        let (call, receipt) = settle::settle(&self.layout, &record, charge, ahead_ms, self.share)?;
         let mutated = self.mutate(partition, &self.scripts.settle, call, false);
         let settled = match mutated.await? {
             Mutated::Answered(reply) => {
@@ -229,6 +229,7 @@ impl Redis {
                     }
                     "done" => Ok(self.settled_here(&record, receipt)),
                     "voided" => Err(was_voided(&id)),
+                    "folded" => Err(folded(&id)),
                     "no hold" => Err(unknown(&id)),
                     "no wallet" => Err(no_wallet(&id.wallet)),
                     "too much" => Err(passes_range(&id)),
@@ -269,6 +270,7 @@ impl Redis {
                 settle::settled(&reply, None, &grants.list)
             }
             "voided" => Err(was_voided(id)),
+            "folded" => Err(folded(id)),
             _ => Err(unknown(id)),
         }
     }
@@ -294,4 +296,11 @@ impl Redis {
         let offset = self.zone.to_offset(self.clock.now().timestamp());
         i64::from(offset.seconds()) * 1000
     }
+}
+
+fn folded(id: &HoldRef) -> LedgerError {
+    LedgerError::Conflict(format!(
+        "request {} was settled, and its receipt has been folded since",
+        id.request
+    ))
 }
