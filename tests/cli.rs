@@ -362,6 +362,50 @@ fn check_names_the_file_whose_authorities_cannot_be_trusted() {
     );
 }
 
+/// A sound config whose ledger is in a Redis where nobody listens.
+fn in_redis(test: &str, fields: &str) -> (String, String) {
+    let embedded = "{ kind: embedded, path: PATH, durability: process }";
+    assert!(SOUND.contains(embedded));
+    let redis = format!("{{ kind: redis, url: 'redis://127.0.0.1:1', journal: PATH{fields} }}");
+    config(test, &SOUND.replace(embedded, &redis))
+}
+
+#[test]
+fn check_looks_at_a_redis_ledger_of_the_config_without_connecting() {
+    let (sound, _) = in_redis("check-redis", "");
+    let ran = with_config(&sound, &["check"]);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{}", ran.out);
+    let (wrong, _) = in_redis("check-redis-wrong", ", durability: disk");
+    let ran = with_config(&wrong, &["check"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("durability"), "{}", ran.err);
+}
+
+#[test]
+fn serve_does_not_begin_without_its_redis_and_says_where_it_looked() {
+    let (config, journal) = in_redis("serve-redis", "");
+    let ran = with_config(&config, &["serve"]);
+    assert_eq!(ran.code, 1, "starting it again may help: {}", ran.err);
+    assert!(ran.err.contains("127.0.0.1:1"), "{}", ran.err);
+    assert!(!std::path::Path::new(&journal).exists(), "no journal yet");
+}
+
+#[test]
+fn commands_on_an_embedded_file_say_what_to_do_where_the_ledger_is_in_redis() {
+    let (config, _) = in_redis("file-redis", "");
+    for args in [
+        &["backup", "--out", "copy.db"][..],
+        &["restore", "copy.db"],
+        &["restore", "copy.db", "--yes"],
+    ] {
+        let ran = with_config(&config, args);
+        assert_eq!(ran.code, 78, "{args:?}");
+        for words in ["ledger in Redis", "own means", "tollgate audit"] {
+            assert!(ran.err.contains(words), "{args:?}: {}", ran.err);
+        }
+    }
+}
+
 #[test]
 fn serve_tells_scripts_where_it_listens() {
     let (config, _) = config("serve-json", SOUND);

@@ -5,10 +5,14 @@ mod support;
 
 #[path = "ledger/bench.rs"]
 mod bench;
+#[path = "ledger/contract.rs"]
+mod contract;
 #[path = "ledger/differential.rs"]
 mod differential;
 #[path = "ledger/kit.rs"]
 mod kit;
+#[path = "ledger/opened_anew.rs"]
+mod opened_anew;
 #[path = "ledger/reference.rs"]
 mod reference;
 #[path = "ledger/stores.rs"]

@@ -224,8 +224,8 @@ impl<'a> Declared<'a> {
             models: terms::declared_models(row.models.as_deref()),
             allowed_ips: row.allowed_ips.clone(),
             limits: self.id("limits", limits.collect())?,
-            on_short: terms::declared_on_short(row.on_short),
-            on_disconnect: terms::declared_on_disconnect(row.on_disconnect),
+            on_short: row.on_short,
+            on_disconnect: row.on_disconnect,
             created_at: self.ledger.now(),
         })
     }

@@ -9,10 +9,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::error::ApiError;
-use crate::config;
-use crate::ledger::grant::{Grant, GrantUnit, ModelSet};
+use crate::config::{self, Words as _};
+use crate::ledger::grant::{Grant, ModelSet};
 use crate::ledger::id::{IdError, LimitName};
-use crate::ledger::key::{OnDisconnect, OnShort};
 use crate::ledger::limit::{Limit, Measure, Per};
 use crate::money::Nano;
 use crate::price::PriceBook;
@@ -191,42 +190,16 @@ fn default_name(measure: Measure, per: Per) -> String {
     if measure == Measure::Concurrent {
         return measure.name().to_owned();
     }
-    let measure = measure.name();
-    format!("{measure}-{}", per_word(per))
-}
-
-/// The word for a period, as config, the API and the command line write it.
-pub fn per_word(per: Per) -> &'static str {
-    match per {
-        Per::Total => "total",
-        Per::Minute => "minute",
-        Per::Hour => "hour",
-        Per::Day => "day",
-        Per::Week => "week",
-        Per::Month => "month",
-    }
+    format!("{}-{}", measure.name(), per.name())
 }
 
 /// A configured limit as the ledger's.
 pub(super) fn declared_limit(row: &config::LimitRow) -> Result<Limit, IdError> {
     Ok(Limit {
         name: row.name.parse()?,
-        measure: match row.measure {
-            config::Measure::Spend => Measure::Spend,
-            config::Measure::Tokens => Measure::Tokens,
-            config::Measure::Images => Measure::Images,
-            config::Measure::Requests => Measure::Requests,
-            config::Measure::Concurrent => Measure::Concurrent,
-        },
+        measure: row.measure,
         cap: row.cap,
-        per: match row.per {
-            config::Period::Total => Per::Total,
-            config::Period::Minute => Per::Minute,
-            config::Period::Hour => Per::Hour,
-            config::Period::Day => Per::Day,
-            config::Period::Week => Per::Week,
-            config::Period::Month => Per::Month,
-        },
+        per: row.per,
         models: declared_models(row.models.as_deref()),
     })
 }
@@ -235,12 +208,7 @@ pub(super) fn declared_limit(row: &config::LimitRow) -> Result<Limit, IdError> {
 pub(super) fn declared_grant(row: &config::GrantRow) -> Result<Grant, IdError> {
     Ok(Grant {
         name: row.name.parse()?,
-        unit: match row.unit {
-            config::GrantUnit::Tokens => GrantUnit::Tokens,
-            config::GrantUnit::Images => GrantUnit::Images,
-            config::GrantUnit::Requests => GrantUnit::Requests,
-            config::GrantUnit::Money => GrantUnit::Money,
-        },
+        unit: row.unit,
         amount: row.amount,
         models: declared_models(row.models.as_deref()),
         expires_at: row.expires,
@@ -257,20 +225,4 @@ pub(super) fn declared_models(models: Option<&[String]>) -> ModelSet {
                 .collect(),
         )
     })
-}
-
-/// A configured policy as the ledger's.
-pub(super) fn declared_on_short(policy: config::OnShort) -> OnShort {
-    match policy {
-        config::OnShort::Refuse => OnShort::Refuse,
-        config::OnShort::Clamp => OnShort::Clamp,
-    }
-}
-
-/// A configured policy as the ledger's.
-pub(super) fn declared_on_disconnect(policy: config::OnDisconnect) -> OnDisconnect {
-    match policy {
-        config::OnDisconnect::Drain => OnDisconnect::Drain,
-        config::OnDisconnect::Cancel => OnDisconnect::Cancel,
-    }
 }

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::UnixMs;
+use crate::config::Words as _;
 use crate::ledger::credit::{Credited, EntryKind};
 use crate::ledger::grant::{GrantState, GrantUnit, ModelSet};
 use crate::ledger::id::{EntryId, GrantId, KeyId, LimitName, WalletId};

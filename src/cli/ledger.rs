@@ -3,12 +3,15 @@
 use std::path::{PathBuf, absolute};
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use tokio::task::spawn_blocking;
 
 use super::exit::Failure;
-use crate::config::{self, Config, LedgerKind};
+use crate::config::{Config, LedgerKind};
 use crate::ledger::Ledger;
-use crate::ledger::embedded::{Durability, Embedded, OpenError, OpenOptions};
+use crate::ledger::embedded::{Embedded, OpenError, OpenOptions};
+use crate::ledger::redis::scripts::Scripts;
+use crate::ledger::redis::{self, Behaviour, Redis};
 
 /// Opens the ledger that the config names.
 ///
@@ -16,6 +19,7 @@ use crate::ledger::embedded::{Durability, Embedded, OpenError, OpenOptions};
 pub(super) async fn open(config: &Config) -> Result<Arc<dyn Ledger>, Failure> {
     let ledger: Arc<dyn Ledger> = match config.ledger.kind {
         LedgerKind::Embedded => Arc::new(embedded(config).await?),
+        LedgerKind::Redis => Arc::new(redis(config).await?),
     };
     tracing::info!(ledger = %ledger.describe(), "the ledger is open");
     Ok(ledger)
@@ -25,16 +29,35 @@ pub(super) async fn open(config: &Config) -> Result<Arc<dyn Ledger>, Failure> {
 pub(super) fn file(config: &Config) -> Result<PathBuf, Failure> {
     match config.ledger.kind {
         LedgerKind::Embedded => Ok(absolute(&config.ledger.path)?),
+        LedgerKind::Redis => Err(Failure::config(
+            "the config names a ledger in Redis, which is no file: back it up with Redis' own means, \
+             and audit it with `tollgate audit` through a running proxy",
+        )),
     }
+}
+
+async fn redis(config: &Config) -> Result<Redis, Failure> {
+    let Some(options) = &config.ledger.redis else {
+        return Err(Failure::config("`ledger` does not say where Redis is"));
+    };
+    let behaviour = Behaviour {
+        currency: config.currency.clone(),
+        zone: TimeZone::get(&config.server.timezone)?,
+        lease_ms: config.ledger.lease_ms,
+        clock: None,
+        scripts: Scripts::standard(),
+    };
+    let opened = Redis::open(options, behaviour).await;
+    opened.map_err(|error| match error {
+        redis::error::OpenError::Away(_) | redis::error::OpenError::Randomness(_) => error.into(),
+        error => Failure::config(error),
+    })
 }
 
 async fn embedded(config: &Config) -> Result<Embedded, Failure> {
     let options = OpenOptions {
         path: absolute(&config.ledger.path)?,
-        durability: match config.ledger.durability {
-            config::Durability::Disk => Durability::Disk,
-            config::Durability::Process => Durability::Process,
-        },
+        durability: config.ledger.durability,
         currency: config.currency.clone(),
         clock: None,
     };

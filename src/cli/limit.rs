@@ -2,8 +2,9 @@
 
 use std::str::FromStr;
 
-use crate::admin::terms::{NewLimit, per_word};
+use crate::admin::terms::NewLimit;
 use crate::admin::view::{CapJson, LimitJson};
+use crate::config::Words as _;
 use crate::ledger::limit::Per;
 use crate::money::Nano;
 
@@ -16,7 +17,7 @@ pub(super) fn text(limit: &LimitJson) -> String {
         .unwrap_or_default();
     match limit.cap {
         CapJson::Concurrent(_) => format!("{}{models}", limit.cap),
-        _ => format!("{}/{}{models}", limit.cap, per_word(limit.per)),
+        _ => format!("{}/{}{models}", limit.cap, limit.per.name()),
     }
 }
 
@@ -54,16 +55,7 @@ pub(super) fn parse(text: &str) -> Result<NewLimit, String> {
 }
 
 fn parse_per(text: &str) -> Result<Per, String> {
-    let all = [
-        Per::Total,
-        Per::Minute,
-        Per::Hour,
-        Per::Day,
-        Per::Week,
-        Per::Month,
-    ];
-    let found = all.into_iter().find(|per| per_word(*per) == text);
-    found.ok_or_else(|| {
+    Per::of(text).ok_or_else(|| {
         format!("no such period `{text}`: one of total, minute, hour, day, week, month")
     })
 }

@@ -2,6 +2,8 @@
 
 use ipnet::IpNet;
 
+use serde::{Deserialize, Serialize};
+
 use crate::clock::UnixMs;
 use crate::money::Nano;
 use crate::secret::Secret;
@@ -24,15 +26,16 @@ pub struct GrantRow {
 }
 
 /// What a grant gives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum GrantUnit {
-    /// Tokens.
+    /// Tokens of any priced token meter.
     Tokens,
     /// Images.
     Images,
-    /// Whole requests.
+    /// Whole requests, each entirely free.
     Requests,
-    /// Money, in nano units.
+    /// Nano units of money, spent before the balance.
     Money,
 }
 
@@ -68,22 +71,24 @@ pub struct KeyRow {
 }
 
 /// What happens when a request's worst case is not affordable but a smaller one would be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum OnShort {
     /// The request is refused.
     #[default]
     Refuse,
-    /// Its maximum of output is lowered.
+    /// Its maximum of output is lowered to what is affordable.
     Clamp,
 }
 
 /// What happens upstream when the client goes away before the end of its answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum OnDisconnect {
-    /// The answer is read to its end, within bounds.
+    /// The answer is read to its end (within bounds) and charged as the upstream reports it.
     #[default]
     Drain,
-    /// The upstream is stopped.
+    /// The upstream is stopped; the input and the delivered output are charged.
     Cancel,
 }
 
@@ -103,13 +108,14 @@ pub struct LimitRow {
 }
 
 /// What a limit caps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Measure {
     /// Money charged, in nano units.
     Spend,
-    /// Tokens.
+    /// Tokens, free ones included.
     Tokens,
-    /// Images.
+    /// Images, free ones included.
     Images,
     /// Requests.
     Requests,
@@ -118,7 +124,8 @@ pub enum Measure {
 }
 
 /// Over what time a limit counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Period {
     /// For ever.
     Total,

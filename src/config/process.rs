@@ -82,11 +82,12 @@ pub enum LedgerKind {
 }
 
 /// What an acknowledged charge survives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Durability {
-    /// The loss of power.
+    /// The loss of power: it is acknowledged after an fsync, shared by all that came together.
+    #[default]
     Disk,
-    /// The end of the process, however sudden.
+    /// The end of the process, however sudden: it is acknowledged once the operating system has it.
     Process,
 }
 

@@ -1,4 +1,6 @@
-//! The fields of `ledger` that say where Redis is and how it is reached.
+//! Where Redis is and how it is reached: the fields of `ledger`, and the url among them.
+
+mod read;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,14 +8,10 @@ use std::path::PathBuf;
 use http::Uri;
 use percent_encoding::percent_decode_str;
 
-use super::read::Field;
-use super::section::Section;
-use super::text::is_name;
-use super::upstreams::{ca_file, is_loopback};
-use super::{CaFile, Owner};
+use super::CaFile;
 use crate::secret::Secret;
+pub(super) use read::redis;
 
-const MINUTE_MS: u64 = 60_000;
 const PORT: u16 = 6379;
 const SENTINEL_PORT: u16 = 26_379;
 
@@ -137,6 +135,33 @@ impl RedisConfig {
         }
         Ok(config)
     }
+
+    /// Which fields of `ledger` differ, as they are written.
+    pub(super) fn changes(&self, other: &RedisConfig) -> Vec<&'static str> {
+        let by_url = matches!(other.endpoints, Endpoints::Standalone { .. });
+        let place = match other.endpoints {
+            Endpoints::Standalone { .. } => "ledger.url",
+            Endpoints::Sentinel { .. } => "ledger.sentinels",
+            Endpoints::Cluster(_) => "ledger.nodes",
+        };
+        let mut names = Vec::new();
+        macro_rules! compare {
+            ($($field:ident)*) => {$(
+                if self.$field != other.$field {
+                    names.push(concat!("ledger.", stringify!($field)));
+                }
+            )*};
+        }
+        if self.endpoints != other.endpoints || by_url && self.tls != other.tls {
+            names.push(place);
+        }
+        if !by_url && self.tls != other.tls {
+            names.push("ledger.tls");
+        }
+        compare!(ca_file user password sentinel_user sentinel_password connect_timeout_ms response_timeout_ms
+            deadline_ms prefix journal);
+        names
+    }
 }
 
 impl Address {
@@ -188,194 +213,6 @@ impl fmt::Display for Address {
         match self.host.contains(':') {
             true => write!(f, "[{}]:{}", self.host, self.port),
             false => write!(f, "{}:{}", self.host, self.port),
-        }
-    }
-}
-
-/// Reads the fields of the section through `get`, which refuses them where the kind is another.
-pub(super) fn redis<'a>(
-    section: &Section<'a>,
-    get: &dyn Fn(&'static str) -> Option<Field<'a>>,
-    wanted: bool,
-) -> Option<RedisConfig> {
-    let text = |name| get(name).and_then(|field| field.text());
-    let secret = |name| get(name).and_then(|field| field.secret(Owner::Ledger));
-    let list = |name, port| get(name).map(|field| addresses(&field, port));
-    let ms = |name, default| {
-        let field = get(name);
-        field
-            .and_then(|field| field.integer(10, MINUTE_MS))
-            .unwrap_or(default)
-    };
-    let url = get("url");
-    let (sentinels, nodes) = (list("sentinels", SENTINEL_PORT), list("nodes", PORT));
-    let master_name = get("master_name");
-    let (user, password) = (text("user"), secret("password"));
-    let (sentinel_user, sentinel_password) = (text("sentinel_user"), secret("sentinel_password"));
-    let (tls, ca_file) = (
-        get("tls"),
-        get("ca_file").map(|field| (ca_file(&field), field)),
-    );
-    let prefix = get("prefix").and_then(|field| field.read(prefix));
-    let journal = text("journal");
-    let default = RedisConfig::at(Endpoints::Cluster(Vec::new()));
-    let base = RedisConfig {
-        connect_timeout_ms: ms("connect_timeout_ms", default.connect_timeout_ms),
-        response_timeout_ms: ms("response_timeout_ms", default.response_timeout_ms),
-        deadline_ms: ms("deadline_ms", default.deadline_ms),
-        prefix: prefix.unwrap_or(default.prefix),
-        journal: journal.map_or(default.journal, PathBuf::from),
-        ..default
-    };
-    if !wanted {
-        return None;
-    }
-    if base.deadline_ms < base.response_timeout_ms {
-        section.problem(format!(
-            "response_timeout_ms is {}, but deadline_ms, which is for a call with its repetitions, only {}; \
-             raise the second",
-            base.response_timeout_ms, base.deadline_ms
-        ));
-    }
-    for (field, given) in [("master_name", &master_name)] {
-        if let (Some(given), None) = (given, &sentinels) {
-            given.problem::<()>(format!(
-                "`{field}` is for Sentinel; write `sentinels` too, or remove it"
-            ));
-        }
-    }
-    if sentinels.is_none() && (sentinel_user.is_some() || sentinel_password.is_some()) {
-        section.problem("sentinel_user and sentinel_password are for Sentinel; write `sentinels` too, or remove them");
-    }
-    let mut config = match (url, sentinels, nodes) {
-        (Some(url), None, None) => {
-            if let Some(field) = tls {
-                return field.problem(
-                    "the url says it: rediss:// is encrypted, redis:// is not; remove the field",
-                );
-            }
-            let secret = url.secret(Owner::Ledger)?;
-            let named = match RedisConfig::of_url(secret.expose()) {
-                Ok(named) => named,
-                Err(wrong) => return url.problem(wrong),
-            };
-            if user.is_some() && named.user.is_some()
-                || password.is_some() && named.password.is_some()
-            {
-                url.problem::<()>("has a user or a password, and so has the field of that name; remove one of them");
-            }
-            RedisConfig {
-                endpoints: named.endpoints,
-                tls: named.tls,
-                user: user.or(named.user),
-                password: password.or(named.password),
-                ..base
-            }
-        }
-        (None, Some(sentinels), None) => {
-            let master_name = match master_name {
-                Some(field) => field.read(master)?,
-                None => {
-                    section.need("master_name", "mymaster");
-                    return None;
-                }
-            };
-            RedisConfig {
-                endpoints: Endpoints::Sentinel {
-                    sentinels: sentinels?,
-                    master_name,
-                },
-                tls: tls.and_then(|field| field.flag()).unwrap_or(false),
-                user,
-                password,
-                sentinel_user,
-                sentinel_password,
-                ..base
-            }
-        }
-        (None, None, Some(nodes)) => RedisConfig {
-            endpoints: Endpoints::Cluster(nodes?),
-            tls: tls.and_then(|field| field.flag()).unwrap_or(false),
-            user,
-            password,
-            ..base
-        },
-        (None, None, None) => {
-            section.problem(
-                "says not where Redis is; write `url: redis://host:6379`, or `sentinels: [host:26379, ...]` \
-                 with `master_name`, or `nodes: [host:6379, ...]` of a cluster",
-            );
-            return None;
-        }
-        _ => {
-            section.problem(
-                "has more than one of `url` (one server), `sentinels` and `nodes` (a cluster); keep one",
-            );
-            return None;
-        }
-    };
-    if config.user.is_some() && config.password.is_none() {
-        section.problem("has a user of Redis without a password; write `password`");
-    }
-    if let Some((authorities, field)) = ca_file {
-        if !config.tls {
-            field.problem::<()>(
-                "is for encrypted connections, which these are not; write rediss:// in the url \
-                 (or `tls: true` beside sentinels or nodes), or remove the field",
-            );
-        }
-        config.ca_file = authorities;
-    }
-    warn_of_open_password(section, &config);
-    Some(config)
-}
-
-fn warn_of_open_password(section: &Section<'_>, config: &RedisConfig) {
-    let addresses = match &config.endpoints {
-        Endpoints::Standalone { address, .. } => std::slice::from_ref(address),
-        Endpoints::Sentinel { sentinels, .. } => sentinels,
-        Endpoints::Cluster(nodes) => nodes,
-    };
-    let afar = addresses.iter().any(|address| !is_loopback(&address.host));
-    if let (true, false, Some(field)) = (
-        afar && config.password.is_some(),
-        config.tls,
-        section.get("password").or_else(|| section.get("url")),
-    ) {
-        field.warn("is sent to Redis unencrypted; use TLS where others can listen to the network");
-    }
-}
-
-/// The servers of a list; `None` where one is wrong.
-fn addresses(field: &Field<'_>, port: u16) -> Option<Vec<Address>> {
-    let items = match field.is_list() {
-        true => field.list(),
-        false => vec![field.clone()],
-    };
-    if items.is_empty() {
-        return field.problem("is empty; write at least one `host:port`");
-    }
-    let read = |text: &str| {
-        Address::parse(text, port)
-            .ok_or_else(|| format!("is not an address such as redis-1.example.com:{port}"))
-    };
-    let found: Vec<_> = items.iter().map(|item| item.read(read)).collect();
-    found.into_iter().collect()
-}
-
-fn master(text: &str) -> Result<String, String> {
-    match is_name(text) {
-        true => Ok(text.to_owned()),
-        false => Err("is no name of a master that Sentinel can have".to_owned()),
-    }
-}
-
-fn prefix(text: &str) -> Result<String, String> {
-    let fine = |b: u8| b.is_ascii_alphanumeric() || b"_.:-".contains(&b);
-    match (1..=32).contains(&text.len()) && text.bytes().all(fine) {
-        true => Ok(text.to_owned()),
-        false => {
-            Err("is no prefix of keys: 1 to 32 of the characters A-Z a-z 0-9 _ . : -".to_owned())
         }
     }
 }

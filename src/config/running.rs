@@ -25,7 +25,15 @@ impl Config {
             listen admin_listen timezone drain_seconds refusal_status_no_funds request_log cors_origins tls
             trusted_proxies
         );
+        let ledger = names.len();
         names.extend(changed!(ledger: kind path durability lease_ms keep_receipts_days redis));
+        if let (Some(old), Some(new)) = (&running.ledger.redis, &self.ledger.redis)
+            && let Some(at) = names[ledger..]
+                .iter()
+                .position(|name| *name == "ledger.redis")
+        {
+            names.splice(ledger + at..=ledger + at, old.changes(new));
+        }
         names.extend(changed!(caps:
             request_body_bytes request_memory_bytes answer_hold_bytes answer_memory_bytes
             answer_tail_bytes answer_hold_ms json_depth header_bytes header_count header_timeout_ms
@@ -73,6 +81,22 @@ models: [{ id: m, upstream: demo, prices: [{ free: true }] }]
         assert_eq!(kept.server.listen.port(), 8080);
         assert_eq!(kept.ledger.path.to_str(), Some("a.db"));
         assert_eq!(kept.caps.attempts, 3);
+    }
+
+    #[test]
+    fn fields_of_redis_are_named_as_they_are_written() {
+        let redis = |fields: &str| {
+            let ledger = format!("ledger: {{ kind: redis, {fields} }}");
+            config(&BASE.replace("ledger: { path: a.db }", &ledger))
+        };
+        let running = redis("url: redis://a");
+        let (kept, names) = redis("nodes: [b], password: x, prefix: y").running(&running);
+        assert_eq!(names, ["ledger.nodes", "ledger.password", "ledger.prefix"]);
+        assert_eq!(kept.ledger, running.ledger);
+        let (_, names) = redis("url: rediss://a, deadline_ms: 3000").running(&running);
+        assert_eq!(names, ["ledger.url", "ledger.deadline_ms"]);
+        let (_, names) = config(BASE).running(&running);
+        assert_eq!(names, ["ledger.kind", "ledger.path", "ledger.redis"]);
     }
 
     #[test]

@@ -1,3 +1,4 @@
+mod redis;
 mod refusals;
 mod upstreams;
 

@@ -80,3 +80,24 @@ words!(Period {
 });
 words!(OnShort { "refuse" => Refuse, "clamp" => Clamp });
 words!(OnDisconnect { "drain" => Drain, "cancel" => Cancel });
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn same_in_json<W: Words + serde::Serialize>() {
+        for (word, choice) in W::WORDS {
+            let json = serde_json::to_value(choice).expect("a word");
+            assert_eq!(json, *word);
+        }
+    }
+
+    #[test]
+    fn what_ledgers_and_the_api_write_is_what_the_config_reads() {
+        same_in_json::<GrantUnit>();
+        same_in_json::<Measure>();
+        same_in_json::<Period>();
+        same_in_json::<OnShort>();
+        same_in_json::<OnDisconnect>();
+    }
+}

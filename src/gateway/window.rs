@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use jiff::{Span, Zoned};
 
 use crate::clock::UnixMs;
+use crate::config::Words as _;
 use crate::ledger::key::Key;
 use crate::ledger::limit::{Ask, CounterAsk, Limit, Measure, Per, Window};
 use crate::price::Model;

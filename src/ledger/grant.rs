@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::id::GrantId;
 use crate::clock::UnixMs;
+pub use crate::config::GrantUnit;
 
 /// A set of models, by canonical id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, Default)]
@@ -41,20 +42,6 @@ impl ModelSet {
             ModelSet::Only(models) => models.len(),
         }
     }
-}
-
-/// What a grant gives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum GrantUnit {
-    /// Tokens of any priced token meter.
-    Tokens,
-    /// Images.
-    Images,
-    /// Whole requests, each entirely free.
-    Requests,
-    /// Nano units of money, spent before the balance.
-    Money,
 }
 
 /// A free quota as it is given.

@@ -7,28 +7,7 @@ use super::grant::ModelSet;
 use super::id::{KeyId, WalletId};
 use super::limit::Limit;
 use crate::clock::UnixMs;
-
-/// What happens when a request's worst case is not affordable but a smaller one would be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OnShort {
-    /// The request is refused.
-    #[default]
-    Refuse,
-    /// Its maximum of output is lowered to what is affordable.
-    Clamp,
-}
-
-/// What happens upstream when the client goes away before the end of its answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OnDisconnect {
-    /// The answer is read to its end (within bounds) and charged as the upstream reports it.
-    #[default]
-    Drain,
-    /// The upstream is stopped; the input and the delivered output are charged.
-    Cancel,
-}
+pub use crate::config::{OnDisconnect, OnShort};
 
 /// How old a key's record may be when it is looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,53 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::grant::ModelSet;
 use super::id::LimitName;
 use crate::clock::UnixMs;
-
-/// What a limit caps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Measure {
-    /// Money charged, in nano units.
-    Spend,
-    /// Tokens, free ones included.
-    Tokens,
-    /// Images, free ones included.
-    Images,
-    /// Requests.
-    Requests,
-    /// Requests in flight at once.
-    Concurrent,
-}
-
-impl Measure {
-    /// The word for it, as config, the API and the command line write it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Measure::Spend => "spend",
-            Measure::Tokens => "tokens",
-            Measure::Images => "images",
-            Measure::Requests => "requests",
-            Measure::Concurrent => "concurrent",
-        }
-    }
-}
-
-/// Over what time a limit counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Per {
-    /// For ever.
-    Total,
-    /// A token bucket that refills its cap in a minute.
-    Minute,
-    /// A calendar hour.
-    Hour,
-    /// A calendar day.
-    Day,
-    /// A calendar week, from Monday.
-    Week,
-    /// A calendar month.
-    Month,
-}
+pub use crate::config::{Measure, Period as Per};
 
 /// A cap on a key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

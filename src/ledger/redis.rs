@@ -16,6 +16,7 @@ mod hold;
 mod keys;
 pub mod layout;
 pub mod link;
+pub mod meta;
 pub mod options;
 mod reads;
 mod record;
@@ -104,16 +105,20 @@ impl Redis {
     /// Where the store cannot be reached or is unfit, keeps another currency or a newer schema.
     pub async fn open(options: &RedisOptions, behaviour: Behaviour) -> Result<Redis, OpenError> {
         let link = Link::connect(options).await?;
-        let layout = Layout::new(&options.prefix);
-        let found = checks::open(&link, &layout, &behaviour.currency).await?;
+        let found = checks::check(&link).await?;
+        tracing::info!(%found, "the store is fit to keep a ledger");
+        for warning in &found.warnings {
+            tracing::warn!("{warning}");
+        }
+        let meta = meta::open(&link, &behaviour.currency).await?;
         let clock = StoreClock::new(behaviour.clock.clone());
         let gap_ms = behaviour.clock.is_none().then_some(behaviour.lease_ms / 2);
         let redis = Redis {
-            digester: Hmac::new_from_slice(&found.pepper)
+            digester: Hmac::new_from_slice(meta.pepper())
                 .expect("an HMAC takes a key of any length"),
             address: address(options),
             link,
-            layout,
+            layout: Layout::new(&options.prefix),
             scripts: behaviour.scripts,
             clock,
             zone: behaviour.zone,
@@ -149,7 +154,10 @@ impl Redis {
     ) -> Result<Reply, LedgerError> {
         let mut args = Vec::with_capacity(call.args.len() + 6);
         args.push(self.clock.given());
-        args.push(self.gap_ms.map_or_else(Vec::new, |gap| gap.to_string().into_bytes()));
+        args.push(
+            self.gap_ms
+                .map_or_else(Vec::new, |gap| gap.to_string().into_bytes()),
+        );
         args.extend(header.iter().map(|text| text.as_bytes().to_vec()));
         args.extend(call.args);
         let value = self.link.call(script, call.keys, args).await;

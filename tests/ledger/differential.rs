@@ -4,13 +4,17 @@
 //! failure names its seed.
 
 #[path = "differential/coverage.rs"]
-mod coverage;
+pub mod coverage;
 #[path = "differential/dice.rs"]
 mod dice;
 #[path = "differential/end.rs"]
 mod end;
 #[path = "differential/op.rs"]
 mod op;
+#[path = "differential/operators.rs"]
+mod operators;
+#[path = "differential/planted.rs"]
+mod planted;
 #[path = "differential/quotes.rs"]
 mod quotes;
 #[path = "differential/schedule.rs"]
@@ -51,7 +55,7 @@ macro_rules! agree {
 }
 use agree;
 
-/// The schedules from `first` on, on stores of one kind.
+/// The schedules from `first` on, each group on a store of its own, on stores of one kind.
 pub async fn run(store: Store, schedules: u64, first: u64) {
     let mut coverage = Coverage::default();
     let mut seed = first;
@@ -76,6 +80,8 @@ pub struct Pair<'a> {
     book: Reference,
     clock: Clock,
     coverage: &'a mut Coverage,
+    /// What happens to an operation on its way to the ledger under test; nothing, unless a bug is planted.
+    mistake: fn(&mut Op),
 }
 
 impl<'a> Pair<'a> {
@@ -86,7 +92,13 @@ impl<'a> Pair<'a> {
             book,
             clock,
             coverage,
+            mistake: |_| {},
         }
+    }
+
+    /// The same with a planted bug.
+    fn mistaken(self, mistake: fn(&mut Op)) -> Self {
+        Pair { mistake, ..self }
     }
 
     /// Runs `count` schedules, and compares the two as a whole.
@@ -101,7 +113,8 @@ impl<'a> Pair<'a> {
         })
     }
 
-    async fn schedule(&mut self, seed: u64) -> Outcome {
+    /// Runs one schedule.
+    pub async fn schedule(&mut self, seed: u64) -> Outcome {
         let aligned = self.clock.now().0.unsigned_abs() % ALIGNED_MS;
         self.clock.advance(ALIGNED_MS - aligned);
         let (mut schedule, first) = Schedule::new(seed, self.clock.now());
@@ -125,7 +138,9 @@ impl<'a> Pair<'a> {
         if matches!(op, Op::Wait(_)) {
             return Ok(expected);
         }
-        let said = perform(self.ledger, &self.clock, op.clone()).await;
+        let mut sent = op.clone();
+        (self.mistake)(&mut sent);
+        let said = perform(self.ledger, &self.clock, sent).await;
         agree!(said, expected, "its answer");
         Ok(said)
     }
@@ -144,4 +159,9 @@ async fn as_asked(store: Store) {
 #[tokio::test]
 async fn a_store_in_memory_answers_as_the_book_does() {
     as_asked(Store::Memory).await;
+}
+
+#[tokio::test]
+async fn a_store_in_redis_answers_as_the_book_does() {
+    as_asked(Store::Redis).await;
 }

@@ -12,10 +12,10 @@ use tollgate::ledger::credit::{Credited, Entry};
 use tollgate::ledger::grant::GrantUnit;
 use tollgate::ledger::hold::{Charge, Hold, HoldRef, Quote, Refusal, Settled};
 use tollgate::ledger::id::{KeyDigest, KeyId, RequestId, WalletId};
-use tollgate::ledger::key::Key;
+use tollgate::ledger::key::{Freshness, Key};
 use tollgate::ledger::receipt::{Receipt, ReceiptQuery, UsageRow};
 use tollgate::ledger::wallet::{NewWallet, WalletView};
-use tollgate::ledger::{Answer, AuditReport, Ledger, LedgerError, Stats};
+use tollgate::ledger::{Answer, AuditReport, Description, Ledger, LedgerError, Stats};
 use tollgate::money::Nano;
 use tollgate::usage::Usage;
 
@@ -96,6 +96,7 @@ impl Ledger for Reference {
         Stats {
             lapses: desk.book.lapses(),
             commits: 0,
+            journal: None,
         }
     }
 
@@ -103,7 +104,7 @@ impl Ledger for Reference {
         KeyDigest(Sha256::digest(secret).into())
     }
 
-    fn key(&self, digest: KeyDigest) -> Answer<'_, Option<Arc<Key>>> {
+    fn key(&self, digest: KeyDigest, _: Freshness) -> Answer<'_, Option<Arc<Key>>> {
         self.ask(|desk, _| desk.book.key(&digest).cloned())
     }
 
@@ -164,13 +165,29 @@ impl Ledger for Reference {
         self.ask(|desk, _| desk.book.wallets())
     }
 
-    fn receipt(&self, request: RequestId) -> Answer<'_, Option<Arc<Receipt>>> {
+    fn receipt(
+        &self,
+        request: RequestId,
+        wallet: Option<WalletId>,
+    ) -> Answer<'_, Option<Arc<Receipt>>> {
         self.ask(|desk, _| {
             let mut receipts = desk.receipts.iter();
             receipts
                 .find(|receipt| receipt.request_id == request)
+                .filter(|receipt| wallet.is_none_or(|wallet| wallet == receipt.wallet))
                 .cloned()
         })
+    }
+
+    fn close(&self) -> Answer<'_, ()> {
+        async { Ok(()) }.boxed()
+    }
+
+    fn describe(&self) -> Description {
+        Description {
+            kind: "book",
+            address: "memory".to_owned(),
+        }
     }
 
     fn receipts(&self, query: ReceiptQuery) -> Answer<'_, Vec<Arc<Receipt>>> {

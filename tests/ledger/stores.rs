@@ -3,7 +3,11 @@
 //! A new kind of store is a variant of [`Store`], an arm in [`Store::open`] and in [`Opened::again`],
 //! and a line in [`on_every_store`]; every promise and the random schedules then run on it.
 
-use std::sync::Arc;
+use std::any::Any;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
 
 use tollgate::clock::Clock;
 use tollgate::ledger::Ledger;
@@ -11,7 +15,12 @@ use tollgate::ledger::embedded::{Durability, Embedded, OpenOptions};
 
 use crate::bench::Bench;
 use crate::reference::Reference;
+use tollgate::ledger::redis::options::{Address, Endpoints, RedisOptions};
+use tollgate::ledger::redis::scripts::Scripts;
+use tollgate::ledger::redis::{Behaviour, Redis};
+
 use crate::support::TempDir;
+use crate::support::redis::{Cluster, Server};
 
 /// A kind of store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +31,10 @@ pub enum Store {
     Memory,
     /// The embedded store, in a file.
     File,
+    /// One Redis server.
+    Redis,
+    /// A Redis Cluster of three masters and their replicas.
+    Cluster,
 }
 
 /// An open store of its own, empty at first.
@@ -34,6 +47,11 @@ pub struct Opened {
 enum Place {
     Nowhere,
     Folder(TempDir),
+    Redis {
+        options: RedisOptions,
+        /// The servers run as long as somebody uses them.
+        _running: Arc<dyn Any + Send + Sync>,
+    },
 }
 
 impl Store {
@@ -50,6 +68,16 @@ impl Store {
                 ),
                 place: Place::Nowhere,
             },
+            Store::Redis => {
+                let server = shared(&SERVER, Server::start);
+                let options = RedisOptions::of_url(&server.url()).expect("a URL");
+                Opened::redis(options, server, clock).await
+            }
+            Store::Cluster => {
+                let cluster = shared(&CLUSTER, Cluster::start);
+                let options = RedisOptions::at(Endpoints::Cluster(addresses(&cluster)));
+                Opened::redis(options, cluster, clock).await
+            }
             Store::File => {
                 let folder = TempDir::new();
                 Opened {
@@ -62,11 +90,28 @@ impl Store {
 }
 
 impl Opened {
+    async fn redis(
+        mut options: RedisOptions,
+        running: Arc<dyn Any + Send + Sync>,
+        clock: &Clock,
+    ) -> Opened {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        options.prefix = format!("t{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        Opened {
+            ledger: open_redis(&options, clock).await,
+            place: Place::Redis {
+                options,
+                _running: running,
+            },
+        }
+    }
+
     /// Closes the store and opens it again, as a process would that was started anew.
     pub async fn again(self, clock: &Clock) -> Opened {
         let Opened { ledger, place } = self;
         drop(ledger);
         let ledger = match &place {
+            Place::Redis { options, .. } => open_redis(options, clock).await,
             Place::Nowhere => panic!("this store ends with its process"),
             Place::Folder(folder) => open_file(folder, clock),
         };
@@ -84,6 +129,41 @@ fn open_file(folder: &TempDir, clock: &Clock) -> Arc<dyn Ledger> {
     Arc::new(Embedded::open(options).expect("a store in a file"))
 }
 
+/// What the tests share that run now: each store there has a prefix of its own. It ends with the last of them.
+static SERVER: Mutex<Weak<Server>> = Mutex::new(Weak::new());
+static CLUSTER: Mutex<Weak<Cluster>> = Mutex::new(Weak::new());
+
+fn shared<T>(running: &Mutex<Weak<T>>, start: impl FnOnce() -> T) -> Arc<T> {
+    let mut running = running.lock();
+    running.upgrade().unwrap_or_else(|| {
+        let started = Arc::new(start());
+        *running = Arc::downgrade(&started);
+        started
+    })
+}
+
+fn addresses(cluster: &Cluster) -> Vec<Address> {
+    let address = |node: String| {
+        let (host, port) = node.rsplit_once(':').expect("a host and a port");
+        Address {
+            host: host.to_owned(),
+            port: port.parse().expect("a port"),
+        }
+    };
+    cluster.nodes().into_iter().map(address).collect()
+}
+
+async fn open_redis(options: &RedisOptions, clock: &Clock) -> Arc<dyn Ledger> {
+    let behaviour = Behaviour {
+        currency: "CNY".to_owned(),
+        zone: jiff::tz::TimeZone::UTC,
+        lease_ms: 60_000,
+        clock: Some(clock.clone()),
+        scripts: Scripts::standard(),
+    };
+    Arc::new(Redis::open(options, behaviour).await.expect("a store"))
+}
+
 /// Keeps a promise on a store of its own, and audits it afterwards.
 pub async fn keep(store: Store, promise: impl AsyncFnOnce(&Bench)) {
     let bench = Bench::open(store).await;
@@ -97,6 +177,8 @@ macro_rules! on_every_store {
         $crate::stores::on_store!(book, Book: $($promise),+);
         $crate::stores::on_store!(memory, Memory: $($promise),+);
         $crate::stores::on_store!(file, File: $($promise),+);
+        $crate::stores::on_store!(redis, Redis: $($promise),+);
+        $crate::stores::on_store!(cluster, Cluster: $($promise),+);
     };
 }
 pub(crate) use on_every_store;

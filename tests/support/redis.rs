@@ -196,6 +196,9 @@ impl Server {
         command
             .args(["--bind", "127.0.0.1", "--port", plain, "--tls-port", tls])
             .args([
+                // A replica is served at once, and not after a wait for more of them.
+                "--repl-diskless-sync-delay",
+                "0",
                 "--save",
                 "",
                 "--daemonize",

@@ -69,7 +69,9 @@ impl Quotas {
     pub(super) fn put(&mut self, quota: Quota) {
         self.0.retain(|other| other.grant.name != quota.grant.name);
         let order = quota.grant.burn_order();
-        let place = self.0.partition_point(|other| other.grant.burn_order() < order);
+        let place = self
+            .0
+            .partition_point(|other| other.grant.burn_order() < order);
         self.0.insert(place, quota);
         self.0.shrink_to_fit();
     }

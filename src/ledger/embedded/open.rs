@@ -13,20 +13,11 @@ use super::restore;
 use super::schema::{self, Meta};
 use super::space::{self, Measure};
 use crate::clock::Clock;
+pub use crate::config::Durability;
 use crate::ledger::book::Book;
 
 /// How long a commit waits for a stranger (a backup, a shell) that has locked the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// When an acknowledged operation is safe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Durability {
-    /// From power loss: acknowledged after an fsync, shared by all operations that came together.
-    #[default]
-    Disk,
-    /// From the end of the process (`kill -9`): acknowledged once the operating system has it.
-    Process,
-}
 
 /// How to open an embedded ledger.
 #[derive(Clone, Debug)]

@@ -8,6 +8,4 @@ mod migrating;
 mod opening;
 mod placing;
 mod room;
-mod same_as_book;
-mod schedule;
 mod support;

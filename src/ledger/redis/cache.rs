@@ -85,7 +85,12 @@ impl Cache {
     }
 
     /// Remembers grants, in whatever order, and answers them in burn order.
-    pub fn keep_grants(&self, wallet: &WalletId, version: String, mut list: Vec<Grant>) -> Arc<Grants> {
+    pub fn keep_grants(
+        &self,
+        wallet: &WalletId,
+        version: String,
+        mut list: Vec<Grant>,
+    ) -> Arc<Grants> {
         list.sort_by(|a, b| a.burn_order().cmp(&b.burn_order()));
         let grants = Arc::new(Grants { version, list });
         self.grants.lock().put(wallet.clone(), grants.clone());

@@ -177,7 +177,9 @@ impl Redis {
         for _ in 0..TRIES {
             let holding = Holding::new(&quote, &grants);
             let call = holding.call(&self.layout, &grants.version, may_use)?;
-            let reply = self.call(&self.scripts.hold, call, &["", "", "0", ""]).await?;
+            let reply = self
+                .call(&self.scripts.hold, call, &["", "", "0", ""])
+                .await?;
             self.count_lapses(&reply);
             match holding.outcome(&reply)? {
                 Outcome::Held(record) => {
@@ -192,7 +194,9 @@ impl Redis {
                     return Ok(Err(refusal));
                 }
                 Outcome::Charged(request) => {
-                    let receipt = self.find_receipt(request, Some(quote.wallet.clone())).await?;
+                    let receipt = self
+                        .find_receipt(request, Some(quote.wallet.clone()))
+                        .await?;
                     let receipt = receipt.ok_or_else(malformed)?;
                     return Ok(Err(Refusal::AlreadyCharged(receipt)));
                 }
@@ -245,7 +249,9 @@ impl Redis {
     async fn release(&self, id: HoldRef) -> Result<(), LedgerError> {
         let call = settle::void(&self.layout, &id);
         let partition = Partition::of(&id.wallet);
-        let mutated = self.mutate(partition, &self.scripts.void, call, false).await?;
+        let mutated = self
+            .mutate(partition, &self.scripts.void, call, false)
+            .await?;
         self.live.lock().remove(&id.request);
         let Mutated::Answered(reply) = mutated else {
             return Ok(());
@@ -263,7 +269,9 @@ impl Redis {
     async fn charged_before(&self, id: &HoldRef) -> Result<Settled, LedgerError> {
         self.wallet_exists(&id.wallet).await?;
         let call = settle::again(&self.layout, id);
-        let reply = self.call(&self.scripts.settle, call, &["", "", "0", ""]).await?;
+        let reply = self
+            .call(&self.scripts.settle, call, &["", "", "0", ""])
+            .await?;
         match reply.word() {
             "ok" => {
                 let grants = self.grants(&id.wallet, false).await?;

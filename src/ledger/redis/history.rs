@@ -17,16 +17,15 @@ use super::reply::{self, malformed};
 use crate::ledger::LedgerError;
 
 impl Redis {
-    /// A step through a hash or a set (`HSCAN`, `SSCAN`): its texts, and the cursor of the next step, if there is one.
-    /// What stays meanwhile is seen at least once, the rest perhaps.
-    async fn scan(
+    /// A step through a hash: names and contents in turn, and the cursor of the next step, if there is one. What
+    /// stays meanwhile is seen at least once, the rest perhaps.
+    async fn fields(
         &self,
-        command: &str,
         key: &[u8],
         cursor: &str,
     ) -> Result<(Vec<String>, Option<String>), LedgerError> {
         const AT_ONCE: usize = 500;
-        let mut scan = ::redis::cmd(command);
+        let mut scan = ::redis::cmd("HSCAN");
         scan.arg(key).arg(cursor).arg("COUNT").arg(AT_ONCE);
         let Value::Array(step) = self.ask_one(scan).await? else {
             return Err(malformed());

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use super::cache::Grants;
-use super::fields::{counter_field, counter, grant_state};
+use super::fields::{counter, counter_field, grant_state};
 use super::layout::{Layout, Partition, hex, request_hex};
 use super::record::{Fixed, Record};
 use super::reply::{Reply, malformed};
@@ -50,7 +50,10 @@ pub struct Holding<'a> {
 impl<'a> Holding<'a> {
     /// The quote, with the grants of the wallet that the model may take from.
     pub fn new(quote: &'a Quote, grants: &'a Grants) -> Holding<'a> {
-        let serving = grants.list.iter().filter(|grant| quote.is_in(&grant.models));
+        let serving = grants
+            .list
+            .iter()
+            .filter(|grant| quote.is_in(&grant.models));
         let field = |ask: &crate::ledger::limit::CounterAsk| counter_field(&ask.key, ask.window);
         Holding {
             quote,
@@ -240,7 +243,8 @@ impl Args {
     /// As good as never: where it has none.
     pub fn json(&mut self, value: &impl serde::Serialize) -> Result<(), LedgerError> {
         let bytes = serde_json::to_vec(value);
-        self.0.push(bytes.map_err(|error| LedgerError::Conflict(error.to_string()))?);
+        self.0
+            .push(bytes.map_err(|error| LedgerError::Conflict(error.to_string()))?);
         Ok(())
     }
 }

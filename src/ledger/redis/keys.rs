@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::Redis;
 use super::fields::expiry;
 use super::hold::{Args, Call, from_json};
 use super::layout::{Partition, hex, unhex};
 use super::reply::malformed;
-use super::Redis;
 use crate::ledger::LedgerError;
 use crate::ledger::book::directory::{
     Put, edit_over, no_key, other_wallet, put_over, revoked, same_secret,

@@ -276,7 +276,7 @@ impl Inner {
                 },
             };
             let answer = async {
-                match std::mem::take(&mut asking) {
+                match asking {
                     false => line.send(&command).await,
                     true => line.send_asking(&command).await,
                 }
@@ -290,6 +290,7 @@ impl Inner {
                 }
             };
             match self.next(&error, &node, &line) {
+                // Where it was asked for, it is asked for again.
                 Next::Source => command = order.command(true),
                 Next::At(other, ask) => (node, asking) = (other, ask),
                 Next::Fail => return Err(words::broken(&line.address, &error)),

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use super::Redis;
 use super::fields::{counter, grant_state};
 use super::hold::{from_json, nano};
 use super::layout::Partition;
 use super::reply::{self, malformed};
-use super::Redis;
 use crate::ledger::LedgerError;
 use crate::ledger::book::WalletRow;
 use crate::ledger::book::snapshot::Snapshot;
@@ -101,7 +101,9 @@ pub(super) fn snapshot_of(
         let pair = pairs.find(|pair| pair[0] == name);
         pair.map(|pair| pair[1]).ok_or_else(malformed)
     };
-    let standing = fields.chunks_exact(2).filter(|pair| pair[0].starts_with("c:"));
+    let standing = fields
+        .chunks_exact(2)
+        .filter(|pair| pair[0].starts_with("c:"));
     let standing = standing.map(|pair| counter(pair[0], pair[1]));
     let mut grants = Vec::with_capacity(given.len());
     for grant in given {

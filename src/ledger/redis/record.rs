@@ -62,7 +62,10 @@ impl Record {
         let balance = nano(answer.next()?)?;
         let counts = answer.next()?.split_whitespace().map(|count| count.parse());
         let counts = counts.collect::<Result<Vec<u64>, _>>().ok()?;
-        let contents = answer.next()?.split(',').filter(|content| !content.is_empty());
+        let contents = answer
+            .next()?
+            .split(',')
+            .filter(|content| !content.is_empty());
         let standing = counter_fields
             .iter()
             .zip(contents)
@@ -74,7 +77,10 @@ impl Record {
             taken,
             counts,
             balance,
-            counters: standing.iter().map(StandingCounter::state_as_read).collect(),
+            counters: standing
+                .iter()
+                .map(StandingCounter::state_as_read)
+                .collect(),
             lease_until,
         };
         let idempotency = match (fixed.token, claim.split_once(' ')) {

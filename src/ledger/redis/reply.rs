@@ -37,7 +37,10 @@ impl Reply {
     ///
     /// # Errors
     /// `Unavailable` where there is none.
-    pub fn number<T: std::str::FromStr + TryFrom<i64>>(&self, place: usize) -> Result<T, LedgerError> {
+    pub fn number<T: std::str::FromStr + TryFrom<i64>>(
+        &self,
+        place: usize,
+    ) -> Result<T, LedgerError> {
         let number = match self.0.get(place) {
             Some(Value::Int(number)) => T::try_from(*number).ok(),
             Some(other) => text(other).and_then(|text| text.parse().ok()),

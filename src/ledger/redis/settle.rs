@@ -50,7 +50,11 @@ pub fn settle(
     for (place, part) in record.parts.iter().enumerate() {
         args.number(counts.get(place).unwrap_or(part));
     }
-    let meters: Vec<_> = receipt.usage.iter().filter(|(_, count)| *count > 0).collect();
+    let meters: Vec<_> = receipt
+        .usage
+        .iter()
+        .filter(|(_, count)| *count > 0)
+        .collect();
     args.number(meters.len());
     for (meter, count) in meters {
         args.text(meter.name());
@@ -142,7 +146,16 @@ pub fn settled(
 /// A receipt with what the store decided: charged, free money, shortfall, free tokens, images, requests, late, when.
 pub fn decided(receipt: Receipt, text: &str) -> Option<Receipt> {
     let words: Vec<&str> = text.split(' ').collect();
-    let [charged, free_money, shortfall, tokens, images, requests, late, at] = words.as_slice()
+    let [
+        charged,
+        free_money,
+        shortfall,
+        tokens,
+        images,
+        requests,
+        late,
+        at,
+    ] = words.as_slice()
     else {
         return None;
     };

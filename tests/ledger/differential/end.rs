@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tollgate::clock::UnixMs;
 use tollgate::ledger::Ledger;
 use tollgate::ledger::id::WalletId;
+use tollgate::ledger::key::Freshness;
 use tollgate::ledger::receipt::{Receipt, ReceiptQuery};
 
 use super::dice::Dice;
@@ -17,12 +18,16 @@ impl Pair<'_> {
     /// The wallets and keys of one schedule, their receipts and totals.
     pub async fn compare_wallets(&self, schedule: &mut Schedule) -> Outcome {
         for (key, digest) in &schedule.keys {
-            let [seen, expected] = self.both(async |ledger| ledger.key(*digest).await).await?;
+            let [seen, expected] = self
+                .both(async |ledger| ledger.key(*digest, Freshness::Shown).await)
+                .await?;
             agree!(seen, expected, "key {}", key.id);
         }
         for past in &schedule.requests {
             let id = past.quote.request;
-            let [seen, expected] = self.both(async |ledger| ledger.receipt(id).await).await?;
+            let [seen, expected] = self
+                .both(async |ledger| ledger.receipt(id, Some(past.quote.wallet.clone())).await)
+                .await?;
             agree!(seen, expected, "the receipt of {id}");
         }
         for wallet in schedule.wallets.clone() {

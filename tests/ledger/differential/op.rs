@@ -6,7 +6,7 @@ use tollgate::clock::Clock;
 use tollgate::ledger::credit::{Credited, Entry};
 use tollgate::ledger::hold::{Charge, Hold, HoldRef, Quote, Refusal, Settled};
 use tollgate::ledger::id::{KeyDigest, KeyId, WalletId};
-use tollgate::ledger::key::Key;
+use tollgate::ledger::key::{Freshness, Key};
 use tollgate::ledger::receipt::Receipt;
 use tollgate::ledger::wallet::{NewWallet, WalletView};
 use tollgate::ledger::{Ledger, LedgerError};
@@ -74,7 +74,7 @@ pub async fn perform(ledger: &dyn Ledger, clock: &Clock, op: Op) -> Said {
         Op::PutKey(key, digest) => Said::Key(plain(ledger.put_key(key, digest).await)),
         Op::EditKey(key) => Said::Key(plain(ledger.edit_key(key).await)),
         Op::RevokeKey(key) => Said::Key(plain(ledger.revoke_key(key).await)),
-        Op::FindKey(digest) => Said::Found(plain(ledger.key(digest).await)),
+        Op::FindKey(digest) => Said::Found(plain(ledger.key(digest, Freshness::Shown).await)),
         Op::Credit(entry) => Said::Credited(plain(ledger.credit(entry).await)),
         Op::Hold(quote) => Said::Held(plain(ledger.hold(quote).await)),
         Op::Settle(hold, charge) => Said::Settled(plain(ledger.settle(hold, charge).await)),

@@ -13,7 +13,7 @@ use super::op::{Op, Said};
 use crate::kit::{
     self, DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, digest, entry, grant, id, key, models,
 };
-use crate::kit::{nano, request, signed, wallet};
+use crate::kit::{request, signed, wallet};
 use crate::reference::Reference;
 
 /// How long every store answers repeats of an ended request just as it did.
@@ -46,8 +46,8 @@ pub struct Schedule {
     /// Their keys, as last answered, two each.
     pub keys: Vec<(Key, KeyDigest)>,
     pub requests: Vec<Past>,
-    entries: Vec<Entry>,
-    seed: u64,
+    pub entries: Vec<Entry>,
+    pub seed: u64,
     pub next: u64,
     started: UnixMs,
 }
@@ -165,10 +165,8 @@ impl Schedule {
     /// Learns from an answer.
     pub fn heard(&mut self, op: &Op, said: &Said, now: UnixMs) {
         match (op, said) {
-            (Op::Hold(quote), Said::Held(Ok(Ok(hold)))) => {
-                if self.find(quote.request).is_none() {
-                    self.remember(quote.clone(), Some(hold.clone()));
-                }
+            (Op::Hold(quote), Said::Held(Ok(Ok(hold)))) if self.find(quote.request).is_none() => {
+                self.remember(quote.clone(), Some(hold.clone()));
             }
             (Op::Settle(hold, _), Said::Settled(Ok(_))) => self.ended(hold.request, true, now),
             (Op::Void(hold), Said::Done(Ok(()))) => self.ended(hold.request, false, now),
@@ -306,125 +304,6 @@ impl Schedule {
             8..16 => self.dice.below(SECOND_MS),
             _ => 1 + self.dice.below(40),
         })
-    }
-
-    fn credit(&mut self, place: usize) -> Op {
-        use EntryKind::{Adjustment, Opening, Refund, Topup};
-        let wallet = self.wallets[place].to_string();
-        if self.dice.percent(25)
-            && let Some(known) = self.dice.pick(&self.entries).cloned()
-        {
-            // The same again, or with other content.
-            return Op::Credit(match self.dice.below(4) {
-                0 => Entry {
-                    amount: nano(self.amount()),
-                    ..known
-                },
-                1 => Entry {
-                    wallet: id(&wallet),
-                    ..known
-                },
-                2 => Entry {
-                    actor: "someone else".to_owned(),
-                    ..known
-                },
-                _ => known,
-            });
-        }
-        self.next += 1;
-        let wallet = if self.dice.percent(3) {
-            format!("nobody{}", self.seed)
-        } else {
-            wallet
-        };
-        let kind = self.dice.one(&[Adjustment, Topup, Topup, Refund, Opening]);
-        let amount = match kind {
-            Adjustment => self.amount().saturating_neg(),
-            _ => self.amount(),
-        };
-        let credit = entry(&format!("e{}", self.next), &wallet, kind, amount);
-        self.entries.push(credit.clone());
-        Op::Credit(credit)
-    }
-
-    fn amount(&mut self) -> i64 {
-        match self.scale {
-            Scale::Large if self.dice.percent(60) => self.dice.signed_edge(),
-            _ if self.dice.percent(5) => -signed(self.dice.below(3)),
-            _ => signed(self.dice.below(60)),
-        }
-    }
-
-    fn credit_line(&mut self, book: &Reference, place: usize) -> Op {
-        let view = book.view(&self.wallets[place]);
-        let owed = view.map_or(0, |view| view.held.get().saturating_sub(view.balance.get()));
-        let line = match self.dice.below(6) {
-            0..3 => owed.saturating_add(signed(self.dice.below(3)) - 1),
-            3 => -1,
-            4 if self.scale == Scale::Large => self.dice.signed_edge(),
-            _ => signed(self.dice.below(60)),
-        };
-        Op::CreditLine(self.wallets[place].clone(), nano(line))
-    }
-
-    fn open_again(&mut self, place: usize) -> Op {
-        let name = self.wallets[place].to_string();
-        let grants = [self.grant(0), self.grant(self.next % 7)];
-        let opening = match self.dice.below(4) {
-            0 => self.dice.pick(&self.entries).cloned(),
-            1 => {
-                self.next += 1;
-                let amount = self.amount();
-                Some(entry(
-                    &format!("o{}", self.next),
-                    &name,
-                    EntryKind::Opening,
-                    amount,
-                ))
-            }
-            _ => None,
-        };
-        let line = if self.dice.percent(10) { -1 } else { 7 };
-        Op::OpenWallet(wallet(&name, line, opening, &grants))
-    }
-
-    fn change_key(&mut self, place: usize) -> Op {
-        let number = 2 * place + usize::try_from(self.dice.below(2)).expect("two");
-        let (known, secret) = self.keys[number].clone();
-        self.next += 1;
-        let mut changed = Key {
-            name: format!("name {}", self.next),
-            models: models(self.dice.one(&[&["a"][..], &["b"], &[], &[]])),
-            expires_at: None,
-            created_at: UnixMs(7),
-            ..known.clone()
-        };
-        match self.dice.below(12) {
-            0 => Op::RevokeKey(known.id),
-            1 => Op::RevokeKey(id(&format!("nokey{}", self.seed))),
-            2 => Op::FindKey(secret),
-            3 => Op::FindKey(digest(self.next)),
-            4 => Op::PutKey(known, secret),
-            5 => Op::PutKey(changed, digest(self.next)),
-            6 => Op::PutKey(changed, self.keys[(number + 1) % 4].1),
-            7 => {
-                changed.wallet = self.wallets[1 - place].clone();
-                match self.dice.percent(50) {
-                    true => Op::PutKey(changed, secret),
-                    false => Op::EditKey(changed),
-                }
-            }
-            8 => {
-                changed.revision += 1;
-                Op::EditKey(changed)
-            }
-            9 => Op::PutKey(changed, secret),
-            10 => {
-                changed.id = id(&format!("nokey{}", self.seed));
-                Op::EditKey(changed)
-            }
-            _ => Op::EditKey(changed),
-        }
     }
 
     /// The wallet as the specification has it.

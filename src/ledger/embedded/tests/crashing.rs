@@ -5,8 +5,9 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use super::schedule::Random;
-use super::support::{START, TempDir, charge, digest, entry, furnish, open, options, quote};
+use super::support::{
+    Random, START, TempDir, charge, digest, entry, furnish, open, options, quote,
+};
 use crate::clock::Clock;
 use crate::ledger::Ledger;
 use crate::ledger::embedded::Embedded;

@@ -49,6 +49,19 @@ impl Drop for TempDir {
     }
 }
 
+/// Small, seeded, good enough (SplitMix64).
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % bound
+    }
+}
+
 pub fn options(path: &Path, clock: &Clock) -> OpenOptions {
     OpenOptions {
         path: path.to_owned(),

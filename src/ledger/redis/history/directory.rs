@@ -31,7 +31,7 @@ impl Redis {
         let mut credits = Credits::default();
         let mut cursor = Some("0".to_owned());
         while let Some(at) = cursor {
-            let (texts, next) = self.scan("HSCAN", &key, &at).await?;
+            let (texts, next) = self.fields(&key, &at).await?;
             let mut places = Vec::new();
             for pair in texts.chunks_exact(2).filter(|pair| seen.insert(pair[0].clone())) {
                 match entry_of(&pair[1]) {

@@ -49,7 +49,7 @@ impl Redis {
         let mut found = HashMap::new();
         let mut cursor = Some("0".to_owned());
         while let Some(at) = cursor {
-            let (texts, next) = self.scan("HSCAN", &key, &at).await?;
+            let (texts, next) = self.fields(&key, &at).await?;
             let mut texts = texts.into_iter();
             while let (Some(field), Some(content)) = (texts.next(), texts.next()) {
                 found.insert(field, content);

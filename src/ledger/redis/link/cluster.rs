@@ -30,7 +30,7 @@ pub(super) struct Cluster {
     seeds: Vec<Address>,
     table: ArcSwap<Table>,
     nodes: Mutex<HashMap<Address, Arc<Node>>>,
-    moved: Notify,
+    moved: Arc<Notify>,
     bell: Bell,
     watcher: Mutex<Option<AbortHandle>>,
 }
@@ -67,7 +67,7 @@ impl Cluster {
             seeds,
             table: ArcSwap::default(),
             nodes: Mutex::default(),
-            moved: Notify::new(),
+            moved: Arc::default(),
             bell,
             watcher: Mutex::new(None),
         });
@@ -205,21 +205,24 @@ pub(super) fn slot(key: &[u8]) -> u16 {
 
 /// Keeps the table right: reads it when a call was sent on, and again and again while a master is missing.
 async fn watch(cluster: Weak<Cluster>) {
-    loop {
-        let Some(cluster) = cluster.upgrade() else {
-            return;
-        };
-        let lost = Arc::clone(&cluster.bell.lost);
-        if cluster.is_whole() {
+    while let Some(found) = cluster.upgrade() {
+        let (moved, lost) = (Arc::clone(&found.moved), Arc::clone(&found.bell.lost));
+        let whole = found.is_whole();
+        // Whoever waits must not keep the cluster.
+        drop(found);
+        if whole {
             tokio::select! {
-                () = cluster.moved.notified() => {}
+                () = moved.notified() => {}
                 () = lost.notified() => {}
             }
         }
-        if let Err(error) = cluster.read().await {
+        let Some(found) = cluster.upgrade() else {
+            return;
+        };
+        if let Err(error) = found.read().await {
             tracing::debug!("the cluster's slots cannot be read: {error}");
         }
-        drop(cluster);
+        drop(found);
         tokio::time::sleep(PAUSE).await;
     }
 }

@@ -93,7 +93,8 @@ impl Node {
                 line.address
             )))),
             State::Up(line) => Some(Ok(Arc::clone(line))),
-            State::Down(why) => Some(Err(why.clone())),
+            // Whatever keeps it away, a call that was never sent can succeed later.
+            State::Down(why) => Some(Err(LinkError::away(why))),
         }
     }
 
@@ -143,7 +144,10 @@ impl Shared {
                 None => match self.place.dial(&self.dialer).await {
                     Ok(found) => {
                         let found = Arc::new(found);
-                        self.state.send_replace(State::Up(Arc::clone(&found)));
+                        let before = self.state.send_replace(State::Up(Arc::clone(&found)));
+                        if matches!(before, State::Down(_)) {
+                            tracing::info!("Redis at {} is connected again", found.address);
+                        }
                         self.bell
                             .made
                             .send_modify(|made| *made = made.wrapping_add(1));
@@ -153,7 +157,11 @@ impl Shared {
                     Err(why) => why,
                 },
             };
-            self.state.send_replace(State::Down(why));
+            // Once for each time that it goes away, however often it is looked for then.
+            let before = self.state.send_replace(State::Down(why.clone()));
+            if !matches!(before, State::Down(_)) {
+                tracing::warn!("Redis is away: {why}");
+            }
             self.bell.lost.notify_one();
             tokio::time::sleep(jittered(backoff)).await;
             backoff = backoff.saturating_mul(2).min(BACKOFF_MAX);
@@ -192,10 +200,12 @@ impl Place {
                 let line = dialer.dial(address).await?;
                 role::must_be_master(&line).await.map(|()| line)
             }
+            // That it is a replica still is a matter of moments.
             Place::Sentinels(sentinels) => {
                 let address = sentinels.master().await?;
                 let line = dialer.dial(&address).await?;
-                role::must_be_master(&line).await.map(|()| line)
+                let role = role::must_be_master(&line).await;
+                role.map(|()| line).map_err(LinkError::away)
             }
         }
     }

@@ -12,7 +12,7 @@ pub(super) async fn must_be_master(line: &Line) -> Result<(), LinkError> {
         Some("slave") => {
             let host = role.get(1).and_then(text).unwrap_or_default();
             let port = role.get(2).and_then(integer).unwrap_or_default();
-            Err(LinkError::away(format_args!(
+            Err(LinkError::refused(format_args!(
                 "Redis at {} is a replica of {host}:{port}, and takes no writes; name its master, or use \
                  `sentinels` or `nodes`, which follow it",
                 line.address

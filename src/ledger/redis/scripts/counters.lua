@@ -119,9 +119,14 @@ local function room(counter)
   return over(counter.level, counter.refill)
 end
 
+-- Answers how much it came to; nothing where live holds would have more than 64 bits of a bucket.
 local function occupy(counter, ask)
   local part = counter.refill and least(ask, counter.cap) or ask
-  counter.held = least(add(counter.held, part), U64_MAX)
+  local held = add(counter.held, part)
+  if less(U64_MAX, held) then
+    return nil
+  end
+  counter.held = held
   shift(counter, 0, part)
   return part
 end

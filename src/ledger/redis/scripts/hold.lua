@@ -106,14 +106,15 @@ if ARGV[14] == '1' then
   return refuse('too large')
 end
 
--- What grants have, by unit; saturated where no request can reach.
+-- What grants have, by unit; saturated at the most that a request can come to.
+local MOST = EXACT - 1
 local grants, free = {}, {t = 0, i = 0, r = 0, m = 0}
 for _, name in ipairs(names) do
   local grant = grant_of(state['g:' .. name])
   if grant.expires == '-' or now < tonumber(grant.expires) then
     grant.name = name
     grants[#grants + 1] = grant
-    free[grant.unit] = least(add(free[grant.unit], left_of(grant)), EXACT)
+    free[grant.unit] = least(add(free[grant.unit], left_of(grant)), MOST)
   end
 end
 local available = sub(add(integer(state.balance), integer(state.line)), integer(state.held))
@@ -121,7 +122,7 @@ if less(available, 0) then
   available = 0
 end
 
-local counters, spend_room = {}, EXACT
+local counters, spend_room = {}, MOST
 for _, ask in ipairs(wanted) do
   local known = state[ask.field]
   if ask.money then
@@ -200,10 +201,10 @@ else
       end
     end
   end
-  if not shed(least(add(free.m, available), EXACT)) then
+  if not shed(least(add(free.m, available), MOST)) then
     return short()
   end
-  shed(math.min(free.m + spend_room, EXACT))
+  shed(math.min(free.m + spend_room, MOST))
   local due = cost()
   units.m = math.min(due, free.m)
   money = due - units.m
@@ -229,6 +230,9 @@ for number, ask in ipairs(wanted) do
     return short()
   end
   local part = occupy(counter, need)
+  if not part then
+    return refuse('too large')
+  end
   places[number] = ask.field .. (ask.money and ' 1 ' or ' 0 ') .. text(part)
   contents[number] = content_of(counter)
 end
@@ -250,28 +254,10 @@ for _, unit in ipairs({'r', 't', 'i', 'm'}) do
   end
 end
 
--- When a period's counter appears, the same limit's counters of periods long over go.
-local function drop_earlier(field)
-  local prefix = string.match(field, '^(.*/)')
-  if not prefix or not string.find(field, '|p', 1, true) then
-    return
-  end
-  local gone = {}
-  for _, other in ipairs(redis.call('HKEYS', wallet)) do
-    local stop = string.match(other, '|p%-?%d+%-(%-?%d+)$')
-    if stop and string.sub(other, 1, #prefix) == prefix and tonumber(stop) + 86400000 <= now then
-      if counter_of(other, redis.call('HGET', wallet, other)).held == 0 then
-        gone[#gone + 1] = other
-      end
-    end
-  end
-  if #gone > 0 then
-    redis.call('HDEL', wallet, unpack(gone))
-  end
-end
+local appeared = {}
 for number, ask in ipairs(wanted) do
   if not state[ask.field] then
-    drop_earlier(ask.field)
+    appeared[#appeared + 1] = ask.field
   end
   put(ask.field, contents[number])
 end
@@ -279,6 +265,19 @@ if money ~= 0 then
   put('held', text(add(integer(state.held), money)))
 end
 save()
+
+-- When a period's counter appears, the same limit's counters of periods long over go.
+for _, field in ipairs(appeared) do
+  local prefix = string.find(field, '|p', 1, true) and string.match(field, '^(.*/)')
+  for _, other in ipairs(prefix and redis.call('HKEYS', wallet) or {}) do
+    local stop = string.match(other, '|p%-?%d+%-(%-?%d+)$')
+    if stop and string.sub(other, 1, #prefix) == prefix and tonumber(stop) + 86400000 <= now then
+      if counter_of(other, redis.call('HGET', wallet, other)).held == 0 then
+        redis.call('HDEL', wallet, other)
+      end
+    end
+  end
+end
 
 local counts = {}
 for number, segment in ipairs(segments) do
