@@ -3,6 +3,7 @@
 //! [`book`] is the specification, a pure state machine; [`embedded`] makes it durable. Every
 //! operation names one wallet and is atomic. Every mutation is idempotent by its id.
 
+pub mod audit;
 pub mod book;
 pub mod credit;
 pub mod disk;
@@ -16,6 +17,7 @@ pub mod limit;
 pub mod receipt;
 pub mod redis;
 pub mod retention;
+pub mod tally;
 pub mod wallet;
 
 use std::fmt;

@@ -25,6 +25,7 @@ mod wallet;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+pub use audit::Credits;
 pub use change::{Change, CounterRow, Tally, WalletRow};
 
 use crate::clock::UnixMs;

@@ -44,9 +44,10 @@ use crate::telemetry;
 pub use self::audit::audit_file;
 pub use self::backup::{Backup, BackupError, backup};
 pub use self::error::OpenError;
-pub use self::holdings::{Holdings, Sum};
+pub use self::holdings::Holdings;
 pub use self::open::{Durability, OpenOptions};
 pub use self::replace::{Lost, Present, Replacement, RestoreError};
+pub use super::tally::Sum;
 
 /// The exit status of a process whose ledger could not be made durable (`EX_SOFTWARE`).
 const EXIT_NOT_DURABLE: i32 = 70;

@@ -9,6 +9,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::Sha256;
 use uuid::Uuid;
 
+use crate::clock::UnixMs;
+
 /// Why a text is no id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is no {what}: 1 to 64 of the characters A-Z a-z 0-9 _ . : -")]
@@ -105,6 +107,16 @@ impl RequestId {
     /// The id of these 16 bytes.
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         RequestId(Uuid::from_bytes(bytes))
+    }
+
+    /// When it was made, by the clock of who made it; `None` for an id that is not time-ordered.
+    pub fn began(&self) -> Option<UnixMs> {
+        let is_ordered = self.0.get_version_num() == 7;
+        let (seconds, nanos) = self.0.get_timestamp().filter(|_| is_ordered)?.to_unix();
+        let ms = seconds
+            .checked_mul(1_000)?
+            .checked_add(u64::from(nanos) / 1_000_000)?;
+        i64::try_from(ms).ok().map(UnixMs)
     }
 
     /// The id as 16 bytes.

@@ -43,7 +43,7 @@ use self::cache::{Cache, Grants};
 use self::clock::StoreClock;
 use self::error::{LinkError, OpenError};
 use self::hold::{Call, from_json};
-use self::layout::{Layout, Partition};
+use self::layout::{Layout, PARTITIONS, Partition};
 use self::link::Link;
 use self::options::{Address, Endpoints, RedisOptions};
 use self::outbox::{Mutation, Outbox, Sent};
@@ -61,6 +61,9 @@ use crate::clock::{Clock, UnixMs};
 /// How often the store is asked for the time.
 const CLOCK_EVERY: Duration = Duration::from_secs(1);
 
+/// How many receipts a partition may always have.
+const SHARE_MIN: u64 = 1_000;
+
 /// How a ledger in Redis behaves.
 #[derive(Clone, Debug)]
 pub struct Behaviour {
@@ -70,6 +73,8 @@ pub struct Behaviour {
     pub zone: TimeZone,
     /// How long a lease is: time in which nobody called counts for half of it at most.
     pub lease_ms: u64,
+    /// How many receipts are kept; the oldest of those beyond are folded.
+    pub receipts_max: u64,
     /// In place of the store's time, for tests. Leases run with it whatever happens.
     pub clock: Option<Clock>,
     /// The server-side code.
@@ -87,6 +92,8 @@ pub struct Redis {
     scripts: &'static Scripts,
     clock: Arc<StoreClock>,
     zone: TimeZone,
+    /// How many receipts a partition may have.
+    share: u64,
     digester: Hmac<Sha256>,
     cache: Cache,
     /// The records of the holds that this process made, until they end.
@@ -142,6 +149,7 @@ impl Redis {
             scripts,
             clock,
             zone: behaviour.zone,
+            share: (behaviour.receipts_max / u64::from(PARTITIONS)).max(SHARE_MIN),
             cache: Cache::default(),
             live: Mutex::new(HashMap::new()),
             lapses: AtomicU64::new(0),
@@ -223,7 +231,7 @@ impl Redis {
 
     /// Sends plain commands; the answers come in their order.
     async fn ask(&self, commands: Vec<Cmd>) -> Result<Vec<Value>, LedgerError> {
-        self.link.batch(commands).await.map_err(unavailable)
+        Ok(self.link.batch(commands).await?)
     }
 
     async fn ask_one(&self, command: Cmd) -> Result<Value, LedgerError> {
@@ -321,8 +329,4 @@ fn address(options: &RedisOptions) -> String {
         } => format!("{master_name}, by the Sentinels {}", list(sentinels)),
         Endpoints::Cluster(nodes) => format!("cluster of {}", list(nodes)),
     }
-}
-
-fn unavailable(error: LinkError) -> LedgerError {
-    LedgerError::Unavailable(error.to_string())
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::Book;
 use super::wallet::{Record, Request, Wallet};
 use crate::ledger::id::WalletId;
+use crate::money::Nano;
 
 impl Book {
     /// Checks everything that must hold between operations; a sentence for each thing that does not.
@@ -43,26 +44,40 @@ impl Book {
 }
 
 /// The credits of one wallet.
-#[derive(Default)]
-struct Credits {
-    all: i128,
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Credits {
+    /// What they sum to, in nano units.
+    pub all: i128,
     /// Of those, the ones that took money away.
-    down: i128,
+    pub down: i128,
+}
+
+fn equal(faults: &mut Vec<String>, what: &str, kept: i128, summed: i128) {
+    if kept != summed {
+        faults.push(format!("{what} is kept as {kept} and sums to {summed}"));
+    }
+}
+
+fn nano(amount: Nano) -> i128 {
+    i128::from(amount.get())
 }
 
 impl Wallet {
     fn faults(&self, credits: &Credits) -> Vec<String> {
         let mut faults = Vec::new();
-        let mut equal = |what: &str, kept: i128, summed: i128| {
-            if kept != summed {
-                faults.push(format!("{what} is kept as {kept} and sums to {summed}"));
-            }
-        };
         let money = &self.money;
-        let nano = |amount: crate::money::Nano| i128::from(amount.get());
-        equal("credited", nano(money.credited), credits.all);
+        equal(&mut faults, "credited", nano(money.credited), credits.all);
         let balance = nano(money.credited) - nano(money.charged);
-        equal("the balance", nano(money.balance), balance);
+        equal(&mut faults, "the balance", nano(money.balance), balance);
+        faults.extend(self.held_faults(credits));
+        faults
+    }
+
+    /// What does not fit with its live holds: all but the sums over credits and charges.
+    pub(super) fn held_faults(&self, credits: &Credits) -> Vec<String> {
+        let mut faults = Vec::new();
+        let mut equal = |what: &str, kept, summed| equal(&mut faults, what, kept, summed);
+        let money = &self.money;
         let held = self.live().map(|record| nano(record.hold.money)).sum();
         equal("money held", nano(money.held), held);
         for quota in self.quotas.iter() {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::counter::Counter;
 use super::funds::check_range;
 use super::quota::Quota;
-use super::wallet::{Money, Part, Record, Wallet};
-use super::{Tally, WalletRow};
+use super::wallet::{Money, Part, Record, Request, Wallet};
+use super::{Credits, Tally, WalletRow};
 use crate::clock::UnixMs;
 use crate::ledger::LedgerError;
 use crate::ledger::grant::GrantState;
@@ -85,6 +85,33 @@ impl Snapshot {
         self.wallet().refusal(now, quote)
     }
 
+    /// What does not fit with these, all of the wallet's live holds: a sentence for each thing.
+    pub fn faults(&self, live: &[LiveHold], credits: &Credits) -> Vec<String> {
+        let mut wallet = self.wallet();
+        let activity = wallet.activity.get_or_insert_default();
+        for hold in live {
+            let id = hold.request.hold.id.request;
+            activity.leases.insert((hold.request.hold.lease_until, id));
+            let part = |(counter, held): &((Arc<str>, Window), u64)| Part {
+                counter: counter.clone(),
+                money: false,
+                held: *held,
+            };
+            let parts = hold.parts.iter().map(part).collect();
+            let record = Box::new(hold.request.record(parts));
+            activity.requests.insert(id, Request::Live(record));
+        }
+        let missing = live.iter().flat_map(|hold| &hold.parts);
+        let missing = missing.filter(|(counter, _)| !wallet.counters.contains_key(counter));
+        let mut faults: Vec<String> = missing
+            .map(|((key, _), _)| {
+                format!("counter {key}: a live hold occupies it, and it is not there")
+            })
+            .collect();
+        faults.extend(wallet.held_faults(credits));
+        faults
+    }
+
     fn wallet(&self) -> Wallet {
         let mut wallet = Wallet {
             money: Money {
@@ -129,22 +156,35 @@ pub struct HeldRequest {
     pub idempotency: Option<IdempotencyClaim>,
 }
 
+/// A live hold with what it occupies of counters.
+#[derive(Clone, Debug)]
+pub struct LiveHold {
+    /// The hold, with the end of its lease.
+    pub request: HeldRequest,
+    /// Counters by key and window, and how much of each.
+    pub parts: Vec<((Arc<str>, Window), u64)>,
+}
+
 impl HeldRequest {
     /// The receipt of a settle in time: it needs nothing but what was held.
     ///
     /// # Errors
     /// `Conflict` for a negative price.
     pub fn receipt(&self, now: UnixMs, charge: Charge) -> Result<Receipt, LedgerError> {
-        let record = Record {
+        let record = self.record(Vec::new());
+        let bill = Wallet::default().bill(now, &record, &charge, false)?;
+        Ok(bill.receipt(now, &record, charge))
+    }
+
+    fn record(&self, parts: Vec<Part>) -> Record {
+        Record {
             hold: self.hold.clone(),
             key: self.key.clone(),
             model: self.model.clone(),
             price_version: self.price_version.clone(),
             held_at: self.held_at,
-            parts: Vec::<Part>::new(),
+            parts,
             idempotency: self.idempotency.clone(),
-        };
-        let bill = Wallet::default().bill(now, &record, &charge, false)?;
-        Ok(bill.receipt(now, &record, charge))
+        }
     }
 }

@@ -6,23 +6,18 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use self::stored::Account;
 use super::error::OpenError;
-use super::holdings::{Holdings, Sum};
+use super::holdings::Holdings;
 use super::migrate;
 use super::open;
 use crate::clock::UnixMs;
 use crate::ledger::AuditReport;
+use crate::ledger::audit::{Account, Findings, check_account};
 use crate::ledger::book::Book;
 use crate::ledger::disk::lock::StoreLock;
-use crate::ledger::grant::GrantUnit;
-use crate::ledger::receipt::Receipt;
 use crate::ledger::wallet::WalletView;
 
 pub(super) use self::stored::Stored;
-
-/// The most findings that a report lists.
-const FINDINGS_MAX: usize = 1000;
 
 /// Audits the store in a file that no process has open.
 ///
@@ -88,30 +83,6 @@ impl BookState {
     }
 }
 
-/// Sentences, up to a bound.
-#[derive(Default)]
-struct Findings {
-    kept: Vec<String>,
-    more: u64,
-}
-
-impl Findings {
-    fn add(&mut self, finding: String) {
-        if self.kept.len() < FINDINGS_MAX {
-            self.kept.push(finding);
-        } else {
-            self.more += 1;
-        }
-    }
-
-    fn list(mut self) -> Vec<String> {
-        if self.more > 0 {
-            self.kept.push(format!("and {} more findings", self.more));
-        }
-        self.kept
-    }
-}
-
 /// Checks the store against itself and against the book, both as of the same operation.
 pub(super) fn compare(stored: Stored, book: BookState) -> AuditReport {
     let Stored {
@@ -139,101 +110,6 @@ pub(super) fn compare(stored: Stored, book: BookState) -> AuditReport {
         credits,
         live_holds: book.live_holds,
         findings: findings.list(),
-    }
-}
-
-fn check_receipt(receipt: &Receipt, findings: &mut Findings) {
-    let id = receipt.request_id;
-    let wallet = &receipt.wallet;
-    let parts = [
-        ("free money", receipt.free_money),
-        ("charged", receipt.charged),
-        ("shortfall", receipt.shortfall),
-    ];
-    for (name, part) in parts.iter().filter(|(_, part)| part.is_negative()) {
-        findings.add(format!(
-            "wallet {wallet}: receipt {id} has a negative {name}, {part}"
-        ));
-    }
-    let sum: i128 = parts.iter().map(|(_, part)| i128::from(part.get())).sum();
-    if sum != i128::from(receipt.priced.get()) {
-        findings.add(format!(
-            "wallet {wallet}: receipt {id} is priced {}, but its free money, charge and shortfall come to {}",
-            receipt.priced,
-            Sum(sum)
-        ));
-    }
-}
-
-fn check_account(wallet: &str, account: &Account, findings: &mut Findings) {
-    let Some(row) = &account.row else {
-        findings.add(format!(
-            "wallet {wallet}: the store has things of it, but no such wallet"
-        ));
-        return;
-    };
-    let tally = &account.tally;
-    let money = [
-        (
-            "balance is",
-            row.balance,
-            "credits less its charges come to",
-            account.credited - tally.charged,
-        ),
-        (
-            "credited total is",
-            row.credited,
-            "credits come to",
-            account.credited,
-        ),
-        (
-            "charged total is",
-            row.charged,
-            "receipts come to",
-            tally.charged,
-        ),
-        (
-            "shortfall total is",
-            row.shortfall,
-            "receipts come to",
-            tally.shortfall,
-        ),
-    ];
-    for (what, says, of, sum) in money {
-        if i128::from(says.get()) != sum {
-            findings.add(format!(
-                "wallet {wallet}: its {what} {says}, but its {of} {}",
-                Sum(sum)
-            ));
-        }
-    }
-    let units = [
-        (GrantUnit::Tokens, "tokens", tally.free_tokens),
-        (GrantUnit::Images, "images", tally.free_images),
-        (GrantUnit::Requests, "requests", tally.free_requests),
-        (GrantUnit::Money, "nano units of money", tally.free_money),
-    ];
-    for (unit, name, burned) in units {
-        let states = account
-            .grants
-            .values()
-            .filter(|state| state.grant.unit == unit);
-        let used: i128 = states.map(|state| i128::from(state.used)).sum();
-        if used != burned {
-            findings.add(format!(
-                "wallet {wallet}: its grants say that {used} {name} are used, but its receipts come to {burned}"
-            ));
-        }
-    }
-    for state in account
-        .grants
-        .values()
-        .filter(|state| state.used > state.grant.amount)
-    {
-        findings.add(format!(
-            "wallet {wallet}: its grant {} of {} has {} used",
-            state.grant.name, state.grant.amount, state.used
-        ));
     }
 }
 

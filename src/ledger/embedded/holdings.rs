@@ -1,7 +1,5 @@
 //! What a store holds, in a few numbers: to know a backup by, and to see what it lacks.
 
-use std::fmt;
-
 use rusqlite::{Connection, Row};
 use serde::{Serialize, Serializer};
 
@@ -10,7 +8,7 @@ use super::rows;
 use super::schema;
 use crate::clock::UnixMs;
 use crate::ledger::id::StoreId;
-use crate::money::NANO_PER_UNIT;
+use crate::ledger::tally::Sum;
 
 /// A store, summed up.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -42,10 +40,6 @@ pub struct Holdings {
     #[serde(serialize_with = "instant")]
     pub last_settled_at: Option<UnixMs>,
 }
-
-/// A sum of amounts in nano units, which may leave the range of one amount. A decimal in text.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Sum(pub i128);
 
 impl Holdings {
     /// Reads a store that is up to date, or is previewed so; `schema_version` is what it really has.
@@ -99,22 +93,6 @@ fn each(
         take(row)?;
     }
     Ok(())
-}
-
-impl fmt::Display for Sum {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unit = u128::from(NANO_PER_UNIT.unsigned_abs());
-        let nano = self.0.unsigned_abs();
-        let sign = if self.0 < 0 { "-" } else { "" };
-        let text = format!("{sign}{}.{:09}", nano / unit, nano % unit);
-        f.write_str(text.trim_end_matches('0').trim_end_matches('.'))
-    }
-}
-
-impl Serialize for Sum {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
 }
 
 fn instant<S: Serializer>(at: &Option<UnixMs>, serializer: S) -> Result<S::Ok, S::Error> {

@@ -7,10 +7,9 @@ use super::rows;
 use crate::ledger::hold::FreeUnits;
 use crate::ledger::id::RequestId;
 use crate::ledger::receipt::{Receipt, ReceiptQuery, UsageRow};
+use crate::ledger::tally::{DAY_MS, day};
 use crate::money::Nano;
 use crate::usage::{Meter, Usage};
-
-const DAY_MS: i64 = 86_400_000;
 
 /// The receipt of one request.
 pub(super) fn receipt(
@@ -101,16 +100,6 @@ fn read_sum(row: &Row<'_>, index: usize) -> rusqlite::Result<u64> {
     let high = u128::from(rows::count(row, index)?);
     let low = u128::from(rows::count(row, index + 1)?);
     Ok(u64::try_from((high << 32) + low).unwrap_or(u64::MAX))
-}
-
-/// The date that is `days` after 1970-01-01.
-fn day(days: i64) -> String {
-    let epoch = jiff::civil::date(1970, 1, 1);
-    jiff::Span::new()
-        .try_days(days)
-        .and_then(|span| epoch.checked_add(span))
-        .unwrap_or(jiff::civil::Date::MAX)
-        .to_string()
 }
 
 fn filter(query: &ReceiptQuery) -> (String, Vec<Value>) {

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::draft::{self, Draft};
 use super::error::OpenError;
-use super::holdings::{Holdings, Sum};
+use super::holdings::Holdings;
 use super::migrate::{self, STEPS, newest};
 use super::open;
 use super::{audit, schema};
@@ -16,6 +16,7 @@ use crate::clock::{Clock, UnixMs};
 use crate::ledger::AuditReport;
 use crate::ledger::disk::files::{self, beside};
 use crate::ledger::disk::lock::StoreLock;
+use crate::ledger::tally::Sum;
 
 /// Why a backup cannot be restored.
 #[derive(Debug, thiserror::Error)]

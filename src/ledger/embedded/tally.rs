@@ -1,4 +1,4 @@
-//! What receipts sum to, and the checkpoints that keep those sums when old receipts go.
+//! The checkpoints that keep what receipts summed to when old receipts go.
 
 use std::collections::BTreeMap;
 
@@ -7,38 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::rows;
 use crate::clock::UnixMs;
 use crate::ledger::id::WalletId;
-use crate::ledger::receipt::Receipt;
-use crate::usage::Usage;
-
-/// Sums over receipts; wide enough that no sum of stored amounts can leave the range.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Tally {
-    pub receipts: u64,
-    pub charged: i128,
-    pub shortfall: i128,
-    pub free_money: i128,
-    pub free_tokens: i128,
-    pub free_images: i128,
-    pub free_requests: i128,
-    pub usage: Usage,
-}
-
-impl Tally {
-    /// Adds one receipt.
-    pub fn add(&mut self, receipt: &Receipt) {
-        self.receipts += 1;
-        self.charged += i128::from(receipt.charged.get());
-        self.shortfall += i128::from(receipt.shortfall.get());
-        self.free_money += i128::from(receipt.free_money.get());
-        self.free_tokens += i128::from(receipt.free.tokens);
-        self.free_images += i128::from(receipt.free.images);
-        self.free_requests += i128::from(receipt.free.requests);
-        for (meter, count) in receipt.usage.iter() {
-            let sum = self.usage.get(meter).saturating_add(count);
-            self.usage = self.usage.with(meter, sum);
-        }
-    }
-}
+use crate::ledger::tally::Tally;
 
 /// The columns of a checkpoint, in the order that [`checkpoint`] reads.
 pub(super) const CHECKPOINT: &str = "receipts, charged, shortfall, free_money, free_tokens, \

@@ -14,7 +14,7 @@ use super::layout::Partition;
 use super::outbox::Sent;
 use super::record::Record;
 use super::reply::malformed;
-use super::{Mutated, Redis, settle, unavailable};
+use super::{Mutated, Redis, settle};
 use crate::clock::UnixMs;
 use crate::ledger::book::ending::{passes_range, unknown, was_charged, was_voided};
 use crate::ledger::book::no_wallet;
@@ -95,7 +95,7 @@ impl Ledger for Redis {
                 Some(self.call(Partition::of(wallet), &self.scripts.renew, call))
             });
             for reply in join_all(calls).await {
-                self.count_lapses(&reply.map_err(unavailable)?);
+                self.count_lapses(&reply?);
             }
             Ok(())
         }
@@ -194,7 +194,7 @@ impl Redis {
                         // It may have been held all the same: nobody will use it.
                         self.release_unseen(partition, holding.id());
                     }
-                    return Err(unavailable(error));
+                    return Err(error.into());
                 }
             };
             self.count_lapses(&reply);
@@ -239,7 +239,7 @@ impl Redis {
             return self.charged_before(&id).await;
         };
         let ahead_ms = self.ahead_ms();
-        let (call, receipt) = settle::settle(&self.layout, &record, charge, ahead_ms)?;
+        let (call, receipt) = settle::settle(&self.layout, &record, charge, ahead_ms, self.share)?;
         let mutated = self.mutate(partition, &self.scripts.settle, call, false);
         let settled = match mutated.await? {
             Mutated::Answered(reply) => {
@@ -251,6 +251,7 @@ impl Redis {
                     }
                     "done" => Ok(self.settled_here(&record, receipt)),
                     "voided" => Err(was_voided(&id)),
+                    "folded" => Err(folded(&id)),
                     "no hold" => Err(unknown(&id)),
                     "no wallet" => Err(no_wallet(&id.wallet)),
                     "too much" => Err(passes_range(&id)),
@@ -299,14 +300,14 @@ impl Redis {
         self.wallet_exists(&id.wallet).await?;
         let call = settle::again(&self.layout, id);
         let partition = Partition::of(&id.wallet);
-        let reply = self.call(partition, &self.scripts.settle, call).await;
-        let reply = reply.map_err(unavailable)?;
+        let reply = self.call(partition, &self.scripts.settle, call).await?;
         match reply.word() {
             "ok" => {
                 let grants = self.grants(&id.wallet, false).await?;
                 settle::settled(&reply, None, &grants.list)
             }
             "voided" => Err(was_voided(id)),
+            "folded" => Err(folded(id)),
             _ => Err(unknown(id)),
         }
     }
@@ -332,4 +333,11 @@ impl Redis {
         let offset = self.zone.to_offset(self.clock.now().timestamp());
         i64::from(offset.seconds()) * 1000
     }
+}
+
+fn folded(id: &HoldRef) -> LedgerError {
+    LedgerError::Conflict(format!(
+        "request {} was settled, and its receipt has been folded since",
+        id.request
+    ))
 }

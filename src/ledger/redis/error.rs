@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::ledger::LedgerError;
 use crate::ledger::journal::JournalError;
 
 /// Why a call to Redis came to nothing, in words that name the server.
@@ -80,5 +81,11 @@ impl LinkError {
 
     pub(super) fn refused(what: impl fmt::Display) -> Self {
         LinkError::Refused(what.to_string())
+    }
+}
+
+impl From<LinkError> for LedgerError {
+    fn from(error: LinkError) -> Self {
+        LedgerError::Unavailable(error.to_string())
     }
 }

@@ -20,8 +20,7 @@ pub fn counter_field(key: &str, window: Window) -> String {
 
 /// The counter of a field and its content; `None` for what is none.
 pub fn counter(field: &str, content: &str) -> Option<StandingCounter> {
-    let (key, window) = field.strip_prefix("c:")?.rsplit_once('|')?;
-    let window = window_of(window)?;
+    let (key, window) = counter_key(field)?;
     let mut numbers = content.split(' ');
     let cap = numbers.next()?.parse().ok()?;
     let held = numbers.next()?.parse().ok()?;
@@ -34,12 +33,18 @@ pub fn counter(field: &str, content: &str) -> Option<StandingCounter> {
         None => Tally::Used(counted.parse().ok()?),
     };
     Some(StandingCounter {
-        key: Arc::from(key),
+        key,
         window,
         cap,
         held,
         tally,
     })
+}
+
+/// The key and the window of a counter's field; `None` for what is none.
+pub fn counter_key(field: &str) -> Option<(Arc<str>, Window)> {
+    let (key, window) = field.strip_prefix("c:")?.rsplit_once('|')?;
+    Some((Arc::from(key), window_of(window)?))
 }
 
 fn window_of(text: &str) -> Option<Window> {

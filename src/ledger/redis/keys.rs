@@ -197,6 +197,16 @@ impl Redis {
         self.ask_one(claim).await.map(drop)
     }
 
+    /// Whose key this is, as the directory has it.
+    pub(super) async fn owner(&self, id: &KeyId) -> Result<Option<WalletId>, LedgerError> {
+        let mut get = redis::cmd("GET");
+        get.arg(self.layout.key(id));
+        match self.ask_text(get).await? {
+            Some(place) => place_of(&place).map(|(wallet, _)| Some(wallet)),
+            None => Ok(None),
+        }
+    }
+
     async fn place_of(&self, id: &KeyId) -> Result<(WalletId, KeyDigest), LedgerError> {
         let mut get = redis::cmd("GET");
         get.arg(self.layout.key(id));

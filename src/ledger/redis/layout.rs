@@ -138,6 +138,11 @@ impl Layout {
         self.local(partition, "q:", request_hex(request))
     }
 
+    /// What stands before and after the partition's number in the names of all requests.
+    pub fn all_requests(&self) -> (String, &'static str) {
+        (format!("{}:{{", self.prefix), "}:q:")
+    }
+
     /// An idempotency claim. The client's token enters as its hash.
     pub fn claim(
         &self,

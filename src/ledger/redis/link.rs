@@ -60,6 +60,33 @@ pub struct Identity {
     pub replid: String,
 }
 
+/// A way through the keys of a master: what stays meanwhile is seen at least once.
+pub(super) struct Scan {
+    node: Arc<Node>,
+    pattern: String,
+    cursor: Option<String>,
+}
+
+impl Scan {
+    /// The next keys, which may be none; `None` at the end.
+    pub async fn next(&mut self) -> Result<Option<Vec<String>>, LinkError> {
+        let Some(cursor) = self.cursor.take() else {
+            return Ok(None);
+        };
+        let mut scan = redis::cmd("SCAN");
+        scan.arg(cursor)
+            .arg("MATCH")
+            .arg(&self.pattern)
+            .arg("COUNT")
+            .arg(1_000);
+        let answer = self.node.settled().await?.ask(&scan).await?;
+        let (next, keys): (String, Vec<String>) =
+            redis::from_redis_value(answer).map_err(|error| LinkError::away(error.to_string()))?;
+        self.cursor = Some(next).filter(|next| next != "0");
+        Ok(Some(keys))
+    }
+}
+
 /// What is sent.
 enum Order {
     Script {
@@ -203,6 +230,17 @@ impl Link {
             Ok((line.address.clone(), line.ask(command).await?))
         });
         join_all(asked).await.into_iter().collect()
+    }
+
+    /// Ways through the keys that match a pattern, one for each master.
+    pub(super) fn scans(&self, pattern: &str) -> Vec<Scan> {
+        let masters = self.inner.masters().into_iter();
+        let scan = |node| Scan {
+            node,
+            pattern: pattern.to_owned(),
+            cursor: Some("0".to_owned()),
+        };
+        masters.map(scan).collect()
     }
 
     fn order(&self, order: Order) -> impl Future<Output = Result<Value, LinkError>> + Send + use<> {

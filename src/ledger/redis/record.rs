@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::fields;
 use super::layout::unhex;
 use crate::clock::UnixMs;
-use crate::ledger::book::snapshot::{HeldRequest, StandingCounter};
+use crate::ledger::book::snapshot::{HeldRequest, LiveHold, StandingCounter};
 use crate::ledger::grant::GrantTake;
 use crate::ledger::hold::{Hold, HoldRef, IdempotencyClaim, Quote};
 use crate::ledger::id::KeyId;
@@ -102,6 +102,20 @@ impl Record {
             request,
             parts,
             text,
+        })
+    }
+
+    /// The hold with the counters that it occupies, for an audit.
+    pub fn live(&self) -> Option<LiveHold> {
+        let (counter_fields, _) = places(self.text.split('\n').nth(3)?)?;
+        let counters = counter_fields.into_iter().map(fields::counter_key);
+        let counters = counters.collect::<Option<Vec<_>>>()?;
+        Some(LiveHold {
+            request: self.request.clone(),
+            parts: counters
+                .into_iter()
+                .zip(self.parts.iter().copied())
+                .collect(),
         })
     }
 }

@@ -61,6 +61,19 @@ impl Reply {
     }
 }
 
+impl Reply {
+    /// The values of the array at a place.
+    ///
+    /// # Errors
+    /// `Unavailable` where there is none.
+    pub fn values(&self, place: usize) -> Result<&[Value], LedgerError> {
+        match self.0.get(place) {
+            Some(Value::Array(values)) => Ok(values),
+            _ => Err(malformed()),
+        }
+    }
+}
+
 /// The text of a value; nothing is an empty text, anything but text is `None`.
 pub fn text(value: &Value) -> Option<&str> {
     match value {

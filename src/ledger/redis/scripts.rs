@@ -7,6 +7,7 @@ const INTEGERS: &str = include_str!("scripts/integers.lua");
 const HEADER: &str = include_str!("scripts/header.lua");
 const COUNTERS: &str = include_str!("scripts/counters.lua");
 const WALLET: &str = include_str!("scripts/wallet.lua");
+const FOLDING: &str = include_str!("scripts/folding.lua");
 
 /// A script and its hash.
 #[derive(Debug)]
@@ -56,6 +57,14 @@ pub struct Scripts {
     pub key: Script,
     /// A journal has replayed what a partition lost.
     pub recovered: Script,
+    /// Folds old receipts.
+    pub fold: Script,
+    /// Keeps folding out of a partition for a while.
+    pub still: Script,
+    /// Reads receipts.
+    pub page: Script,
+    /// Reads a wallet for an audit.
+    pub account: Script,
 }
 
 impl Scripts {
@@ -99,7 +108,7 @@ impl Scripts {
         }
         Scripts {
             hold: of!(INTEGERS, HEADER, COUNTERS, WALLET; "hold"),
-            settle: of!(INTEGERS, HEADER, COUNTERS, WALLET; "settle"),
+            settle: of!(INTEGERS, HEADER, COUNTERS, WALLET, FOLDING; "settle"),
             void: of!(INTEGERS, HEADER, COUNTERS, WALLET; "void"),
             renew: of!(INTEGERS, HEADER, COUNTERS, WALLET; "renew"),
             open: of!(INTEGERS, HEADER; "open"),
@@ -107,6 +116,10 @@ impl Scripts {
             line: of!(INTEGERS, HEADER; "line"),
             key: of!(HEADER; "key"),
             recovered: of!(HEADER; "recovered"),
+            fold: of!(INTEGERS, HEADER, FOLDING; "fold"),
+            still: of!(HEADER; "still"),
+            page: script("page", &[include_str!("scripts/page.lua")]),
+            account: script("account", &[include_str!("scripts/account.lua")]),
         }
     }
 }

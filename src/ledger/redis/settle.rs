@@ -15,7 +15,8 @@ use crate::ledger::hold::{Charge, FreeUnits, HoldRef, Settled};
 use crate::ledger::receipt::Receipt;
 use crate::money::Nano;
 
-/// The call that settles a hold. `ahead_ms`: how far local days are ahead of UTC.
+/// The call that settles a hold. `ahead_ms`: how far local days are ahead of UTC; `share`: how many receipts a
+/// partition may have.
 ///
 /// # Errors
 /// `Conflict` for a negative price.
@@ -24,6 +25,7 @@ pub fn settle(
     record: &Record,
     charge: Charge,
     ahead_ms: i64,
+    share: u64,
 ) -> Result<(Call, Receipt), LedgerError> {
     let id = &record.request.hold.id;
     let partition = Partition::of(&id.wallet);
@@ -43,6 +45,7 @@ pub fn settle(
     args.json(&receipt)?;
     args.text(&format!("{}|{}", receipt.key, receipt.model));
     args.number(ahead_ms);
+    args.number(share);
     args.number(record.parts.len());
     for (place, part) in record.parts.iter().enumerate() {
         args.number(counts.get(place).unwrap_or(part));
@@ -84,7 +87,7 @@ pub fn again(layout: &Layout, id: &HoldRef) -> Call {
     (0..4).for_each(|_| args.number(0));
     args.text("");
     args.text("");
-    (0..3).for_each(|_| args.number(0));
+    (0..4).for_each(|_| args.number(0));
     Call { keys, args: args.0 }
 }
 

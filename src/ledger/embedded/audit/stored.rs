@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use rusqlite::{Connection, Row};
 
-use super::Findings;
-use crate::ledger::book::WalletRow;
+use crate::ledger::audit::{Account, Findings, check_receipt};
 use crate::ledger::embedded::rows;
-use crate::ledger::embedded::tally::{self, Tally};
-use crate::ledger::grant::{Grant, GrantState};
+use crate::ledger::embedded::tally;
+use crate::ledger::grant::Grant;
 
 /// What the store says at one moment, by wallet.
 #[derive(Default)]
@@ -18,16 +17,6 @@ pub(in crate::ledger::embedded) struct Stored {
     pub(super) credits: u64,
     pub(super) findings: Findings,
     terms: HashMap<i64, Grant>,
-}
-
-/// Everything about one wallet.
-#[derive(Default)]
-pub(super) struct Account {
-    pub row: Option<WalletRow>,
-    pub credited: i128,
-    /// What its checkpoint and its receipts sum to.
-    pub tally: Tally,
-    pub grants: BTreeMap<String, GrantState>,
 }
 
 impl Stored {
@@ -66,7 +55,7 @@ impl Stored {
         stored.each(connection, "receipts", rows::RECEIPT, |stored, row| {
             let receipt = rows::receipt(row)?;
             stored.receipts += 1;
-            super::check_receipt(&receipt, &mut stored.findings);
+            check_receipt(&receipt, &mut stored.findings);
             stored.account(receipt.wallet.as_str()).tally.add(&receipt);
             Ok(())
         });

@@ -1,6 +1,8 @@
 -- What every call begins with: the partition's time, the marks of journals, and whether writes were lost.
 -- KEYS[1] is the partition's own hash. ARGV[1..6]: clock, gap, nonce, seq, acked, replay.
 local meta = KEYS[1]
+-- How long an idempotency claim answers repeats.
+local CLAIM_MS = 86400000
 local nonce, seq, acked = ARGV[3], ARGV[4], tonumber(ARGV[5])
 local known = redis.call('HMGET', meta, 't', 'pause', 'rec', 'm:' .. nonce)
 local now, pause, recovering = tonumber(ARGV[1]), tonumber(known[2] or '0'), known[3]

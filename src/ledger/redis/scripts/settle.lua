@@ -1,9 +1,10 @@
 -- Replaces a hold by its charge, once. KEYS[5] is the stream of receipts, KEYS[6] the wallet's totals.
 -- ARGV from 7 on: request, wallet, record (of a hold that the store may have lost; or empty), priced, free tokens,
 -- images, requests; the fixed part of the receipt; key and model of the totals, and how far local days are ahead of
--- UTC, in milliseconds; then the amounts for counters and the meters (name, count), each after how many there are.
+-- UTC, in milliseconds; how many receipts the partition may have; then the amounts for counters and the meters
+-- (name, count), each after how many there are.
 local id = ARGV[7]
-local place = 16
+local place = 17
 local function next_argument()
   place = place + 1
   return ARGV[place]
@@ -166,7 +167,12 @@ local decided = table.concat({
   text(charged), text(free.m), text(shortfall), text(free.t), text(free.i), text(free.r),
   late and '1' or '0', string.format('%.0f', now),
 }, ' ')
-local entry = redis.call('XADD', KEYS[5], string.format('%.0f-*', now), 'w', ARGV[8], 'q', id, 'r', ARGV[14], 'd', decided)
+local added = {string.format('%.0f-*', now), 'w', ARGV[8], 'q', id, 'r', ARGV[14], 'd', decided}
+if claim_key then
+  -- Its receipt answers repeats as long as the claim does.
+  added[10], added[11] = 'c', '1'
+end
+local entry = redis.call('XADD', KEYS[5], unpack(added))
 local answer = tell('ok', decided, fields, names, '')
 redis.call('SET', request,
   'S ' .. entry .. '\n' .. table.concat(fields, ' ') .. '\n' .. table.concat(names, ' '), 'PX', ENDED_MS)
@@ -191,7 +197,7 @@ local function total(name, amount)
   end
   totals[name] = least(add(totals[name], amount), U64_MAX)
 end
-total('requests', 1)
+total('n', 1)
 total('charged', charged)
 total('shortfall', shortfall)
 total('free_money', free.m)
@@ -208,4 +214,16 @@ redis.call('HSET', KEYS[6], day, table.concat(totals, ' '))
 
 answer[2] = reap()
 save()
-return finish(answer)
+local told = finish(answer)
+
+-- A partition that has more receipts than its share folds the oldest faster than they come.
+if redis.call('XLEN', KEYS[5]) > tonumber(ARGV[17]) and not is_still() then
+  local going = {}
+  for _, oldest in ipairs(redis.call('XRANGE', KEYS[5], '-', '+', 'COUNT', 8)) do
+    if #going < 2 and may_go(oldest) then
+      going[#going + 1] = oldest
+    end
+  end
+  fold(KEYS[5], going)
+end
+return told

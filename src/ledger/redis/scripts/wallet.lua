@@ -1,7 +1,7 @@
 -- A wallet's hash, read once and written once, and how what a hold reserved is given back.
 -- KEYS[2] is the wallet, KEYS[3] its leases, KEYS[4] a request.
 local wallet, leases, request = KEYS[2], KEYS[3], KEYS[4]
-local CLAIM_MS, ENDED_MS, REAPED_MAX, RELEASED_MAX = 86400000, '90000000', 16, 1000
+local ENDED_MS, REAPED_MAX, RELEASED_MAX = '90000000', 16, 1000
 local state, changed = {}, {}
 
 local function load(fields)
