@@ -3,6 +3,8 @@
 
 mod support;
 
+#[path = "journal/command.rs"]
+mod command;
 #[path = "journal/kit.rs"]
 mod kit;
 #[path = "journal/lost.rs"]

@@ -12,7 +12,7 @@ use super::{Globals, block_on};
 use crate::config::RedisConfig;
 use crate::ledger::id::StoreId;
 use crate::ledger::journal::Visit;
-use crate::ledger::redis::error::LinkError;
+use crate::ledger::redis::error::{LinkError, OpenError};
 use crate::ledger::redis::layout::Layout;
 use crate::ledger::redis::leftover::{
     Delivered, LeftoverError, Opening, Suspended, deliver, status, store_id, suspended,
@@ -133,7 +133,10 @@ enum Unreached {
 /// Connects to the store that the journal belongs into.
 async fn reach(visit: &Visit, redis: &RedisConfig) -> Result<Remote, Unreached> {
     let away = |error: &dyn std::fmt::Display| Unreached::Away(error.to_string());
-    let link = Link::connect(redis).await.map_err(|error| away(&error))?;
+    let link = Link::connect(redis).await.map_err(|error| match error {
+        OpenError::Away(_) => away(&error),
+        error => Unreached::Other(Failure::config(error)),
+    })?;
     let scripts = Scripts::standard();
     let remote = Remote {
         link,
