@@ -111,7 +111,9 @@ impl RequestId {
     pub fn began(&self) -> Option<UnixMs> {
         let is_ordered = self.0.get_version_num() == 7;
         let (seconds, nanos) = self.0.get_timestamp().filter(|_| is_ordered)?.to_unix();
-        let ms = seconds.checked_mul(1_000)?.checked_add(u64::from(nanos) / 1_000_000)?;
+        let ms = seconds
+            .checked_mul(1_000)?
+            .checked_add(u64::from(nanos) / 1_000_000)?;
         i64::try_from(ms).ok().map(UnixMs)
     }
 

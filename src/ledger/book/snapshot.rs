@@ -104,7 +104,9 @@ impl Snapshot {
         let missing = live.iter().flat_map(|hold| &hold.parts);
         let missing = missing.filter(|(counter, _)| !wallet.counters.contains_key(counter));
         let mut faults: Vec<String> = missing
-            .map(|((key, _), _)| format!("counter {key}: a live hold occupies it, and it is not there"))
+            .map(|((key, _), _)| {
+                format!("counter {key}: a live hold occupies it, and it is not there")
+            })
             .collect();
         faults.extend(wallet.held_faults(credits));
         faults

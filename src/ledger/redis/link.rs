@@ -74,7 +74,11 @@ impl Scan {
             return Ok(None);
         };
         let mut scan = redis::cmd("SCAN");
-        scan.arg(cursor).arg("MATCH").arg(&self.pattern).arg("COUNT").arg(1_000);
+        scan.arg(cursor)
+            .arg("MATCH")
+            .arg(&self.pattern)
+            .arg("COUNT")
+            .arg(1_000);
         let answer = self.node.settled().await?.ask(&scan).await?;
         let (next, keys): (String, Vec<String>) =
             redis::from_redis_value(answer).map_err(|error| LinkError::away(error.to_string()))?;

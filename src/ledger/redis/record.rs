@@ -112,7 +112,10 @@ impl Record {
         let counters = counters.collect::<Option<Vec<_>>>()?;
         Some(LiveHold {
             request: self.request.clone(),
-            parts: counters.into_iter().zip(self.parts.iter().copied()).collect(),
+            parts: counters
+                .into_iter()
+                .zip(self.parts.iter().copied())
+                .collect(),
         })
     }
 }

@@ -75,7 +75,9 @@ impl Redis {
             ],
             args: args.0,
         };
-        let reply = self.call(&self.scripts.account, call, &["", "", "0", ""]).await?;
+        let reply = self
+            .call(&self.scripts.account, call, &["", "", "0", ""])
+            .await?;
         read(wallet, &reply)
     }
 }
@@ -150,7 +152,10 @@ impl Standing {
             }
         }
         let names: BTreeSet<&str> = given.iter().map(|grant| grant.name.as_str()).collect();
-        let standing = fields.iter().step_by(2).filter_map(|field| field.strip_prefix("g:"));
+        let standing = fields
+            .iter()
+            .step_by(2)
+            .filter_map(|field| field.strip_prefix("g:"));
         let standing: BTreeSet<&str> = standing.collect();
         for name in names.symmetric_difference(&standing) {
             self.fault(format!("its grant {name} is given or stands, but not both"));
@@ -169,11 +174,17 @@ impl Standing {
 
     /// Its keys: records and, marked by `#`, digests; and their heads, which holds read.
     fn keys(&mut self, wallet: &WalletId, fields: &[&str], pairs: &[&str]) {
-        let heads = fields.iter().step_by(2).filter_map(|field| field.strip_prefix("k:"));
+        let heads = fields
+            .iter()
+            .step_by(2)
+            .filter_map(|field| field.strip_prefix("k:"));
         for id in heads.filter(|id| field(pairs, id).is_none()) {
             self.faults.push(format!("key {id}: it has no record"));
         }
-        for pair in pairs.chunks_exact(2).filter(|pair| !pair[0].starts_with('#')) {
+        for pair in pairs
+            .chunks_exact(2)
+            .filter(|pair| !pair[0].starts_with('#'))
+        {
             let Ok(key) = from_json::<Key>(pair[1]) else {
                 self.fault(format!("key {}: its record cannot be read", pair[0]));
                 continue;
@@ -181,10 +192,16 @@ impl Standing {
             let enabled = u8::from(key.enabled);
             let head = format!("{} {enabled} {}", key.revision, expiry(key.expires_at));
             if field(fields, &format!("k:{}", pair[0])) != Some(&head) {
-                self.fault(format!("key {}: what holds read of it is not its record", pair[0]));
+                self.fault(format!(
+                    "key {}: what holds read of it is not its record",
+                    pair[0]
+                ));
             }
             if key.wallet != *wallet || key.id.as_str() != pair[0] {
-                self.fault(format!("key {}: its record is of another key or wallet", pair[0]));
+                self.fault(format!(
+                    "key {}: its record is of another key or wallet",
+                    pair[0]
+                ));
             }
             let digest = field(pairs, &format!("#{}", pair[0])).and_then(unhex);
             match digest {
@@ -209,7 +226,15 @@ fn checkpoint(text: &str) -> Option<Tally> {
     };
     let sums = sums.iter().map(|sum| sum.parse().ok());
     let sums: Vec<i128> = sums.collect::<Option<_>>()?;
-    let [charged, shortfall, free_money, free_tokens, free_images, free_requests] = sums[..] else {
+    let [
+        charged,
+        shortfall,
+        free_money,
+        free_tokens,
+        free_images,
+        free_requests,
+    ] = sums[..]
+    else {
         return None;
     };
     Some(Tally {
@@ -237,7 +262,13 @@ mod tests {
         assert_eq!((tally.receipts, tally.charged, tally.shortfall), (3, 70, 5));
         assert_eq!(tally.free_tokens, 2 * i128::from(u64::MAX));
         assert_eq!(tally.free_requests, 1);
-        for wrong in ["", "3", "3 70 5 0 1 0 1", "3 70 5 0 1 0 x 1", "3 70 5 0 1 0 1 1 1"] {
+        for wrong in [
+            "",
+            "3",
+            "3 70 5 0 1 0 1",
+            "3 70 5 0 1 0 x 1",
+            "3 70 5 0 1 0 1 1 1",
+        ] {
             assert_eq!(checkpoint(wrong), None, "{wrong}");
         }
     }
@@ -247,7 +278,16 @@ mod tests {
         let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
         let list = |texts: &[&str]| Value::Array(texts.iter().map(|t| text(t)).collect());
         let money = ["balance", "5", "line", "0", "held", "0", "credited", "5"];
-        let more = ["charged", "0", "shortfall", "0", "g:gift", "t 5 - 0 0", "k:a", "1 1 -"];
+        let more = [
+            "charged",
+            "0",
+            "shortfall",
+            "0",
+            "g:gift",
+            "t 5 - 0 0",
+            "k:a",
+            "1 1 -",
+        ];
         let reply = Reply::new(Value::Array(vec![
             text("ok"),
             text("7-0"),

@@ -42,7 +42,9 @@ impl Redis {
             report.credits += part.credits;
             report.live_holds += part.leases.len() as u64;
             leases.extend(part.leases);
-            part.findings.into_iter().for_each(|finding| findings.add(finding));
+            part.findings
+                .into_iter()
+                .for_each(|finding| findings.add(finding));
         }
         for finding in self.strays(&leases).await? {
             findings.add(finding);
@@ -136,7 +138,11 @@ impl Redis {
         )))
     }
 
-    async fn still_again(&self, partition: Partition, asked: &mut Instant) -> Result<(), LedgerError> {
+    async fn still_again(
+        &self,
+        partition: Partition,
+        asked: &mut Instant,
+    ) -> Result<(), LedgerError> {
         if asked.elapsed() >= STILL_AGAIN {
             self.still(partition, STILL_MS).await?;
             *asked = Instant::now();
@@ -158,8 +164,13 @@ impl Redis {
             ],
             args: args.0,
         };
-        let reply = self.call(&self.scripts.still, call, &["", "", "0", ""]).await?;
-        let wallets = reply.texts(3)?.into_iter().map(|id| id.parse().map_err(|_| malformed()));
+        let reply = self
+            .call(&self.scripts.still, call, &["", "", "0", ""])
+            .await?;
+        let wallets = reply
+            .texts(3)?
+            .into_iter()
+            .map(|id| id.parse().map_err(|_| malformed()));
         Ok(Still {
             folds: reply.number(1)?,
             last: Place::read(reply.text(2)?).ok_or_else(malformed)?,
@@ -205,7 +216,11 @@ impl Redis {
         let Some(request) = request else {
             return Ok(Some(format!("{key} is live and is no request")));
         };
-        let Some(text) = self.ask_text(get()).await?.filter(|text| text.starts_with('L')) else {
+        let Some(text) = self
+            .ask_text(get())
+            .await?
+            .filter(|text| text.starts_with('L'))
+        else {
             return Ok(None);
         };
         // The record says by which key, and the directory whose key that is.
@@ -218,7 +233,9 @@ impl Redis {
             return Ok(Some(format!("the record of {request} cannot be read")));
         };
         let Some(wallet) = self.owner(&record.request.key).await? else {
-            return Ok(Some(format!("{request} is live, and its key is of no wallet")));
+            return Ok(Some(format!(
+                "{request} is live, and its key is of no wallet"
+            )));
         };
         let mut lease = ::redis::cmd("ZSCORE");
         lease.arg(self.layout.leases(Partition::of(&wallet), &wallet));
@@ -227,7 +244,10 @@ impl Redis {
             return Ok(None);
         }
         // It got its lease when it became live, and loses it when it ends: live before and after, it had none.
-        let still = self.ask_text(get()).await?.is_some_and(|text| text.starts_with('L'));
+        let still = self
+            .ask_text(get())
+            .await?
+            .is_some_and(|text| text.starts_with('L'));
         Ok(still.then(|| format!("wallet {wallet}: {request} is live without a lease")))
     }
 }
@@ -285,7 +305,8 @@ impl Part {
         self.findings.extend(findings.list());
         let id = receipt.request_id;
         if !self.seen.insert(id) {
-            self.findings.push(format!("wallet {wallet}: {id} was charged twice"));
+            self.findings
+                .push(format!("wallet {wallet}: {id} was charged twice"));
         }
         let also = match &*kept.phase {
             "" | "S" => None,
@@ -294,7 +315,9 @@ impl Part {
             _ => Some("live"),
         };
         if let Some(also) = also {
-            self.findings.push(format!("wallet {wallet}: {id} was charged, and is {also} as well"));
+            self.findings.push(format!(
+                "wallet {wallet}: {id} was charged, and is {also} as well"
+            ));
         }
         match known {
             Some((standing, _)) => standing.account.tally.add(&receipt),
@@ -310,7 +333,12 @@ impl Part {
         let account = &standing.account;
         self.wallets += 1;
         self.credits += standing.credits;
-        for fault in standing.faults.iter().cloned().chain(standing.held_faults(credits)) {
+        for fault in standing
+            .faults
+            .iter()
+            .cloned()
+            .chain(standing.held_faults(credits))
+        {
             findings.add(format!("wallet {wallet}: {fault}"));
         }
         check_account(wallet, account, &mut findings);

@@ -33,7 +33,10 @@ impl Redis {
         while let Some(at) = cursor {
             let (texts, next) = self.fields(&key, &at).await?;
             let mut places = Vec::new();
-            for pair in texts.chunks_exact(2).filter(|pair| seen.insert(pair[0].clone())) {
+            for pair in texts
+                .chunks_exact(2)
+                .filter(|pair| seen.insert(pair[0].clone()))
+            {
                 match entry_of(&pair[1]) {
                     Ok(entry) if entry.id.as_str() == pair[0] && entry.wallet == *wallet => {
                         let amount = i128::from(entry.amount.get());
@@ -42,7 +45,10 @@ impl Redis {
                         places.push(Place {
                             key: self.layout.entry(&entry.id),
                             content: wallet.as_str().to_owned(),
-                            otherwise: format!("credit {} is booked on another wallet too", entry.id),
+                            otherwise: format!(
+                                "credit {} is booked on another wallet too",
+                                entry.id
+                            ),
                         });
                     }
                     _ => faults.push(format!("its credit {} cannot be read", pair[0])),

@@ -34,7 +34,11 @@ impl Redis {
         Ok(folded)
     }
 
-    async fn fold_partition(&self, partition: Partition, before: UnixMs) -> Result<u64, LedgerError> {
+    async fn fold_partition(
+        &self,
+        partition: Partition,
+        before: UnixMs,
+    ) -> Result<u64, LedgerError> {
         let mut folded = 0;
         let mut next = "-".to_owned();
         loop {
@@ -47,7 +51,9 @@ impl Redis {
                 keys: vec![self.layout.meta(partition), self.layout.receipts(partition)],
                 args: args.0,
             };
-            let reply = self.call(&self.scripts.fold, call, &["", "", "0", ""]).await?;
+            let reply = self
+                .call(&self.scripts.fold, call, &["", "", "0", ""])
+                .await?;
             match reply.word() {
                 "ok" => {
                     folded += reply.number::<u64>(1)?;
@@ -55,7 +61,10 @@ impl Redis {
                 }
                 "still" => {
                     let partition = partition.number();
-                    tracing::info!(partition, "an audit reads these receipts: they are folded the next time");
+                    tracing::info!(
+                        partition,
+                        "an audit reads these receipts: they are folded the next time"
+                    );
                     return Ok(folded);
                 }
                 _ => return Err(malformed()),
@@ -83,7 +92,9 @@ impl Redis {
             return Ok(());
         }
         for some in wallets.chunks(WALLETS_AT_ONCE) {
-            let forgotten = some.iter().map(|wallet| self.forget_totals_of(wallet, first));
+            let forgotten = some
+                .iter()
+                .map(|wallet| self.forget_totals_of(wallet, first));
             try_join_all(forgotten).await?;
         }
         let mut note = ::redis::cmd("HSET");

@@ -156,7 +156,11 @@ impl<'a> Pages<'a> {
         };
         let span = &self.span;
         let mut args = Args::default();
-        args.text(if span.backwards { "XREVRANGE" } else { "XRANGE" });
+        args.text(if span.backwards {
+            "XREVRANGE"
+        } else {
+            "XRANGE"
+        });
         args.text(&next);
         args.text(&self.until);
         args.number(self.size);
@@ -168,7 +172,10 @@ impl<'a> Pages<'a> {
             args: args.0,
         };
         let scripts = self.redis.scripts;
-        let reply = self.redis.call(&scripts.page, call, &["", "", "0", ""]).await?;
+        let reply = self
+            .redis
+            .call(&scripts.page, call, &["", "", "0", ""])
+            .await?;
         if reply.number::<u32>(1)? >= self.size {
             self.next = Some(format!("({}", reply.text(2)?));
         }
@@ -198,7 +205,10 @@ mod tests {
         let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
         let fields = Value::Array(vec![text("w"), text("acme"), text("q"), text("00")]);
         let kept = Kept::read(&Value::Array(vec![text("7-1"), fields.clone()])).unwrap();
-        assert_eq!((kept.place.at, &*kept.wallet, &*kept.phase), (7, "acme", ""));
+        assert_eq!(
+            (kept.place.at, &*kept.wallet, &*kept.phase),
+            (7, "acme", "")
+        );
         assert!(kept.receipt().is_err());
         assert!(Kept::read(&Value::Array(vec![text("7"), fields])).is_none());
         assert!(Kept::read(&Value::Array(vec![text("7-1")])).is_none());

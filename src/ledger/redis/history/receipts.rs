@@ -106,7 +106,9 @@ impl Redis {
         let asked = partitions.iter().map(|partition| {
             let mut get = ::redis::cmd("GETRANGE");
             // `S <milliseconds>-<number>`.
-            get.arg(self.layout.request(*partition, request)).arg(0).arg(40);
+            get.arg(self.layout.request(*partition, request))
+                .arg(0)
+                .arg(40);
             get
         });
         let answers = self.ask(asked.collect()).await?;

@@ -37,7 +37,9 @@ impl Redis {
             None => self.from_receipts(&query).await?,
         };
         let rows = rows.into_iter();
-        Ok(rows.map(|((number, model), tally)| tally.row(day(number), model)).collect())
+        Ok(rows
+            .map(|((number, model), tally)| tally.row(day(number), model))
+            .collect())
     }
 
     /// A wallet's totals: fields `<day>|<key>|<model>` with their contents.
@@ -59,12 +61,17 @@ impl Redis {
         Ok(found)
     }
 
-    pub(super) async fn wallets_in(&self, partition: Partition) -> Result<Vec<WalletId>, LedgerError> {
+    pub(super) async fn wallets_in(
+        &self,
+        partition: Partition,
+    ) -> Result<Vec<WalletId>, LedgerError> {
         let mut members = ::redis::cmd("SMEMBERS");
         members.arg(self.layout.wallets(partition));
         let answer = self.ask_one(members).await?;
         let ids = reply::list(&answer).ok_or_else(malformed)?;
-        let ids = ids.into_iter().map(|id| id.parse().map_err(|_| malformed()));
+        let ids = ids
+            .into_iter()
+            .map(|id| id.parse().map_err(|_| malformed()));
         ids.collect()
     }
 
@@ -82,7 +89,9 @@ impl Redis {
                     let asked = query.key.as_ref().is_none_or(|id| id.as_str() == key);
                     if asked && days.contains(&number) {
                         let tally = tally_of(&content).ok_or_else(malformed)?;
-                        rows.entry((number, Arc::from(model))).or_default().join(&tally);
+                        rows.entry((number, Arc::from(model)))
+                            .or_default()
+                            .join(&tally);
                     }
                 }
             }
@@ -127,7 +136,10 @@ fn whole_days(query: &ReceiptQuery, zone: &TimeZone, now: UnixMs) -> Option<Rang
     let beginning = |at: UnixMs| {
         let date = at.timestamp().to_zoned(zone.clone()).date();
         let midnight = date.to_zoned(zone.clone()).ok()?.timestamp();
-        let number = i64::from(date.duration_since(jiff::civil::date(1970, 1, 1)).as_hours()) / 24;
+        let number = i64::from(
+            date.duration_since(jiff::civil::date(1970, 1, 1))
+                .as_hours(),
+        ) / 24;
         (midnight.as_millisecond() == at.0).then_some(number)
     };
     let from = match query.from {
@@ -179,11 +191,25 @@ mod tests {
     #[test]
     fn totals_are_read_from_their_text() {
         let max = u64::MAX;
-        let tally = tally_of(&format!("n=2 charged=70 free_tokens=5 requests=3 input={max}")).unwrap();
-        assert_eq!((tally.receipts, tally.charged, tally.free_tokens), (2, 70, 5));
+        let tally = tally_of(&format!(
+            "n=2 charged=70 free_tokens=5 requests=3 input={max}"
+        ))
+        .unwrap();
+        assert_eq!(
+            (tally.receipts, tally.charged, tally.free_tokens),
+            (2, 70, 5)
+        );
         let usage = Usage::NONE.with(Meter::Requests, 3).with(Meter::Input, max);
         assert_eq!(tally.usage, usage);
-        for wrong in ["", "n", "n=", "n=-1", "n=18446744073709551616", "unheard=1", "n=1  n=1"] {
+        for wrong in [
+            "",
+            "n",
+            "n=",
+            "n=-1",
+            "n=18446744073709551616",
+            "unheard=1",
+            "n=1  n=1",
+        ] {
             assert_eq!(tally_of(wrong), None, "{wrong}");
         }
         assert_eq!(field_of("20458|a:b|x|y"), Some((20458, "a:b", "x|y")));
