@@ -116,10 +116,8 @@ impl App {
             over.changed().await.unwrap_or_default();
         }));
         let reloading = self.reload.map(|reload| tokio::spawn(reload.run()));
-        let folding = self.retention.map(|retention| {
-            let ledger = Arc::clone(&self.ledger);
-            tokio::spawn(retention::run(ledger, retention, ended))
-        });
+        let ledger = Arc::clone(&self.ledger);
+        let folding = tokio::spawn(retention::run(ledger, self.retention, ended));
         let (listener, certificates) = (self.listener, self.certificates);
         server::serve(self.gateway, listener, certificates, self.drain, shutdown).await;
         if let Some(reloading) = reloading {
@@ -127,9 +125,7 @@ impl App {
         }
         end.send_replace(());
         admin.await?;
-        if let Some(folding) = folding {
-            folding.await?;
-        }
+        folding.await?;
         self.ledger.close().await?;
         Ok(())
     }

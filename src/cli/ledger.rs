@@ -45,7 +45,6 @@ async fn redis(config: &Config) -> Result<Redis, Failure> {
         zone: TimeZone::get(&config.server.timezone)?,
         lease_ms: config.ledger.lease_ms,
         clock: None,
-        receipts_max: 10_000_000,
         scripts: Scripts::standard(),
     };
     let opened = Redis::open(options, behaviour).await;

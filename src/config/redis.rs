@@ -38,6 +38,8 @@ pub struct RedisConfig {
     pub response_timeout_ms: u64,
     /// For one operation of the ledger with all its repetitions, in milliseconds.
     pub deadline_ms: u64,
+    /// How many receipts are told one by one; the oldest of those beyond are folded.
+    pub receipts_max: u64,
     /// What every key begins with.
     pub prefix: String,
     /// The file that keeps what Redis may not have yet.
@@ -88,6 +90,7 @@ impl RedisConfig {
             connect_timeout_ms: 1_000,
             response_timeout_ms: 500,
             deadline_ms: 2_000,
+            receipts_max: 10_000_000,
             prefix: "tollgate".to_owned(),
             journal: PathBuf::from("data/journal.db"),
         }
@@ -159,7 +162,7 @@ impl RedisConfig {
             names.push("ledger.tls");
         }
         compare!(ca_file user password sentinel_user sentinel_password connect_timeout_ms response_timeout_ms
-            deadline_ms prefix journal);
+            deadline_ms receipts_max prefix journal);
         names
     }
 }

@@ -73,8 +73,6 @@ pub struct Behaviour {
     pub zone: TimeZone,
     /// How long a lease is: time in which nobody called counts for half of it at most.
     pub lease_ms: u64,
-    /// How many receipts are kept; the oldest of those beyond are folded.
-    pub receipts_max: u64,
     /// In place of the store's time, for tests. Leases run with it whatever happens.
     pub clock: Option<Clock>,
     /// The server-side code.
@@ -149,7 +147,7 @@ impl Redis {
             scripts,
             clock,
             zone: behaviour.zone,
-            share: (behaviour.receipts_max / u64::from(PARTITIONS)).max(SHARE_MIN),
+            share: (options.receipts_max / u64::from(PARTITIONS)).max(SHARE_MIN),
             cache: Cache::default(),
             live: Mutex::new(HashMap::new()),
             lapses: AtomicU64::new(0),

@@ -165,7 +165,6 @@ async fn open_redis(options: &RedisOptions, clock: &Clock) -> Arc<dyn Ledger> {
         zone: jiff::tz::TimeZone::UTC,
         lease_ms: 60_000,
         clock: Some(clock.clone()),
-        receipts_max: 10_000_000,
         scripts: Scripts::standard(),
     };
     Arc::new(Redis::open(options, behaviour).await.expect("a store"))

@@ -10,6 +10,9 @@ use super::super::{Address, Endpoints, Owner, RedisConfig};
 use super::{PORT, SENTINEL_PORT};
 
 const MINUTE_MS: u64 = 60_000;
+/// Every part of a store keeps a thousand receipts at least, and there are 1,024 of them.
+const RECEIPTS_MAX_MIN: u64 = 1_024_000;
+const RECEIPTS_MAX_MAX: u64 = 1_000_000_000_000;
 
 /// Reads the fields of the section through `get`, which refuses them where the kind is another.
 pub(in super::super) fn redis<'a>(
@@ -43,6 +46,9 @@ pub(in super::super) fn redis<'a>(
         connect_timeout_ms: ms("connect_timeout_ms", default.connect_timeout_ms),
         response_timeout_ms: ms("response_timeout_ms", default.response_timeout_ms),
         deadline_ms: ms("deadline_ms", default.deadline_ms),
+        receipts_max: get("receipts_max")
+            .and_then(|field| field.integer(RECEIPTS_MAX_MIN, RECEIPTS_MAX_MAX))
+            .unwrap_or(default.receipts_max),
         prefix: get("prefix")
             .and_then(|field| field.read(prefix))
             .unwrap_or(default.prefix),

@@ -119,10 +119,11 @@ fn the_rest_has_defaults() {
         (config.prefix.as_str(), config.journal),
         ("tollgate", PathBuf::from("data/journal.db"))
     );
+    assert_eq!(config.receipts_max, 10_000_000);
     let parsed = parse(SMALL).expect("valid").ledger;
     assert_eq!((parsed.kind, parsed.redis), (LedgerKind::Embedded, None));
     let config = redis(
-        "url: \"redis://host\", connect_timeout_ms: 10, response_timeout_ms: 20, deadline_ms: 30, prefix: \"a:b\", journal: j.db",
+        "url: \"redis://host\", connect_timeout_ms: 10, response_timeout_ms: 20, deadline_ms: 30, receipts_max: 2000000, prefix: \"a:b\", journal: j.db",
     );
     assert_eq!(
         (
@@ -132,6 +133,7 @@ fn the_rest_has_defaults() {
         ),
         (10, 20, 30)
     );
+    assert_eq!(config.receipts_max, 2_000_000);
     assert_eq!(
         (config.prefix.as_str(), config.journal),
         ("a:b", PathBuf::from("j.db"))
@@ -148,6 +150,7 @@ fn fields_of_the_other_kind_are_refused_by_name() {
         "prefix: x",
         "deadline_ms: 9",
         "journal: x",
+        "receipts_max: 2000000",
     ] {
         refused(
             field,
@@ -202,6 +205,10 @@ fn redis_is_in_one_place_that_makes_sense() {
     refused(
         "kind: redis, nodes: [a], prefix: \"{x}\"",
         "is no prefix of keys",
+    );
+    refused(
+        "kind: redis, nodes: [a], receipts_max: 1000",
+        "ledger.receipts_max",
     );
     refused(
         "kind: redis, nodes: [a], deadline_ms: 100",
