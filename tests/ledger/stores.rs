@@ -48,7 +48,7 @@ enum Place {
     Nowhere,
     Folder(TempDir),
     Redis {
-        options: RedisOptions,
+        options: Box<RedisOptions>,
         /// The journal's.
         _folder: TempDir,
         /// The servers run as long as somebody uses them.
@@ -102,7 +102,7 @@ impl Opened {
         Opened {
             ledger: open_redis(&options, clock, scripts).await,
             place: Place::Redis {
-                options,
+                options: Box::new(options),
                 _folder: folder,
                 _running: running,
             },
