@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::kit::{LANES, Storm, assert_once, look, outbox, partition, remote, until, until_empty};
+use crate::kit::{
+    LANES, Storm, add, assert_once, look, outbox, partition, remote, until, until_empty,
+};
 use crate::relay::Relay;
 use crate::support::TempDir;
 use crate::support::redis::{Keep, Server};
@@ -157,4 +159,31 @@ async fn a_partition_takes_no_holds_until_every_present_proxy_has_replayed() {
     }
     assert_once(&server, &all);
     assert!(one.acked(partition(0)) > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_that_nobody_has_any_more_are_told_of_and_do_not_hold_up_the_rest() {
+    let (mut server, dir) = (Server::start(), TempDir::new());
+    let file = dir.path().join("journal.db");
+    let first = outbox(server.address(), &file).await;
+    for n in 0..6 {
+        first.send(add("add", 2, &n.to_string(), false)).await;
+    }
+    let nonce = first.nonce().to_owned();
+    first.close().await.unwrap();
+    // The store is set back to before everything, and the journal has forgotten its beginning.
+    server.restart();
+    let sqlite = rusqlite::Connection::open(&file).unwrap();
+    sqlite
+        .execute("DELETE FROM entries WHERE seq <= 2", [])
+        .unwrap();
+    drop(sqlite);
+    let second = outbox(server.address(), &file).await;
+    second.check().unwrap();
+    assert_once(&server, &["2", "3", "4", "5"].map(str::to_owned));
+    let aside = server.ask(&["LRANGE", "tollgate:{2}:z", "0", "-1"]);
+    assert!(
+        aside.contains("gone from the journal") && aside.contains(&nonce),
+        "{aside}"
+    );
 }

@@ -55,7 +55,7 @@ impl Remote {
         again: bool,
     ) -> Vec<Vec<u8>> {
         let now = self.clock.as_ref().map(|clock| clock.now().0.to_string());
-        let number = |number: Option<u64>| number.map_or_else(Vec::new, |it| digits(it));
+        let number = |number: Option<u64>| number.map_or_else(Vec::new, digits);
         let mut args = Vec::with_capacity(32);
         args.push(now.unwrap_or_default().into_bytes());
         args.push(number(self.gap_ms));
