@@ -54,7 +54,7 @@ end
 -- Whether a receipt may go: one whose idempotency claim still answers repeats may not.
 local function may_go(entry)
   local at = tonumber(string.match(entry[1], '^%d+'))
-  return entry[2][9] ~= 'c' or now - at >= CLAIM_MS
+  return entry[2][9] ~= 'c' or now - at > CLAIM_MS
 end
 
 -- An audit reads this partition page by page: until then, nothing is folded.
