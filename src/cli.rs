@@ -8,6 +8,7 @@ mod client;
 mod demo;
 mod exit;
 mod health;
+mod journal;
 mod key;
 mod ledger;
 mod limit;
@@ -84,6 +85,9 @@ enum Command {
     Prices(prices::PricesCommand),
     /// Check that all money, grants and receipts add up
     Audit(audit::AuditArgs),
+    /// What waits in the journal of a proxy that does not run, and its delivery to Redis
+    #[command(subcommand)]
+    Journal(journal::JournalCommand),
     /// Copy the ledger to a file, while it is in use
     Backup(backup::BackupArgs),
     /// Put a backup in the place of the ledger (of a stopped server)
@@ -117,6 +121,7 @@ fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Wallet(command) => wallet::run(&globals, command),
         Command::Prices(command) => prices::run(&globals, &command),
         Command::Audit(args) => audit::run(&globals, &args),
+        Command::Journal(command) => journal::run(&globals, &command),
         Command::Backup(args) => backup::run(&globals, &args),
         Command::Restore(args) => restore::run(&globals, &args),
     }

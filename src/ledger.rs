@@ -6,10 +6,12 @@
 pub mod audit;
 pub mod book;
 pub mod credit;
+pub mod disk;
 pub mod embedded;
 pub mod grant;
 pub mod hold;
 pub mod id;
+pub mod journal;
 pub mod key;
 pub mod limit;
 pub mod receipt;

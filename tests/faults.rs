@@ -4,18 +4,10 @@
 
 #[path = "faults/caps.rs"]
 mod caps;
-#[path = "faults/chat.rs"]
-mod chat;
-#[path = "faults/crowd.rs"]
-mod crowd;
-#[path = "faults/dice.rs"]
-mod dice;
 #[path = "faults/kill.rs"]
 mod kill;
 #[path = "faults/mix.rs"]
 mod mix;
-#[path = "faults/overdraft.rs"]
-mod overdraft;
-#[path = "faults/prices.rs"]
-mod prices;
+#[path = "faults/storms.rs"]
+mod storms;
 mod support;

@@ -18,15 +18,22 @@ pub use report::Report;
 
 use std::rc::Rc;
 
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::LocalSet;
 
 use worker::Shared;
 
-/// Runs all workers to the end of the work or of the time, and sums up what they saw.
+/// Runs all workers to the end of the work or of the time, or until SIGTERM, and sums up what they saw.
 pub async fn run(options: &Options) -> Result<Report, String> {
     let shared = Rc::new(Shared::new(options)?);
     let before = report::Clocks::read(&options.watched);
+    let mut term = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
     let local = LocalSet::new();
+    let told = Rc::clone(&shared);
+    local.spawn_local(async move {
+        term.recv().await;
+        told.end();
+    });
     let workers: Vec<_> = (0..options.concurrency)
         .map(|_| local.spawn_local(worker::work(Rc::clone(&shared))))
         .collect();

@@ -33,8 +33,8 @@ pub const EXIT_CODES: &str = "Exit codes:
   0   all is well
   1   refused or failed
   2   the command line is wrong
-  3   it ran and found problems (check, prices lint, audit, backup, restore)
-  69  the server cannot be reached
+  3   it ran and found problems (check, prices lint, audit, backup, restore, journal)
+  69  the server (or for journal replay, Redis) cannot be reached
   70  the server could not write its ledger, and ended rather than go on
   78  the server's config, or the ledger that it names, cannot be used: starting it again does not help";
 

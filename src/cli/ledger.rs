@@ -49,7 +49,9 @@ async fn redis(config: &Config) -> Result<Redis, Failure> {
     };
     let opened = Redis::open(options, behaviour).await;
     opened.map_err(|error| match error {
-        redis::error::OpenError::Away(_) | redis::error::OpenError::Randomness(_) => error.into(),
+        redis::error::OpenError::Away(_)
+        | redis::error::OpenError::Randomness(_)
+        | redis::error::OpenError::Journal(_) => error.into(),
         error => Failure::config(error),
     })
 }
@@ -69,21 +71,18 @@ async fn embedded(config: &Config) -> Result<Embedded, Failure> {
 /// Whether a ledger that cannot be opened can be opened later: who has it may go, and disks have room again.
 fn unopened(error: OpenError) -> Failure {
     match error {
+        OpenError::File(ref file) if file.is_lasting() => Failure::config(error),
         OpenError::Currency { .. }
         | OpenError::Schema { .. }
         | OpenError::Migration { .. }
         | OpenError::Foreign
         | OpenError::NoWal(_)
         | OpenError::MetaMissing(_)
-        | OpenError::NotAFile(_)
-        | OpenError::NoLock(_)
-        | OpenError::Owner { .. }
         | OpenError::Damaged(_) => Failure::config(error),
         OpenError::InUse { .. }
-        | OpenError::Io { .. }
+        | OpenError::File(_)
         | OpenError::Copy { .. }
         | OpenError::Missing(_)
-        | OpenError::Dangling(_)
         | OpenError::Randomness(_)
         | OpenError::Thread(_)
         | OpenError::Sqlite(_) => error.into(),

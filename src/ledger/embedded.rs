@@ -10,9 +10,7 @@ mod committer;
 mod contract;
 mod draft;
 mod error;
-mod files;
 mod holdings;
-mod lock;
 mod migrate;
 mod open;
 mod reads;
@@ -20,7 +18,6 @@ mod replace;
 mod restore;
 mod rows;
 mod schema;
-mod space;
 mod step;
 mod tally;
 #[cfg(test)]
@@ -50,7 +47,6 @@ pub use self::error::OpenError;
 pub use self::holdings::Holdings;
 pub use self::open::{Durability, OpenOptions};
 pub use self::replace::{Lost, Present, Replacement, RestoreError};
-pub use self::schema::StoreId;
 pub use super::tally::Sum;
 
 /// The exit status of a process whose ledger could not be made durable (`EX_SOFTWARE`).

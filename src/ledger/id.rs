@@ -4,7 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use hmac::{Hmac, Mac};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::Sha256;
 use uuid::Uuid;
 
 use crate::clock::UnixMs;
@@ -177,6 +179,35 @@ pub struct KeyDigest(pub [u8; 32]);
 impl fmt::Debug for KeyDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("KeyDigest(..)")
+    }
+}
+
+/// The name of a store, by which a backup of it is known from another's: 32 hexadecimal digits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoreId(pub [u8; 16]);
+
+impl StoreId {
+    /// It follows from the pepper, so that every copy of a store has the same.
+    pub fn of(pepper: &[u8]) -> StoreId {
+        let mut hash =
+            Hmac::<Sha256>::new_from_slice(pepper).expect("an HMAC takes a key of any length");
+        hash.update(b"the name of this store");
+        let hash: [u8; 32] = hash.finalize().into_bytes().into();
+        let mut id = [0; 16];
+        id.copy_from_slice(&hash[..16]);
+        StoreId(id)
+    }
+}
+
+impl fmt::Display for StoreId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl Serialize for StoreId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -15,18 +15,23 @@ mod history;
 mod hold;
 mod keys;
 pub mod layout;
+pub mod leftover;
 pub mod link;
 pub mod meta;
 pub mod options;
+pub mod outbox;
 mod reads;
 mod record;
+mod recovery;
+pub mod remote;
 mod reply;
 pub mod scripts;
 mod settle;
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use ::redis::{Cmd, Value};
 use hmac::{Hmac, Mac};
@@ -41,14 +46,20 @@ use self::hold::{Call, from_json};
 use self::layout::{Layout, PARTITIONS, Partition};
 use self::link::Link;
 use self::options::{Address, Endpoints, RedisOptions};
+use self::outbox::{Mutation, Outbox, Sent};
 use self::record::Record;
+use self::remote::Remote;
 use self::reply::{Reply, malformed};
 use self::scripts::{Script, Scripts};
 use super::LedgerError;
 use super::grant::Grant;
 use super::hold::HoldRef;
-use super::id::{RequestId, WalletId};
-use crate::clock::Clock;
+use super::id::{RequestId, StoreId, WalletId};
+use super::journal::Journal;
+use crate::clock::{Clock, UnixMs};
+
+/// How often the store is asked for the time.
+const CLOCK_EVERY: Duration = Duration::from_secs(1);
 
 /// How many receipts a partition may always have.
 const SHARE_MIN: u64 = 1_000;
@@ -74,12 +85,13 @@ pub struct Behaviour {
 pub struct Redis {
     link: Link,
     layout: Layout,
+    remote: Remote,
+    outbox: Arc<Outbox>,
     scripts: &'static Scripts,
-    clock: StoreClock,
+    clock: Arc<StoreClock>,
     zone: TimeZone,
     /// How many receipts a partition may have.
     share: u64,
-    gap_ms: Option<u64>,
     digester: Hmac<Sha256>,
     cache: Cache,
     /// The records of the holds that this process made, until they end.
@@ -109,25 +121,37 @@ impl Redis {
             tracing::warn!("{warning}");
         }
         let meta = meta::open(&link, &behaviour.currency).await?;
-        let clock = StoreClock::new(behaviour.clock.clone());
-        let gap_ms = behaviour.clock.is_none().then_some(behaviour.lease_ms / 2);
-        let redis = Redis {
+        let clock = Arc::new(StoreClock::new(behaviour.clock.clone()));
+        clock.store_says(store_time(&link).await?);
+        let layout = Layout::new(&options.prefix);
+        let scripts = behaviour.scripts;
+        let remote = Remote {
+            link: link.clone(),
+            layout: layout.clone(),
+            named: Arc::new(|name| scripts.named(name)),
+            recovered: &scripts.recovered,
+            clock: behaviour.clock.clone(),
+            gap_ms: behaviour.clock.is_none().then_some(behaviour.lease_ms / 2),
+        };
+        let journal = journal(options, StoreId::of(meta.pepper())).await?;
+        let outbox = Outbox::open(remote.clone(), journal).await;
+        tokio::spawn(follow(link.clone(), Arc::downgrade(&clock)));
+        Ok(Redis {
             digester: Hmac::new_from_slice(meta.pepper())
                 .expect("an HMAC takes a key of any length"),
             address: address(options),
             link,
-            layout: Layout::new(&options.prefix),
-            scripts: behaviour.scripts,
+            layout,
+            remote,
+            outbox: Arc::new(outbox),
+            scripts,
             clock,
             zone: behaviour.zone,
             share: (options.receipts_max / u64::from(PARTITIONS)).max(SHARE_MIN),
-            gap_ms,
             cache: Cache::default(),
             live: Mutex::new(HashMap::new()),
             lapses: AtomicU64::new(0),
-        };
-        redis.read_clock().await?;
-        Ok(redis)
+        })
     }
 
     /// Sends a mutation of a partition. `told`: whether its caller waits for how it came out.
@@ -136,30 +160,28 @@ impl Redis {
         partition: Partition,
         script: &'static Script,
         call: Call,
-        _told: bool,
+        told: bool,
     ) -> Result<Mutated, LedgerError> {
-        let _partition = partition;
-        let reply = self.call(script, call, &["", "", "0", ""]).await;
-        reply.map(Mutated::Answered)
+        let mutation = mutation(partition, script, call, told);
+        match self.outbox.send(mutation).await {
+            Sent::Answered(value) => Reply::new(value).map(Mutated::Answered),
+            Sent::Kept => Ok(Mutated::Kept),
+            Sent::Lost(error) => Err(error),
+        }
     }
 
-    /// Calls a script. `header`: nonce, number, what was acknowledged, and whether it is sent again.
+    /// Calls a script that changes nothing that a journal would have to do again.
     async fn call(
         &self,
+        partition: Partition,
         script: &'static Script,
         call: Call,
-        header: &[&str; 4],
-    ) -> Result<Reply, LedgerError> {
-        let mut args = Vec::with_capacity(call.args.len() + 6);
-        args.push(self.clock.given());
-        args.push(
-            self.gap_ms
-                .map_or_else(Vec::new, |gap| gap.to_string().into_bytes()),
-        );
-        args.extend(header.iter().map(|text| text.as_bytes().to_vec()));
+    ) -> Result<Reply, LinkError> {
+        let acked = self.outbox.acked(partition);
+        let mut args = self.remote.header(self.outbox.nonce(), None, acked, false);
         args.extend(call.args);
-        let value = self.link.call(script, call.keys, args).await;
-        Reply::new(value.map_err(unavailable)?)
+        let value = self.link.call(script, call.keys, args).await?;
+        Reply::new(value).map_err(|error| LinkError::Refused(error.to_string()))
     }
 
     /// A hold's record: of this process, or from the store.
@@ -205,23 +227,9 @@ impl Redis {
         Ok(self.cache.keep_grants(wallet, version, list))
     }
 
-    /// Brings the clock up to the store's time.
-    async fn read_clock(&self) -> Result<(), LedgerError> {
-        let value = self.ask_one(::redis::cmd("TIME")).await?;
-        let [seconds, micros] = match reply::list(&value).as_deref() {
-            Some([seconds, micros]) => [seconds.parse::<i64>(), micros.parse()],
-            _ => return Err(malformed()),
-        };
-        let (Ok(seconds), Ok(micros)) = (seconds, micros) else {
-            return Err(malformed());
-        };
-        self.clock.store_says(seconds * 1000 + micros / 1000);
-        Ok(())
-    }
-
     /// Sends plain commands; the answers come in their order.
     async fn ask(&self, commands: Vec<Cmd>) -> Result<Vec<Value>, LedgerError> {
-        self.link.batch(commands).await.map_err(unavailable)
+        Ok(self.link.batch(commands).await?)
     }
 
     async fn ask_one(&self, command: Cmd) -> Result<Value, LedgerError> {
@@ -247,6 +255,64 @@ impl Redis {
     }
 }
 
+fn mutation(
+    partition: Partition,
+    script: &'static Script,
+    call: Call,
+    answer_needed: bool,
+) -> Mutation {
+    Mutation {
+        partition,
+        script,
+        keys: call.keys,
+        args: call.args,
+        answer_needed,
+    }
+}
+
+/// Opens the journal of this process.
+async fn journal(options: &RedisOptions, store: StoreId) -> Result<Journal, OpenError> {
+    let path = std::path::absolute(&options.journal).map_err(|error| {
+        OpenError::Unfit(format!(
+            "ledger.journal {}: {error}",
+            options.journal.display()
+        ))
+    })?;
+    let opening = move || Journal::open(&path, store, Clock::system(UnixMs(i64::MIN)));
+    let opened = tokio::task::spawn_blocking(opening).await;
+    let opened = opened.map_err(|error| OpenError::Away(error.to_string()))?;
+    Ok(opened?)
+}
+
+/// The store's time, in milliseconds.
+async fn store_time(link: &Link) -> Result<i64, LinkError> {
+    let answers = link.batch(vec![::redis::cmd("TIME")]).await?;
+    let parts = answers.first().and_then(reply::list).unwrap_or_default();
+    let [seconds, micros] = parts.as_slice() else {
+        return Err(LinkError::Refused(
+            "the store does not tell the time".to_owned(),
+        ));
+    };
+    let number = |text: &str| text.parse::<i64>().unwrap_or(0);
+    Ok(number(seconds)
+        .saturating_mul(1000)
+        .saturating_add(number(micros) / 1000))
+}
+
+/// Follows the store's time while the ledger lives.
+async fn follow(link: Link, clock: Weak<StoreClock>) {
+    let mut tick = tokio::time::interval(CLOCK_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let Some(clock) = clock.upgrade() else { return };
+        // While the store is away, the process's own clock runs on.
+        if let Ok(now) = store_time(&link).await {
+            clock.store_says(now);
+        }
+    }
+}
+
 /// Where the store is, in words; never a secret.
 fn address(options: &RedisOptions) -> String {
     let list = |addresses: &[Address]| {
@@ -260,15 +326,5 @@ fn address(options: &RedisOptions) -> String {
             master_name,
         } => format!("{master_name}, by the Sentinels {}", list(sentinels)),
         Endpoints::Cluster(nodes) => format!("cluster of {}", list(nodes)),
-    }
-}
-
-fn unavailable(error: LinkError) -> LedgerError {
-    LedgerError::Unavailable(error.to_string())
-}
-
-impl From<LedgerError> for OpenError {
-    fn from(error: LedgerError) -> Self {
-        OpenError::Away(error.to_string())
     }
 }

@@ -1,13 +1,14 @@
 //! Storms on free quotas and limits: none is ever passed.
 
+use std::slice::from_ref;
 use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::chat::PATH as CHAT;
-use crate::crowd::{Seen, Tally, Visit, Watch, money, outcomes, storm, with_status};
-use crate::dice::{Dice, rounds, seed};
-use crate::prices::{IMAGE, chat_body, image_body, input_worst, setup};
+use crate::support::crowd::{Seen, Tally, Visit, Watch, money, outcomes, storm, with_status};
+use crate::support::dice::{Dice, rounds, seed};
+use crate::support::prices::{IMAGE, chat_body, image_body, input_worst, setup};
+use crate::support::storms::CHATS as CHAT;
 use crate::support::{Call, Mock, Proxy, decimal};
 
 const CLIENTS: u64 = 200;
@@ -99,7 +100,12 @@ fn a_quota_of_images_and_money_for_more_give_exactly_their_sum() {
         let (secret, _) = proxy.create_key(&json!({
             "name": name, "balance": decimal(paid * IMAGE + rest), "grants": ["images"],
         }));
-        let seen = storm(proxy, &images(dice, &secret), &watch(name, None), name);
+        let seen = storm(
+            from_ref(proxy),
+            &images(dice, &secret),
+            &watch(name, None),
+            name,
+        );
         assert_only(name, &seen, FUNDS);
         let served = with_status(&seen, 200).count() as i64;
         assert_eq!(served, FREE_IMAGES + paid, "{name}: {:?}", outcomes(&seen));
@@ -122,7 +128,7 @@ fn a_quota_of_tokens_is_never_passed_and_admits_by_the_worst_case() {
         let mut visits = chats(dice, &secret, (0, 30));
         // So that the quota is used up.
         visits.iter_mut().for_each(|visit| visit.retry = true);
-        let seen = storm(proxy, &visits, &watch(name, None), name);
+        let seen = storm(from_ref(proxy), &visits, &watch(name, None), name);
         assert_only(name, &seen, FUNDS);
         let wallet = proxy.idle_wallet(name);
         let used = wallet["grants"][0]["used"].as_i64().expect("a count");
@@ -173,7 +179,12 @@ fn a_spend_limit_of_a_day_is_never_passed() {
                 "limits": [{ "spend": decimal(cap), "per": "day" }],
             }));
             let visits = images(dice, &secret);
-            let seen = storm(proxy, &visits, &watch(name, Some(cap as u64)), name);
+            let seen = storm(
+                from_ref(proxy),
+                &visits,
+                &watch(name, Some(cap as u64)),
+                name,
+            );
             let wallet = proxy.idle_wallet(name);
             if wallet["limits"].as_array().is_some_and(|all| all.len() > 1) {
                 // Midnight came in the middle: the limit holds on each side, as the watch has seen.
@@ -190,7 +201,7 @@ fn a_spend_limit_of_a_day_is_never_passed() {
             assert_eq!(money(&wallet, "charged"), count * IMAGE, "{name}: {wallet}");
             let refused = proxy.send(&secret, Call::post(IMAGES, image_body()));
             assert_eq!(
-                crate::crowd::code(&refused),
+                crate::support::crowd::code(&refused),
                 "spend_limit_exceeded",
                 "{name}"
             );
@@ -213,7 +224,7 @@ fn requests_per_minute_are_never_passed() {
             }));
             let visits = chats(dice, &secret, (0, 30));
             let started = Instant::now();
-            let seen = storm(proxy, &visits, &watch(name, Some(cap)), name);
+            let seen = storm(from_ref(proxy), &visits, &watch(name, Some(cap)), name);
             let elapsed_ms = started.elapsed().as_millis() as u64 + 1;
             assert_only(name, &seen, &["200", "429 rate_limit_exceeded"]);
             let served = with_status(&seen, 200).count() as u64;
@@ -244,7 +255,7 @@ fn no_more_requests_run_at_once_than_the_limit_says() {
                 "limits": [{ "concurrent": cap }],
             }));
             let visits = chats(dice, &secret, (10, 60));
-            let seen = storm(proxy, &visits, &watch(name, Some(cap)), name);
+            let seen = storm(from_ref(proxy), &visits, &watch(name, Some(cap)), name);
             assert_only(name, &seen, &["200", "429 rate_limit_exceeded"]);
             let most = mock.totals()["in_flight_max"].as_u64().expect("a count");
             assert!(
@@ -255,7 +266,7 @@ fn no_more_requests_run_at_once_than_the_limit_says() {
             assert!(served >= cap, "{name}: only {served} of {cap} places used");
             // Every place is free again.
             let after = &chats(dice, &secret, (0, 0))[..cap as usize];
-            let free = storm(proxy, after, &watch(name, Some(cap)), name);
+            let free = storm(from_ref(proxy), after, &watch(name, Some(cap)), name);
             assert_only(name, &free, &["200"]);
             seen
         },

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::crowd::money;
-use crate::dice::{Dice, rounds, seed};
-use crate::prices::{chat_body, setup};
 use crate::support::binary::{TOLLGATE, isolated};
+use crate::support::crowd::money;
+use crate::support::dice::{Dice, rounds, seed};
+use crate::support::prices::{chat_body, setup};
 use crate::support::proxy::ADMIN_TOKEN;
 use crate::support::{Call, Load, Mock, Proxy, Seen, nano, until};
 

@@ -7,6 +7,8 @@
 pub mod coverage;
 #[path = "differential/dice.rs"]
 mod dice;
+#[path = "differential/edited.rs"]
+mod edited;
 #[path = "differential/end.rs"]
 mod end;
 #[path = "differential/op.rs"]

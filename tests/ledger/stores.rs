@@ -49,6 +49,8 @@ enum Place {
     Folder(TempDir),
     Redis {
         options: RedisOptions,
+        /// The journal's.
+        _folder: TempDir,
         /// The servers run as long as somebody uses them.
         _running: Arc<dyn Any + Send + Sync>,
     },
@@ -68,15 +70,11 @@ impl Store {
                 ),
                 place: Place::Nowhere,
             },
-            Store::Redis => {
-                let server = shared(&SERVER, Server::start);
-                let options = RedisOptions::of_url(&server.url()).expect("a URL");
-                Opened::redis(options, server, clock).await
-            }
+            Store::Redis => open_edited(Scripts::standard(), clock).await,
             Store::Cluster => {
                 let cluster = shared(&CLUSTER, Cluster::start);
                 let options = RedisOptions::at(Endpoints::Cluster(addresses(&cluster)));
-                Opened::redis(options, cluster, clock).await
+                Opened::redis(options, cluster, clock, Scripts::standard()).await
             }
             Store::File => {
                 let folder = TempDir::new();
@@ -94,13 +92,18 @@ impl Opened {
         mut options: RedisOptions,
         running: Arc<dyn Any + Send + Sync>,
         clock: &Clock,
+        scripts: &'static Scripts,
     ) -> Opened {
         static NEXT: AtomicU64 = AtomicU64::new(1);
-        options.prefix = format!("t{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let folder = TempDir::new();
+        options.prefix = format!("t{number}");
+        options.journal = folder.path().join("journal.db");
         Opened {
-            ledger: open_redis(&options, clock).await,
+            ledger: open_redis(&options, clock, scripts).await,
             place: Place::Redis {
                 options,
+                _folder: folder,
                 _running: running,
             },
         }
@@ -111,12 +114,19 @@ impl Opened {
         let Opened { ledger, place } = self;
         drop(ledger);
         let ledger = match &place {
-            Place::Redis { options, .. } => open_redis(options, clock).await,
+            Place::Redis { options, .. } => open_redis(options, clock, Scripts::standard()).await,
             Place::Nowhere => panic!("this store ends with its process"),
             Place::Folder(folder) => open_file(folder, clock),
         };
         Opened { ledger, place }
     }
+}
+
+/// An empty store on one Redis server, with server-side code that a test has changed.
+pub async fn open_edited(scripts: &'static Scripts, clock: &Clock) -> Opened {
+    let server = shared(&SERVER, Server::start);
+    let options = RedisOptions::of_url(&server.url()).expect("a URL");
+    Opened::redis(options, server, clock, scripts).await
 }
 
 fn open_file(folder: &TempDir, clock: &Clock) -> Arc<dyn Ledger> {
@@ -153,13 +163,17 @@ fn addresses(cluster: &Cluster) -> Vec<Address> {
     cluster.nodes().into_iter().map(address).collect()
 }
 
-async fn open_redis(options: &RedisOptions, clock: &Clock) -> Arc<dyn Ledger> {
+async fn open_redis(
+    options: &RedisOptions,
+    clock: &Clock,
+    scripts: &'static Scripts,
+) -> Arc<dyn Ledger> {
     let behaviour = Behaviour {
         currency: "CNY".to_owned(),
         zone: jiff::tz::TimeZone::UTC,
         lease_ms: 60_000,
         clock: Some(clock.clone()),
-        scripts: Scripts::standard(),
+        scripts,
     };
     Arc::new(Redis::open(options, behaviour).await.expect("a store"))
 }

@@ -349,11 +349,11 @@ async fn nothing_is_found_while_busy(mut store: Store) {
                         settled.expect("settled");
                     }
                 }
-                if number % 20 == 0 {
+                if number.is_multiple_of(20) {
                     let topup = entry(&format!("topup-{unique}"), "acme", EntryKind::Topup, 5);
                     store.ledger.credit(topup).await.expect("credited");
                 }
-                if task == 0 && number % 40 == 0 {
+                if task == 0 && number.is_multiple_of(40) {
                     let before = tollgate::clock::UnixMs(store.clock.now().0 - 500);
                     store.ledger.trim_receipts(before).await.expect("trimmed");
                 }

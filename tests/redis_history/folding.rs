@@ -143,6 +143,30 @@ async fn a_partition_never_has_more_receipts_than_its_share() {
     store.assert_clean().await;
 }
 
+/// `cargo test --test redis_history kilobyte -- --nocapture` prints how many bytes.
+#[tokio::test]
+async fn a_receipt_takes_less_than_a_kilobyte() {
+    let store = Store::single().await;
+    store.furnish().await;
+    for numbers in (0..10_000_u64).collect::<Vec<_>>().chunks(100) {
+        let served = numbers.iter().map(|number| store.serve(3 * number));
+        futures_util::future::join_all(served).await;
+        store.clock.advance(1);
+    }
+    let stream = store.stream(WALLETS[0]);
+    let length: u64 = store.ask(&[b"XLEN", &stream]).await;
+    // Beyond a share of ten million's thousandth, the oldest were folded.
+    assert!((9_000..=10_000).contains(&length), "{length}");
+    let bytes: u64 = store
+        .ask(&[b"MEMORY", b"USAGE", &stream, b"SAMPLES", b"0"])
+        .await;
+    println!("{} bytes for each of {length} receipts", bytes / length);
+    assert!(
+        bytes / length < 1_024,
+        "{bytes} bytes for {length} receipts"
+    );
+}
+
 #[tokio::test]
 async fn totals_of_days_long_before_the_kept_ones_go() {
     let store = Store::single().await;

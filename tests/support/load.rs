@@ -22,7 +22,13 @@ pub struct Seen {
     pub id: String,
     pub kind: String,
     pub status: u64,
+    /// How the exchange ended: `complete`, `truncated`, `timeout`...
+    pub outcome: String,
+    /// `error.code` of a refusal.
+    pub code: Option<String>,
     pub seen_end: bool,
+    /// From the request to its end.
+    pub latency: Duration,
     pub request_id: Option<String>,
     /// In nano units: from the headers, the trailers, or the comment in the stream.
     pub cost: Option<i64>,
@@ -79,6 +85,11 @@ impl Load {
         (report, self.seen())
     }
 
+    /// Sends nothing new; what is in flight goes on to its end.
+    pub fn end(&self) {
+        super::signal("TERM", self.child.id());
+    }
+
     /// Ends it once its clients have written down all that reached them; what they saw.
     pub fn stop(mut self) -> Vec<Seen> {
         let (mut length, mut still) = (self.bytes(), 0);
@@ -131,7 +142,10 @@ impl Seen {
             id: text("id").expect("an id"),
             kind: text("kind").expect("a kind"),
             status: line["status"].as_u64().expect("a status"),
+            outcome: text("outcome").expect("an outcome"),
+            code: text("code"),
             seen_end: line["seen_end"] == true,
+            latency: Duration::from_micros(line["latency_us"].as_u64().expect("a latency")),
             request_id: text("request_id"),
             cost: told.or(last).map(nano),
         }

@@ -6,23 +6,31 @@
     reason = "each test binary uses its own part of this"
 )]
 
+pub mod account;
 pub mod binary;
 pub mod command;
+pub mod crowd;
 pub mod curl;
+pub mod dice;
+pub mod fleet;
 pub mod http;
 pub mod http2;
 pub mod load;
 pub mod mock;
+pub mod prices;
 pub mod proxy;
 pub mod raw;
 pub mod redis;
 pub mod refusal;
+pub mod relay;
 pub mod setup;
+pub mod storms;
 pub mod temp;
 pub mod tls;
 pub mod tunnel;
 
 pub use curl::curl;
+pub use fleet::Fleet;
 pub use http::{Answer, Call, Connection, Exchange};
 pub use http2::Http2;
 pub use load::{Load, Seen};
@@ -30,6 +38,7 @@ pub use mock::Mock;
 pub use proxy::Proxy;
 pub use raw::RawUpstream;
 pub use refusal::{Retry, refusal};
+pub use relay::{Cut, Direction, Door, Relay, Way};
 pub use setup::{Setup, chat, image, occupy, start, start_with, stream};
 pub use temp::TempDir;
 pub use tls::Authority;

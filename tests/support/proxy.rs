@@ -77,8 +77,12 @@ impl Proxy {
     /// Replaces the config; the next start reads it.
     pub fn configure(&self, setup: &Setup) {
         let mut setup = setup.0.clone();
-        let path = setup["ledger"]["path"].as_str().expect("a path").to_owned();
-        setup["ledger"]["path"] = json!(self.dir.path().join(path));
+        for file in ["path", "journal"] {
+            let path = setup["ledger"][file].as_str().map(str::to_owned);
+            if let Some(path) = path {
+                setup["ledger"][file] = json!(self.dir.path().join(path));
+            }
+        }
         let text = serde_json::to_string_pretty(&setup).expect("JSON");
         fs::write(self.config_path(), text).expect("the config is written");
     }

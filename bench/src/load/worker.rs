@@ -25,6 +25,7 @@ pub struct Shared {
     requests_max: u64,
     rate: Option<u64>,
     next: Cell<u64>,
+    is_told_to_end: Cell<bool>,
 }
 
 // === impl Shared ===
@@ -47,6 +48,7 @@ impl Shared {
             requests_max: options.requests.unwrap_or(u64::MAX),
             rate: options.rate,
             next: Cell::new(0),
+            is_told_to_end: Cell::new(false),
         })
     }
 
@@ -70,11 +72,16 @@ impl Shared {
             return Some((index, Some(due)));
         }
         tokio::time::sleep_until(due.into()).await;
-        Some((index, None))
+        (!self.is_over()).then_some((index, None))
+    }
+
+    /// Nothing new is sent from now on; what is in flight goes on to its end.
+    pub fn end(&self) {
+        self.is_told_to_end.set(true);
     }
 
     fn is_over(&self) -> bool {
-        self.started.elapsed() >= self.sending_max
+        self.is_told_to_end.get() || self.started.elapsed() >= self.sending_max
     }
 
     /// The old connection, or a new one as soon as the server gives one; none when time is up.

@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::time::Instant;
 
 use super::record::{Outcome, Record, Totals};
 use bytes::Bytes;
@@ -31,6 +32,7 @@ pub struct Book {
     next: u64,
     /// Grows at a reset: tickets opened before it no longer count.
     epoch: u64,
+    started: Instant,
 }
 
 /// A request in flight.
@@ -56,7 +58,19 @@ impl Book {
             print,
             next: 0,
             epoch: 0,
+            started: Instant::now(),
         }))
+    }
+
+    /// The sums as they are at this moment.
+    pub fn totals(&self) -> Totals {
+        let now_ms = self.now_ms();
+        let totals = self.totals.clone();
+        Totals { now_ms, ..totals }
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.started.elapsed().as_millis() as u64
     }
 
     /// Forgets everything; what is still in flight will not be counted.
@@ -115,6 +129,7 @@ impl Ticket {
     /// A request has arrived; `record` is what is known of it.
     pub fn open(book: &Rc<RefCell<Book>>, mut record: Record) -> Ticket {
         record.seq = book.borrow_mut().open(&record.path);
+        record.arrived_ms = book.borrow().now_ms();
         let epoch = book.borrow().epoch;
         Ticket {
             book: Rc::clone(book),
@@ -140,6 +155,7 @@ impl Ticket {
     fn count(&mut self, events: u64) {
         self.open = false;
         let record = &mut self.record;
+        record.ended_ms = self.book.borrow().now_ms();
         if record.streamed {
             record.completion_tokens_sent = events.saturating_sub(1).min(self.plan.chunks);
             record.had_usage = self.plan.usage_event.is_some_and(|event| events >= event);

@@ -20,7 +20,7 @@ pub fn answer(
     wire: Rc<Wire>,
 ) -> Response<AnswerBody> {
     let (status, content_type, body) = match (method, path) {
-        (&Method::GET, "/totals") => (200, "application/json", json(&book.borrow().totals)),
+        (&Method::GET, "/totals") => (200, "application/json", json(&book.borrow().totals())),
         (&Method::GET, "/requests") => (200, "application/x-ndjson", requests(&book.borrow())),
         (&Method::GET, "/headers") => (
             200,

@@ -46,6 +46,9 @@ pub struct Record {
     pub max_tokens: Option<u64>,
     pub max_completion_tokens: Option<u64>,
     pub n: Option<u64>,
+    /// Milliseconds from the mock's start to the request's arrival, and to its end.
+    pub arrived_ms: u64,
+    pub ended_ms: u64,
 }
 
 /// The sums that `/totals` prints.
@@ -71,6 +74,8 @@ pub struct Totals {
     /// The most that were in flight at once.
     pub in_flight_max: u64,
     pub records_dropped: u64,
+    /// Milliseconds from the mock's start to this answer.
+    pub now_ms: u64,
     pub status: BTreeMap<u16, u64>,
 }
 
@@ -97,6 +102,8 @@ impl Default for Record {
             max_tokens: None,
             max_completion_tokens: None,
             n: None,
+            arrived_ms: 0,
+            ended_ms: 0,
         }
     }
 }

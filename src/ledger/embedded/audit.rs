@@ -7,15 +7,14 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::error::OpenError;
-use super::files::existing;
 use super::holdings::Holdings;
-use super::lock::StoreLock;
 use super::migrate;
 use super::open;
 use crate::clock::UnixMs;
 use crate::ledger::AuditReport;
 use crate::ledger::audit::{Account, Findings, check_account};
 use crate::ledger::book::Book;
+use crate::ledger::disk::lock::StoreLock;
 use crate::ledger::wallet::WalletView;
 
 pub(super) use self::stored::Stored;
@@ -25,7 +24,7 @@ pub(super) use self::stored::Stored;
 /// # Errors
 /// Where the store cannot be opened at all; everything else is a finding.
 pub fn audit_file(path: &Path) -> Result<AuditReport, OpenError> {
-    let path = existing(path)?;
+    let path = open::existing(path)?;
     let _lock = StoreLock::take(&path)?;
     let connection = open::connect_plainly(&path)?;
     let tx = connection.unchecked_transaction()?;

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use super::draft::{self, Draft};
 use super::error::OpenError;
-use super::files::{beside, existing, own_files, parent};
 use super::holdings::Holdings;
 use super::migrate::{STEPS, newest};
 use super::open;
 use super::{audit, restore, schema};
 use crate::clock::Clock;
 use crate::ledger::AuditReport;
+use crate::ledger::disk::files::{beside, own_files, parent};
 
 /// A backup that was taken.
 #[derive(Clone, Debug)]
@@ -61,7 +61,7 @@ impl From<rusqlite::Error> for BackupError {
 /// # Errors
 /// Where there is no such store, or `out` cannot be written; see [`BackupError`].
 pub fn backup(store: &Path, out: &Path, overwrite: bool) -> Result<Backup, BackupError> {
-    let store = existing(store)?;
+    let store = open::existing(store)?;
     vacant(&store, out, overwrite)?;
     let source = open::connect_reader(&store)?;
     schema::version(&source, newest(&STEPS))?;

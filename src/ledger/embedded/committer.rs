@@ -9,13 +9,13 @@ use std::time::Duration;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::lock::StoreLock;
-use super::space::{Measure, Space, Watch};
 use super::step::Step;
 use super::writer::Writer;
 use crate::clock::UnixMs;
 use crate::ledger::LedgerError;
 use crate::ledger::book::Change;
+use crate::ledger::disk::lock::StoreLock;
+use crate::ledger::disk::space::{Measure, Space, Watch};
 
 /// The most operations that share one commit; a bound on how long the first of them waits for the last.
 const STEPS_PER_COMMIT_MAX: usize = 1024;
@@ -64,7 +64,7 @@ impl Committer {
         let state = Arc::new(State {
             stopped: AtomicBool::new(false),
             commits: AtomicU64::new(0),
-            space: Space::new(),
+            space: Space::of("the ledger"),
             on_fatal,
         });
         let watch = Watch::start(room, &state.space);

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::OpenError;
-use super::files::{give_owner, parent, private, sync_directory};
+use crate::ledger::disk::files::{give_owner, parent, private, sync_directory};
 
 /// The end of the names of drafts; before it come the name that the copy is to get, and something random.
 const END: &str = ".partial";
@@ -52,7 +52,7 @@ impl Draft {
 
     /// Makes it a file of whoever owns `like`, or its directory where that is not there.
     pub fn give_to_owner_of(&self, like: &Path) -> Result<(), OpenError> {
-        give_owner(&self.file, &self.path, like)
+        Ok(give_owner(&self.file, &self.path, like)?)
     }
 
     /// Copies a store as it is at one moment, whatever is written to it meanwhile. Free pages stay behind.
@@ -99,7 +99,7 @@ impl Draft {
         self.sync()?;
         match std::fs::hard_link(&self.path, name) {
             // The first name goes with the draft.
-            Ok(()) => sync_directory(parent(name)).map(|()| true),
+            Ok(()) => Ok(sync_directory(parent(name)).map(|()| true)?),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
             // A file system without second names: it cannot look and rename in one step.
             Err(_) if name.symlink_metadata().is_ok() => Ok(false),
@@ -116,7 +116,7 @@ impl Draft {
     fn rename(&mut self, name: &Path) -> Result<(), OpenError> {
         std::fs::rename(&self.path, name).map_err(OpenError::io("write to", name))?;
         self.renamed = true;
-        sync_directory(parent(name))
+        Ok(sync_directory(parent(name))?)
     }
 }
 

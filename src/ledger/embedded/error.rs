@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::ledger::disk::FileError;
+
 /// Why a store cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -18,28 +20,12 @@ pub enum OpenError {
         /// Who has it, in words: `process 4711`.
         holder: String,
     },
-    /// The file system refused.
-    #[error("cannot {what} {path}: {source}", path = .path.display())]
-    Io {
-        /// What was tried.
-        what: &'static str,
-        /// On which file.
-        path: PathBuf,
-        /// The system's answer.
-        source: io::Error,
-    },
+    /// A file of it cannot be had.
+    #[error(transparent)]
+    File(FileError),
     /// Nothing is there.
     #[error("there is no ledger at {path}", path = .0.display())]
     Missing(PathBuf),
-    /// A link that leads nowhere: to a disk that is not mounted, maybe.
-    #[error(
-        "{path} is a link to something that is not there: mend or remove it, or set another ledger.path",
-        path = .0.display()
-    )]
-    Dangling(PathBuf),
-    /// A directory, a device or the like.
-    #[error("{path} is no regular file", path = .0.display())]
-    NotAFile(PathBuf),
     /// The store keeps another currency.
     #[error(
         "the ledger keeps {kept}, but the config says currency: {asked}; \
@@ -75,22 +61,6 @@ pub enum OpenError {
         /// What went wrong.
         source: Box<OpenError>,
     },
-    /// A new file cannot be made the one of whoever runs the server.
-    #[error(
-        "cannot give {path} to its user (uid {uid}, gid {gid}), who could not open the ledger then: {source}; \
-         run this as that user, or as root",
-        path = .path.display()
-    )]
-    Owner {
-        /// The file, or what is to get its name.
-        path: PathBuf,
-        /// The user it belongs to.
-        uid: u32,
-        /// And the group.
-        gid: u32,
-        /// The system's answer.
-        source: io::Error,
-    },
     /// A copy of the store could not be written.
     #[error("cannot copy the ledger to {to}: {source}", to = .to.display())]
     Copy {
@@ -99,12 +69,6 @@ pub enum OpenError {
         /// SQLite's answer.
         source: rusqlite::Error,
     },
-    /// Something that the program did not put there has the name of the lock file.
-    #[error(
-        "{path} should be the ledger's lock file, but is something else: move it away, or set another ledger.path",
-        path = .0.display()
-    )]
-    NoLock(PathBuf),
     /// The file is a database of something else.
     #[error("the file is a database, but no Tollgate ledger; set another ledger.path")]
     Foreign,
@@ -133,7 +97,19 @@ pub enum OpenError {
 
 impl OpenError {
     pub(super) fn io(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OpenError {
-        let path = path.to_owned();
-        move |source| OpenError::Io { what, path, source }
+        let error = FileError::io(what, path);
+        move |source| error(source).into()
+    }
+}
+
+impl From<FileError> for OpenError {
+    fn from(error: FileError) -> Self {
+        match error {
+            FileError::InUse { file, holder } => OpenError::InUse {
+                store: file,
+                holder,
+            },
+            other => OpenError::File(other),
+        }
     }
 }

@@ -5,8 +5,9 @@ use serde::{Serialize, Serializer};
 
 use super::error::OpenError;
 use super::rows;
-use super::schema::{self, StoreId};
+use super::schema;
 use crate::clock::UnixMs;
+use crate::ledger::id::StoreId;
 use crate::ledger::tally::Sum;
 
 /// A store, summed up.

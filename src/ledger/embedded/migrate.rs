@@ -9,8 +9,8 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use super::draft::{self, Draft};
 use super::error::OpenError;
-use super::files::beside;
 use super::schema;
+use crate::ledger::disk::files::beside;
 
 /// Leads from one version to the next; runs inside a transaction.
 pub(super) type Step = fn(&Connection) -> Result<(), OpenError>;

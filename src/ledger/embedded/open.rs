@@ -6,15 +6,15 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::OpenError;
-use super::files::{existing, make_directory, parent, private, real_name, sync_directory};
-use super::lock::StoreLock;
 use super::migrate::{self, STEPS};
 use super::restore;
 use super::schema::{self, Meta};
-use super::space::{self, Measure};
 use crate::clock::Clock;
 pub use crate::config::Durability;
 use crate::ledger::book::Book;
+use crate::ledger::disk::files::{make_file, real_name};
+use crate::ledger::disk::lock::StoreLock;
+use crate::ledger::disk::space::{self, Measure};
 
 /// How long a commit waits for a stranger (a backup, a shell) that has locked the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -105,18 +105,9 @@ pub(super) fn snapshot(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Makes the file and its directories, so that they survive power loss; answers its real name.
-fn make_file(path: &Path) -> Result<PathBuf, OpenError> {
-    if let Some(there) = real_name(path)? {
-        return Ok(there);
-    }
-    make_directory(parent(path))?;
-    private()
-        .create(true)
-        .open(path)
-        .map_err(OpenError::io("create the ledger", path))?;
-    sync_directory(parent(path))?;
-    existing(path)
+/// The real name of the store at `path`, which is there.
+pub(super) fn existing(path: &Path) -> Result<PathBuf, OpenError> {
+    real_name(path)?.ok_or_else(|| OpenError::Missing(path.to_owned()))
 }
 
 fn connect(path: &Path, durability: Durability) -> Result<Connection, OpenError> {

@@ -8,14 +8,14 @@ use serde::Serialize;
 
 use super::draft::{self, Draft};
 use super::error::OpenError;
-use super::files::{self, beside};
 use super::holdings::Holdings;
-use super::lock::StoreLock;
 use super::migrate::{self, STEPS, newest};
 use super::open;
 use super::{audit, schema};
 use crate::clock::{Clock, UnixMs};
 use crate::ledger::AuditReport;
+use crate::ledger::disk::files::{self, beside};
+use crate::ledger::disk::lock::StoreLock;
 use crate::ledger::tally::Sum;
 
 /// Why a backup cannot be restored.
@@ -109,7 +109,7 @@ impl Replacement {
             path: file.to_owned(),
             source,
         };
-        let real = match files::real_name(file).map_err(unusable)? {
+        let real = match files::real_name(file).map_err(|error| unusable(error.into()))? {
             Some(real) => real,
             None => return Err(RestoreError::NoBackup(file.to_owned())),
         };
@@ -117,7 +117,7 @@ impl Replacement {
         if files::own_files(&path).contains(&real) {
             return Err(RestoreError::Itself(file.to_owned()));
         }
-        let lock = StoreLock::take(&path)?;
+        let lock = StoreLock::take(&path).map_err(OpenError::from)?;
         let source = open::connect_reader(&real).map_err(|error| unusable(error.into()))?;
         let draft = Draft::create(&path)?;
         draft.give_to_owner_of(&path)?;

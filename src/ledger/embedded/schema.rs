@@ -1,14 +1,10 @@
 //! The tables of a store, and the few facts about it as a whole: version, currency, pepper, name.
 
-use std::fmt;
-
-use hmac::{Hmac, Mac};
 use rusqlite::{Connection, OptionalExtension, params};
-use serde::{Serialize, Serializer};
-use sha2::Sha256;
 
 use super::error::OpenError;
 use crate::clock::UnixMs;
+use crate::ledger::id::StoreId;
 
 /// Marks the file as Tollgate's, for `file(1)` and for us.
 const APPLICATION_ID: i64 = 0x746f_6c6c;
@@ -128,22 +124,6 @@ CREATE TABLE checkpoints (
 /// The secret that key digests are made with: 32 random bytes, drawn when the store is made.
 pub(super) type Pepper = [u8; 32];
 
-/// The name of a store, by which a backup of it is known from another's: 32 hexadecimal digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StoreId([u8; 16]);
-
-impl fmt::Display for StoreId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl Serialize for StoreId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
 /// What a store says about itself.
 pub(super) struct Meta {
     pub currency: String,
@@ -176,11 +156,7 @@ pub(super) fn create(
 /// store gets the same one, whenever it is brought up to date.
 pub(super) fn add_store_id(connection: &Connection) -> Result<(), OpenError> {
     let pepper: Pepper = fact(connection, "pepper")?;
-    let mut hash =
-        Hmac::<Sha256>::new_from_slice(&pepper).expect("an HMAC takes a key of any length");
-    hash.update(b"the name of this store");
-    let hash: [u8; 32] = hash.finalize().into_bytes().into();
-    connection.execute(PUT, params!["store_id", &hash[..16]])?;
+    connection.execute(PUT, params!["store_id", StoreId::of(&pepper).0])?;
     Ok(())
 }
 

@@ -36,12 +36,6 @@ impl StoreClock {
         }
     }
 
-    /// What a call tells the store of the time: nothing, unless it has to obey.
-    pub fn given(&self) -> Vec<u8> {
-        let now = self.given.as_ref().map(|clock| clock.now().0.to_string());
-        now.unwrap_or_default().into_bytes()
-    }
-
     /// The store has said what time it is.
     pub fn store_says(&self, now: i64) {
         let ahead = now.saturating_sub(self.own.now().0);

@@ -8,8 +8,10 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 use hmac::Mac;
 
+use super::error::LinkState;
 use super::hold::{Holding, Outcome};
 use super::layout::Partition;
+use super::outbox::Sent;
 use super::record::Record;
 use super::reply::malformed;
 use super::{Mutated, Redis, settle};
@@ -27,6 +29,8 @@ use crate::money::Nano;
 
 /// How often a hold is sent anew because what was remembered had changed.
 const TRIES: usize = 4;
+/// How many leases are extended in one call.
+const RENEWED_MAX: usize = 500;
 
 impl Ledger for Redis {
     fn now(&self) -> UnixMs {
@@ -35,8 +39,8 @@ impl Ledger for Redis {
 
     fn ready(&self) -> Result<(), LedgerError> {
         match self.link.state() {
-            super::error::LinkState::Up => Ok(()),
-            super::error::LinkState::Away(why) => Err(LedgerError::Unavailable(why)),
+            LinkState::Up => self.outbox.check(),
+            LinkState::Away(why) => Err(LedgerError::Unavailable(why)),
         }
     }
 
@@ -44,7 +48,7 @@ impl Ledger for Redis {
         Stats {
             lapses: self.lapses.load(Ordering::Relaxed),
             commits: 0,
-            journal: None,
+            journal: Some(self.outbox.figures()),
         }
     }
 
@@ -83,9 +87,13 @@ impl Ledger for Redis {
             for hold in holds {
                 wallets.entry(hold.wallet.clone()).or_default().push(hold);
             }
-            let calls = wallets.values().flat_map(|holds| holds.chunks(500));
-            let calls = calls.filter_map(|holds| settle::renew(&self.layout, holds, lease_ms));
-            let calls = calls.map(|call| self.call(&self.scripts.renew, call, &["", "", "0", ""]));
+            let some = wallets.iter().flat_map(|(wallet, holds)| {
+                holds.chunks(RENEWED_MAX).map(move |some| (wallet, some))
+            });
+            let calls = some.filter_map(|(wallet, holds)| {
+                let call = settle::renew(&self.layout, holds, lease_ms)?;
+                Some(self.call(Partition::of(wallet), &self.scripts.renew, call))
+            });
             for reply in join_all(calls).await {
                 self.count_lapses(&reply?);
             }
@@ -164,12 +172,13 @@ impl Ledger for Redis {
     }
 
     fn close(&self) -> Answer<'_, ()> {
-        async move { Ok(()) }.boxed()
+        async move { self.outbox.close().await }.boxed()
     }
 }
 
 impl Redis {
     async fn reserve(&self, quote: Quote) -> Result<Result<Hold, Refusal>, LedgerError> {
+        let partition = Partition::of(&quote.wallet);
         let key = self.quoted_key(&quote.wallet, &quote.key, quote.key_revision);
         // Where the record is not of this revision, the store says what is wrong with it.
         let may_use = key.await?.is_none_or(|key| quote.is_in(&key.models));
@@ -177,9 +186,17 @@ impl Redis {
         for _ in 0..TRIES {
             let holding = Holding::new(&quote, &grants);
             let call = holding.call(&self.layout, &grants.version, may_use)?;
-            let reply = self
-                .call(&self.scripts.hold, call, &["", "", "0", ""])
-                .await?;
+            let up = self.link.state() == LinkState::Up;
+            let reply = match self.call(partition, &self.scripts.hold, call).await {
+                Ok(reply) => reply,
+                Err(error) => {
+                    if up {
+                        // It may have been held all the same: nobody will use it.
+                        self.release_unseen(partition, holding.id());
+                    }
+                    return Err(error.into());
+                }
+            };
             self.count_lapses(&reply);
             match holding.outcome(&reply)? {
                 Outcome::Held(record) => {
@@ -202,6 +219,7 @@ impl Redis {
                 }
                 Outcome::GrantsChanged => grants = self.grants(&quote.wallet, true).await?,
                 Outcome::Recovering => {
+                    self.outbox.is_recovering(partition);
                     return Err(LedgerError::Unavailable(
                         "the store has lost writes, and waits for the proxies to send them again"
                             .to_owned(),
@@ -265,13 +283,24 @@ impl Redis {
         }
     }
 
+    /// Releases a hold whose answer never came, without keeping anybody waiting.
+    fn release_unseen(&self, partition: Partition, id: HoldRef) {
+        let call = settle::void(&self.layout, &id);
+        let mutation = super::mutation(partition, &self.scripts.void, call, false);
+        let outbox = Arc::clone(&self.outbox);
+        tokio::spawn(async move {
+            if let Sent::Lost(error) = outbox.send(mutation).await {
+                tracing::warn!(request = %id.request, %error, "a hold may stand until its lease runs out");
+            }
+        });
+    }
+
     /// A settle of what is no hold any more: it is answered again, or there never was one.
     async fn charged_before(&self, id: &HoldRef) -> Result<Settled, LedgerError> {
         self.wallet_exists(&id.wallet).await?;
         let call = settle::again(&self.layout, id);
-        let reply = self
-            .call(&self.scripts.settle, call, &["", "", "0", ""])
-            .await?;
+        let partition = Partition::of(&id.wallet);
+        let reply = self.call(partition, &self.scripts.settle, call).await?;
         match reply.word() {
             "ok" => {
                 let grants = self.grants(&id.wallet, false).await?;

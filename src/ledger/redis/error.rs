@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use crate::ledger::LedgerError;
+use crate::ledger::journal::JournalError;
+
 /// Why a call to Redis came to nothing, in words that name the server.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LinkError {
@@ -15,7 +18,7 @@ pub enum LinkError {
 }
 
 /// Why a ledger in Redis cannot be opened, and what to do.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Redis cannot be reached now; it may be later.
     #[error("the ledger's Redis cannot be used now: {0}")]
@@ -45,6 +48,9 @@ pub enum OpenError {
         /// What this program knows.
         known: u32,
     },
+    /// The journal beside the store cannot be opened.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
     /// The system gives no random bytes.
     #[error("the system gives no random bytes: {0}")]
     Randomness(String),
@@ -75,5 +81,11 @@ impl LinkError {
 
     pub(super) fn refused(what: impl fmt::Display) -> Self {
         LinkError::Refused(what.to_string())
+    }
+}
+
+impl From<LinkError> for LedgerError {
+    fn from(error: LinkError) -> Self {
+        LedgerError::Unavailable(error.to_string())
     }
 }

@@ -154,7 +154,8 @@ impl<'a> Holding<'a> {
         }
     }
 
-    fn id(&self) -> HoldRef {
+    /// The hold's name.
+    pub fn id(&self) -> HoldRef {
         HoldRef {
             wallet: self.quote.wallet.clone(),
             request: self.quote.request,

@@ -47,6 +47,8 @@ pub struct Schedule {
     pub keys: Vec<(Key, KeyDigest)>,
     pub requests: Vec<Past>,
     pub entries: Vec<Entry>,
+    /// When something ends that was drawn: grants, keys, leases, claims, hours.
+    pub instants: Vec<UnixMs>,
     pub seed: u64,
     pub next: u64,
     started: UnixMs,
@@ -67,6 +69,7 @@ impl Schedule {
             keys: Vec::new(),
             requests: Vec::new(),
             entries: Vec::new(),
+            instants: vec![now.plus(SECOND_MS), now.plus(HOUR_MS), now.plus(DAY_MS)],
             seed,
             next: seed << 32,
             started: now,
@@ -111,6 +114,7 @@ impl Schedule {
             record.models = models(if only { &["a"] } else { &[] });
             let soon = self.started.plus(self.dice.below(2_000));
             record.expires_at = self.dice.percent(10).then_some(soon);
+            self.instants.extend(record.expires_at);
             let digest = digest(self.next);
             self.next += 1;
             self.keys.push((record.clone(), digest));
@@ -142,6 +146,7 @@ impl Schedule {
             1 => Some(later),
             _ => None,
         };
+        self.instants.extend(given.expires_at);
         given
     }
 
@@ -153,7 +158,7 @@ impl Schedule {
             42..64 => self.settle(now),
             64..71 => self.void(now, place),
             71..75 => self.renew(),
-            75..87 => self.wait(),
+            75..87 => self.wait(now),
             87..91 => self.credit(place),
             91..93 => self.change_key(place),
             93..95 => self.credit_line(book, place),
@@ -166,6 +171,7 @@ impl Schedule {
     pub fn heard(&mut self, op: &Op, said: &Said, now: UnixMs) {
         match (op, said) {
             (Op::Hold(quote), Said::Held(Ok(Ok(hold)))) if self.find(quote.request).is_none() => {
+                self.instants.push(hold.lease_until);
                 self.remember(quote.clone(), Some(hold.clone()));
             }
             (Op::Settle(hold, _), Said::Settled(Ok(_))) => self.ended(hold.request, true, now),
@@ -198,6 +204,9 @@ impl Schedule {
     fn ended(&mut self, request: RequestId, settled: bool, now: UnixMs) {
         if let Some(place) = self.find(request) {
             let past = &mut self.requests[place];
+            if past.ended_at.is_none() && past.quote.idempotency.is_some() {
+                self.instants.push(now.plus(DAY_MS));
+            }
             past.ended_at = past.ended_at.or(Some(now));
             past.settled |= settled;
         }
@@ -240,7 +249,7 @@ impl Schedule {
                 let charge = self.charge(&past);
                 Op::Settle(past.name(), charge)
             }
-            None => self.wait(),
+            None => self.wait(now),
         }
     }
 
@@ -295,7 +304,19 @@ impl Schedule {
         }
     }
 
-    fn wait(&mut self) -> Op {
+    fn wait(&mut self, now: UnixMs) -> Op {
+        let ahead: Vec<u64> = self
+            .instants
+            .iter()
+            .filter(|at| **at > now)
+            .map(|at| at.since(now))
+            .collect();
+        if self.dice.percent(30)
+            && let Some(ms) = self.dice.pick(&ahead).copied()
+        {
+            // To the very instant, or a millisecond before.
+            return Op::Wait(ms - self.dice.below(2));
+        }
         Op::Wait(match self.dice.below(40) {
             0 => DAY_MS + self.dice.below(1_000),
             1 => self.dice.below(9 * DAY_MS),

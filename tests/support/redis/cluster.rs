@@ -42,10 +42,10 @@ impl Cluster {
     /// Which server is the master of a slot, by its place in `servers`.
     pub fn master_of(&self, slot: u16) -> usize {
         let port = until("a master of the slot", || {
-            self.ranges()
-                .range(..=slot)
-                .next_back()
-                .map(|(_, port)| *port)
+            let ranges = self.ranges();
+            let (_, (last, port)) = ranges.range(..=slot).next_back()?;
+            // While its master is failing, nobody has it.
+            (slot <= *last).then_some(*port)
         });
         let found = self.servers.iter().position(|server| server.port() == port);
         found.expect("a server of the cluster")
@@ -75,8 +75,8 @@ impl Cluster {
         self.servers.iter().filter(|server| server.child.is_some())
     }
 
-    /// First slots and the ports of their masters, as a server that runs tells.
-    fn ranges(&self) -> BTreeMap<u16, u16> {
+    /// First slots, the last ones of their ranges and the ports of their masters, as a server that runs tells.
+    fn ranges(&self) -> BTreeMap<u16, (u16, u16)> {
         let server = self.running().next().expect("a server that runs");
         let nodes = server.ask(&["CLUSTER", "NODES"]);
         let mut ranges = BTreeMap::new();
@@ -91,8 +91,9 @@ impl Cluster {
                 .and_then(|place| place.rsplit(':').next());
             let port: u16 = port.and_then(|port| port.parse().ok()).expect("a port");
             for range in words.iter().skip(8).filter(|range| !range.starts_with('[')) {
-                let first = range.split('-').next().and_then(|slot| slot.parse().ok());
-                ranges.insert(first.expect("a slot"), port);
+                let (first, last) = range.split_once('-').unwrap_or((range, range));
+                let slot = |text: &str| text.parse().expect("a slot");
+                ranges.insert(slot(first), (slot(last), port));
             }
         }
         ranges

@@ -4,6 +4,7 @@ use super::copying::{copy_in, files};
 use super::support::{START, TempDir, furnish, open};
 use crate::clock::Clock;
 use crate::ledger::Ledger;
+use crate::ledger::disk::FileError;
 use crate::ledger::embedded::draft::{self, Draft};
 use crate::ledger::embedded::{
     BackupError, OpenError, Replacement, RestoreError, audit_file, backup,
@@ -47,7 +48,10 @@ async fn a_link_beside_a_copy_is_not_followed() {
     }
     backup(&dir.store(), &out.store(), false).unwrap();
     let locked = audit_file(&out.store()).unwrap_err();
-    assert!(matches!(locked, OpenError::NoLock(_)), "{locked}");
+    assert!(
+        matches!(locked, OpenError::File(FileError::NoLock(_))),
+        "{locked}"
+    );
     assert_eq!(std::fs::read(&victim).unwrap(), b"precious");
 }
 
@@ -63,7 +67,10 @@ async fn what_has_the_name_of_a_lock_file_but_is_none_is_left_as_it_is() {
     assert!(matches!(refused, RestoreError::Itself(_)), "{refused}");
     let refused = Replacement::prepare(&dir.store(), &place).err().unwrap();
     assert!(
-        matches!(refused, RestoreError::Store(OpenError::NoLock(_))),
+        matches!(
+            refused,
+            RestoreError::Store(OpenError::File(FileError::NoLock(_)))
+        ),
         "{refused}"
     );
     assert!(std::fs::read(&lock).unwrap() == before);
@@ -171,7 +178,7 @@ async fn what_a_restore_makes_belongs_to_who_owns_the_ledger_or_its_folder() {
     match me.0 {
         0 => given.unwrap(),
         _ => assert!(
-            matches!(given, Err(OpenError::Owner { uid: 0, .. })),
+            matches!(given, Err(OpenError::File(FileError::Owner { uid: 0, .. }))),
             "{given:?}"
         ),
     }

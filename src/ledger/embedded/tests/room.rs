@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::support::{START, TempDir, admit, digest, entry, furnish, options, quote, wallet_id};
 use crate::clock::Clock;
-use crate::ledger::embedded::{Embedded, OpenOptions, open as opening, space};
+use crate::ledger::disk::space;
+use crate::ledger::embedded::{Embedded, OpenOptions, open as opening};
 use crate::ledger::key::Freshness;
 use crate::ledger::{Ledger, LedgerError};
 

@@ -84,9 +84,7 @@ impl Redis {
             ],
             args: args.0,
         };
-        let reply = self
-            .call(&self.scripts.account, call, &["", "", "0", ""])
-            .await?;
+        let reply = self.call(partition, &self.scripts.account, call).await?;
         read(wallet, &reply)
     }
 }

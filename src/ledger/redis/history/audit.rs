@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::try_join_all;
 
+use super::super::Redis;
 use super::super::hold::{Args, Call, request_of};
 use super::super::layout::{Partition, request_hex};
 use super::super::record::Record;
 use super::super::reply::{self, malformed};
-use super::super::{Redis, unavailable};
 use super::account::{CREDITS_MAX, Standing};
 use super::directory::Booked;
 use super::pages::{Kept, PAGE_MAX, Pages, Place, Span};
@@ -170,9 +170,7 @@ impl Redis {
             ],
             args: args.0,
         };
-        let reply = self
-            .call(&self.scripts.still, call, &["", "", "0", ""])
-            .await?;
+        let reply = self.call(partition, &self.scripts.still, call).await?;
         let wallets = reply
             .texts(3)?
             .into_iter()
@@ -190,7 +188,7 @@ impl Redis {
         let (before, after) = self.layout.all_requests();
         let mut suspects = Vec::new();
         for mut scan in self.link.scans(&format!("{before}*{after}*")) {
-            while let Some(keys) = scan.next().await.map_err(unavailable)? {
+            while let Some(keys) = scan.next().await? {
                 let answers = self.ask(first_letters(&keys)).await?;
                 for (key, answer) in keys.into_iter().zip(&answers) {
                     let request = key.rsplit(':').next().and_then(|hex| request_of(hex).ok());

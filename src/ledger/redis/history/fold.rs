@@ -51,9 +51,7 @@ impl Redis {
                 keys: vec![self.layout.meta(partition), self.layout.receipts(partition)],
                 args: args.0,
             };
-            let reply = self
-                .call(&self.scripts.fold, call, &["", "", "0", ""])
-                .await?;
+            let reply = self.call(partition, &self.scripts.fold, call).await?;
             match reply.word() {
                 "ok" => {
                     folded += reply.number::<u64>(1)?;

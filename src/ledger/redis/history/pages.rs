@@ -172,10 +172,7 @@ impl<'a> Pages<'a> {
             args: args.0,
         };
         let scripts = self.redis.scripts;
-        let reply = self
-            .redis
-            .call(&scripts.page, call, &["", "", "0", ""])
-            .await?;
+        let reply = self.redis.call(self.partition, &scripts.page, call).await?;
         if reply.number::<u32>(1)? >= self.size {
             self.next = Some(format!("({}", reply.text(2)?));
         }

@@ -34,7 +34,7 @@ impl Redis {
     ) -> Result<Vec<UsageRow>, LedgerError> {
         let rows = match whole_days(&query, &self.zone, self.clock.now()) {
             Some(days) => self.summed(&query, days).await?,
-            None => self.from_receipts(&query).await?,
+            None => self.summed_from_receipts(&query).await?,
         };
         let rows = rows.into_iter();
         Ok(rows
@@ -99,7 +99,7 @@ impl Redis {
         Ok(rows)
     }
 
-    async fn from_receipts(&self, query: &ReceiptQuery) -> Result<Rows, LedgerError> {
+    async fn summed_from_receipts(&self, query: &ReceiptQuery) -> Result<Rows, LedgerError> {
         let offset_ms = i64::from(query.utc_offset_minutes) * 60_000;
         let span = Span {
             from: query.from,
@@ -136,10 +136,10 @@ fn whole_days(query: &ReceiptQuery, zone: &TimeZone, now: UnixMs) -> Option<Rang
     let beginning = |at: UnixMs| {
         let date = at.timestamp().to_zoned(zone.clone()).date();
         let midnight = date.to_zoned(zone.clone()).ok()?.timestamp();
-        let number = i64::from(
-            date.duration_since(jiff::civil::date(1970, 1, 1))
-                .as_hours(),
-        ) / 24;
+        let number = date
+            .duration_since(jiff::civil::date(1970, 1, 1))
+            .as_hours()
+            / 24;
         (midnight.as_millisecond() == at.0).then_some(number)
     };
     let from = match query.from {

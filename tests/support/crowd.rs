@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{Answer, Call, Connection, DEADLINE, Proxy, nano};
+use super::{Answer, Call, Connection, DEADLINE, Proxy, nano};
 
 /// Between two attempts of a client that waits for others' holds to end.
 const PATIENCE: Duration = Duration::from_millis(20);
@@ -51,15 +51,17 @@ impl Visit {
     }
 }
 
-/// Sends all at once; every connection is open before the first byte is sent. Watches the wallet meanwhile.
-pub fn storm(proxy: &Proxy, visits: &[Visit], watch: &Watch, round: &str) -> Vec<Seen> {
+/// Sends all at once, in turn to each proxy; every connection is open before the first byte is sent. Watches the wallet
+/// meanwhile, in turn through each proxy.
+pub fn storm(proxies: &[Proxy], visits: &[Visit], watch: &Watch, round: &str) -> Vec<Seen> {
     let gate = Barrier::new(visits.len());
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let (gate, over) = (&gate, &over);
         let watching = scope.spawn(move || {
-            let mut looks = 0_u64;
+            let mut looks = 0;
             while !over.load(Ordering::Relaxed) {
+                let proxy = &proxies[looks % proxies.len()];
                 watch.look(&proxy.wallet(&watch.wallet), round);
                 looks += 1;
             }
@@ -67,7 +69,8 @@ pub fn storm(proxy: &Proxy, visits: &[Visit], watch: &Watch, round: &str) -> Vec
         });
         let clients: Vec<_> = visits
             .iter()
-            .map(|visit| scope.spawn(move || client(proxy, visit, gate)))
+            .zip(proxies.iter().cycle())
+            .map(|(visit, proxy)| scope.spawn(move || client(proxy, visit, gate)))
             .collect();
         let seen: Vec<_> = clients.into_iter().map(|client| client.join()).collect();
         over.store(true, Ordering::Relaxed);

@@ -2,13 +2,13 @@
 
 use serde_json::json;
 
-use crate::crowd::{Seen, Tally, Visit, Watch, money, outcomes, storm};
-use crate::dice::{Dice, rounds, seed};
-use crate::prices::{self, chat_body, chat_worst, input_worst, setup};
-use crate::support::{Call, Mock, Proxy, decimal, nano};
+use super::super::crowd::{Seen, Tally, Visit, Watch, money, outcomes, storm};
+use super::super::dice::{Dice, rounds, seed};
+use super::super::prices::{self, chat_body, chat_worst, input_worst};
+use super::super::{Call, Fleet, decimal, nano};
+use super::CHATS;
 
 const CLIENTS: usize = 500;
-pub const PATH: &str = "/v1/chat/completions";
 
 /// One client's request, and its worst case in nano units.
 struct Asked {
@@ -27,7 +27,7 @@ fn asked(dice: &mut Dice, secret: &str) -> Asked {
         prompt += 3_000;
     }
     let completion = dice.within(1, max_tokens as u64);
-    let mut call = Call::post(PATH, body)
+    let mut call = Call::post(CHATS, body)
         .key(secret)
         .header("x-mock-prompt", prompt)
         .header("x-mock-completion", completion)
@@ -51,21 +51,17 @@ fn asked(dice: &mut Dice, secret: &str) -> Asked {
     Asked { visit, worst }
 }
 
-/// Planted bugs that it must catch: a hold that does not count the holds of others, or is for less than the worst case;
-/// a void that does not release; a settle that gives nothing back; a charge beyond the hold.
-#[test]
-fn chats_are_charged_within_the_funds_and_admitted_by_their_worst_case() {
+/// Charges stay within the funds, and the worst case decides who is admitted.
+pub fn chats(fleet: &Fleet) {
     let seed = seed("chats");
-    let mock = Mock::start();
-    let proxy = Proxy::start_quiet(&setup(&mock));
     let (rounds, mut tally) = (rounds(5, 50), Tally::default());
     for round in 0..rounds {
         let dice = &mut Dice::new(seed.wrapping_add(round));
         let name = format!("chats-{seed}-{round}");
-        one_round(&proxy, &name, round, dice, &mut tally);
+        one_round(fleet, &name, round, dice, &mut tally);
     }
-    mock.totals();
-    let report = proxy.audit();
+    fleet.mock.totals();
+    let report = fleet.first().audit();
     assert_eq!(report["live_holds"], 0, "seed {seed}: {report}");
     tally.close(
         &format!("chats, seed {seed}, {rounds} rounds of {CLIENTS}"),
@@ -73,7 +69,8 @@ fn chats_are_charged_within_the_funds_and_admitted_by_their_worst_case() {
     );
 }
 
-fn one_round(proxy: &Proxy, name: &str, round: u64, dice: &mut Dice, tally: &mut Tally) {
+fn one_round(fleet: &Fleet, name: &str, round: u64, dice: &mut Dice, tally: &mut Tally) {
+    let proxy = fleet.first();
     // From less than one worst case to most of them.
     let magnitude = dice.within(18, 30);
     let funds = dice.within(0, 1 << magnitude) as i64;
@@ -89,7 +86,7 @@ fn one_round(proxy: &Proxy, name: &str, round: u64, dice: &mut Dice, tally: &mut
     };
     let asked: Vec<Asked> = (0..CLIENTS).map(|_| asked(dice, &secret)).collect();
     let visits: Vec<Visit> = asked.iter().map(|asked| asked.visit.clone()).collect();
-    let seen = storm(proxy, &visits, &watch, name);
+    let seen = storm(&fleet.proxies, &visits, &watch, name);
     tally.add(&seen);
     let counts = outcomes(&seen);
 
@@ -132,22 +129,25 @@ fn one_round(proxy: &Proxy, name: &str, round: u64, dice: &mut Dice, tally: &mut
             ),
         }
     }
-    boundary(proxy, name, &secret, credit_line, dice);
+    boundary(fleet, name, &secret, credit_line, dice);
 }
 
 /// One more request is admitted if and only if its worst case fits: as the wallet stands, with one nano unit less than
 /// that, and with exactly that.
-fn boundary(proxy: &Proxy, name: &str, secret: &str, credit_line: i64, dice: &mut Dice) {
+pub fn boundary(fleet: &Fleet, name: &str, secret: &str, credit_line: i64, dice: &mut Dice) {
     let max_tokens = dice.within(1, 4_096) as i64;
     let body = chat_body(dice.within(0, 900), max_tokens, false);
     let worst = chat_worst(&body, max_tokens);
-    let rest = || money(&proxy.idle_wallet(name), "balance") + credit_line;
-    let send = || {
-        let call = Call::post(PATH, body.clone()).header("x-mock-completion", 1);
+    let rest = || money(&fleet.first().idle_wallet(name), "balance") + credit_line;
+    // Each through another proxy than the one before.
+    let turn = dice.within(0, 2) as usize;
+    let send = |number: usize| {
+        let call = Call::post(CHATS, body.clone()).header("x-mock-completion", 1);
+        let proxy = fleet.at(turn + number);
         proxy.send(secret, call.header("x-mock-prompt", 1))
     };
     let before = rest();
-    let answer = send();
+    let answer = send(0);
     let admitted = answer.status == 200;
     assert_eq!(admitted, worst <= before, "{name}: {worst} of {before}");
 
@@ -157,14 +157,16 @@ fn boundary(proxy: &Proxy, name: &str, secret: &str, credit_line: i64, dice: &mu
             "id": format!("{name}:less"), "kind": "adjustment", "amount": decimal(one_less),
         });
         let path = format!("/admin/wallets/{name}/credits");
-        let (status, body) = proxy.admin("POST", &path, Some(&credit));
+        let (status, body) = fleet.at(turn + 2).admin("POST", &path, Some(&credit));
         assert_eq!(status, 201, "{name}: {body}");
     }
-    let answer = send();
+    let answer = send(1);
     assert_eq!(answer.status, 402, "{name}: one nano unit is missing");
     assert_eq!(rest(), worst - 1, "{name}: a refusal charges nothing");
-    proxy.top_up(name, &format!("{name}:one"), "0.000000001");
-    let answer = send();
+    fleet
+        .at(turn)
+        .top_up(name, &format!("{name}:one"), "0.000000001");
+    let answer = send(2);
     assert_eq!(answer.status, 200, "{name}: exactly enough: {answer:?}");
     assert_eq!(nano(answer.header("x-tollgate-hold")), worst, "{name}");
     assert_eq!(rest(), worst - prices::chat(1, 1), "{name}");

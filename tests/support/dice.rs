@@ -1,6 +1,6 @@
 //! Randomness that replays: everything that a round does follows from its seed.
 
-use crate::support::quick;
+use super::quick;
 
 /// SplitMix64.
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Mock, Setup};
+use super::{Mock, Setup};
 
 /// One image, in nano units.
 pub const IMAGE: i64 = 123_456_789;

@@ -12,20 +12,23 @@ use crate::ledger::LedgerError;
 const RESERVE_BYTES: u64 = 64 * MIB;
 const MIB: u64 = 1024 * 1024;
 /// How often it is looked at.
-pub(super) const LOOK_EVERY: Duration = Duration::from_secs(1);
+pub(in crate::ledger) const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Tells how many bytes are free for this process; an error where nobody knows.
-pub(super) type Measure = Box<dyn Fn() -> std::io::Result<u64> + Send>;
+pub(in crate::ledger) type Measure = Box<dyn Fn() -> std::io::Result<u64> + Send>;
 
 /// What the last look found.
-pub(super) struct Space {
+pub(in crate::ledger) struct Space {
+    /// Of what, in words.
+    name: &'static str,
     free: AtomicU64,
 }
 
 impl Space {
     /// Enough, until a look finds less.
-    pub fn new() -> Space {
+    pub fn of(name: &'static str) -> Space {
         Space {
+            name,
             free: AtomicU64::new(u64::MAX),
         }
     }
@@ -35,8 +38,9 @@ impl Space {
         let free = self.free.load(Ordering::Relaxed);
         if free < RESERVE_BYTES {
             return Err(LedgerError::Unavailable(format!(
-                "the file system of the ledger has only {} MiB left, and {} MiB are kept for requests that run: \
+                "the file system of {} has only {} MiB left, and {} MiB are kept for requests that run: \
                  nothing new begins until there is more",
+                self.name,
                 free / MIB,
                 RESERVE_BYTES / MIB
             )));
@@ -53,10 +57,11 @@ impl Space {
         match (self.check(), found) {
             (Err(short), _) if !was_short => tracing::error!("{short}"),
             (Ok(()), Ok(free)) if was_short => {
-                tracing::info!(free_mib = free / MIB, "the ledger has room again");
+                tracing::info!(free_mib = free / MIB, "{} has room again", self.name);
             }
             (Ok(()), Err(error)) if was_short => {
-                tracing::warn!("how much room the ledger has cannot be told any more: {error}");
+                let name = self.name;
+                tracing::warn!("how much room {name} has cannot be told any more: {error}");
             }
             _ => {}
         }
@@ -64,7 +69,7 @@ impl Space {
 }
 
 /// Looks from time to time.
-pub(super) struct Watch {
+pub(in crate::ledger) struct Watch {
     measure: Measure,
     looked: Instant,
 }
@@ -96,7 +101,7 @@ impl Watch {
 
 /// The room that is left for the file at `path`.
 #[cfg(unix)]
-pub(super) fn of_file(path: PathBuf) -> Measure {
+pub(in crate::ledger) fn of_file(path: PathBuf) -> Measure {
     Box::new(move || {
         let found = rustix::fs::statvfs(&path)?;
         if found.f_blocks == 0 {
@@ -109,11 +114,11 @@ pub(super) fn of_file(path: PathBuf) -> Measure {
 
 /// Elsewhere nobody asks.
 #[cfg(not(unix))]
-pub(super) fn of_file(_: PathBuf) -> Measure {
+pub(in crate::ledger) fn of_file(_: PathBuf) -> Measure {
     endless()
 }
 
 /// For a store in memory.
-pub(super) fn endless() -> Measure {
+pub(in crate::ledger) fn endless() -> Measure {
     Box::new(|| Ok(u64::MAX))
 }

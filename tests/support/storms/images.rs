@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use crate::crowd::{Tally, Visit, Watch, money, outcomes, storm, with_status};
-use crate::dice::{Dice, rounds, seed};
-use crate::prices::{IMAGE, image_body, setup};
-use crate::support::{Answer, Call, Mock, Proxy, decimal};
+use super::super::crowd::{Tally, Visit, Watch, money, outcomes, storm, with_status};
+use super::super::dice::{Dice, rounds, seed};
+use super::super::prices::{IMAGE, image_body};
+use super::super::{Answer, Call, Fleet, Proxy, decimal};
+use super::IMAGES;
 
 const CLIENTS: u64 = 500;
-const PATH: &str = "/v1/images/generations";
 
 /// What a round gives a wallet, and how its clients behave.
 struct Round {
@@ -46,7 +46,7 @@ impl Round {
     fn visits(&self, dice: &mut Dice, secret: &str) -> Vec<Visit> {
         let visit = |_| {
             let delay = dice.within(0, 40);
-            let mut call = Call::post(PATH, image_body())
+            let mut call = Call::post(IMAGES, image_body())
                 .key(secret)
                 .header("x-mock-delay-ms", delay);
             if self.faults && dice.percent(20) {
@@ -62,20 +62,16 @@ impl Round {
     }
 }
 
-/// Planted bugs that it must catch: a hold that does not count the holds of others; a void that does not release,
-/// or that releases twice; a settle that is applied twice.
-#[test]
-fn money_for_exactly_n_images_buys_exactly_n() {
+/// Money for exactly `n` images buys exactly `n`, whoever asks first and wherever.
+pub fn images(fleet: &Fleet) {
     let seed = seed("images");
-    let mock = Mock::start();
-    let proxy = Proxy::start_quiet(&setup(&mock));
     let (rounds, mut tally) = (rounds(5, 50), Tally::default());
     for round in 0..rounds {
         let dice = &mut Dice::new(seed.wrapping_add(round));
         let round = Round::draw(dice, round, seed);
-        one_round(&mock, &proxy, &round, dice, &mut tally);
+        one_round(fleet, &round, dice, &mut tally);
     }
-    let report = proxy.audit();
+    let report = fleet.first().audit();
     assert_eq!(report["live_holds"], 0, "seed {seed}: {report}");
     tally.close(
         &format!("images, seed {seed}, {rounds} rounds of {CLIENTS}"),
@@ -83,8 +79,8 @@ fn money_for_exactly_n_images_buys_exactly_n() {
     );
 }
 
-fn one_round(mock: &Mock, proxy: &Proxy, round: &Round, dice: &mut Dice, tally: &mut Tally) {
-    let name = &round.name;
+fn one_round(fleet: &Fleet, round: &Round, dice: &mut Dice, tally: &mut Tally) {
+    let (name, mock, proxy) = (&round.name, &fleet.mock, fleet.first());
     let wish = match round.postpaid {
         true => json!({ "name": name, "credit_line": decimal(round.funds()) }),
         false => json!({ "name": name, "balance": decimal(round.funds()) }),
@@ -97,7 +93,7 @@ fn one_round(mock: &Mock, proxy: &Proxy, round: &Round, dice: &mut Dice, tally: 
         cap: None,
     };
     let visits = round.visits(dice, &secret);
-    let seen = storm(proxy, &visits, &watch, name);
+    let seen = storm(&fleet.proxies, &visits, &watch, name);
     tally.add(&seen);
     let counts = outcomes(&seen);
 
@@ -125,10 +121,12 @@ fn one_round(mock: &Mock, proxy: &Proxy, round: &Round, dice: &mut Dice, tally: 
         "{name}: the upstream counts {totals}"
     );
     charged_once_each(proxy, name, &served);
-    let last = Call::post(PATH, image_body());
-    let refused = proxy.send(&secret, last);
-    assert_eq!(refused.status, 402, "{name}: {refused:?}");
-    assert_eq!(refused.header("x-should-retry"), "false", "{name}");
+    for proxy in &fleet.proxies {
+        let last = Call::post(IMAGES, image_body());
+        let refused = proxy.send(&secret, last);
+        assert_eq!(refused.status, 402, "{name}: {refused:?}");
+        assert_eq!(refused.header("x-should-retry"), "false", "{name}");
+    }
 }
 
 /// Every answer has its own receipt over one image, and there are no others.

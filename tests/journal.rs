@@ -1,0 +1,15 @@
+//! The journal and the outbox against real Redis servers: whatever is lost on the way or by the store, every
+//! mutation is carried out, and none twice.
+
+mod support;
+
+#[path = "journal/command.rs"]
+mod command;
+#[path = "journal/kit.rs"]
+mod kit;
+#[path = "journal/lost.rs"]
+mod lost;
+#[path = "journal/once.rs"]
+mod once;
+#[path = "journal/relay.rs"]
+mod relay;
