@@ -25,6 +25,9 @@ use crate::ledger::tally::Tally;
 /// How many totals of one wallet are compared at most: more would keep the store from its work.
 const TOTALS_MAX: u32 = 10_000;
 
+/// The same of its credits; more are read page by page.
+pub const CREDITS_MAX: u64 = 1_000;
+
 /// All of a wallet but its receipts and credits.
 #[derive(Debug, Default)]
 pub struct Standing {
@@ -32,8 +35,12 @@ pub struct Standing {
     pub account: Account,
     /// The last receipt of the partition at that moment.
     pub last: Place,
+    /// The partition's time at that moment.
+    pub now: UnixMs,
     /// How many credits there were.
     pub credits: u64,
+    /// The credits, names and contents in turn, if they are no more than [`CREDITS_MAX`].
+    pub entries: Vec<String>,
     /// What is wrong with it already.
     pub faults: Vec<String>,
     /// Its keys and their secrets.
@@ -63,6 +70,7 @@ impl Redis {
         let layout = &self.layout;
         let mut args = Args::default();
         args.number(TOTALS_MAX);
+        args.number(CREDITS_MAX);
         let call = Call {
             keys: vec![
                 layout.wallet(partition, wallet),
@@ -72,6 +80,7 @@ impl Redis {
                 layout.keys(partition, wallet),
                 layout.totals(partition, wallet),
                 layout.receipts(partition),
+                layout.meta(partition),
             ],
             args: args.0,
         };
@@ -84,7 +93,9 @@ fn read(wallet: &WalletId, reply: &Reply) -> Result<Standing, LedgerError> {
     let fields = reply.texts(2)?;
     let mut standing = Standing {
         last: Place::read(reply.text(1)?).ok_or_else(malformed)?,
+        now: UnixMs(reply.number(10)?),
         credits: reply.number(5)?,
+        entries: reply.texts(6)?.into_iter().map(str::to_owned).collect(),
         ..Standing::default()
     };
     if fields.is_empty() {
@@ -92,16 +103,16 @@ fn read(wallet: &WalletId, reply: &Reply) -> Result<Standing, LedgerError> {
     }
     let live = standing.live(wallet, &reply.texts(3)?);
     standing.grants(wallet, &fields, &reply.texts(4)?, live);
-    standing.keys(wallet, &fields, &reply.texts(6)?);
+    standing.keys(wallet, &fields, &reply.texts(7)?);
     let folded = field(&fields, "folded");
     match folded.map_or(Some(Tally::default()), checkpoint) {
         Some(tally) => standing.account.tally = tally,
         None => standing.fault("its checkpoint cannot be read"),
     }
     // Totals outlive receipts, but not for ever.
-    if folded.is_none() && reply.number::<u32>(7)? <= TOTALS_MAX {
+    if folded.is_none() && reply.number::<u32>(8)? <= TOTALS_MAX {
         let mut sum = Tally::default();
-        for content in reply.texts(8)? {
+        for content in reply.texts(9)? {
             match tally_of(content) {
                 Some(tally) => sum.join(&tally),
                 None => standing.fault("a total of its usage cannot be read"),
@@ -293,9 +304,11 @@ mod tests {
             list(&["00", "", "000102030405060708090a0b0c0d0e0f", "S 7-0"]),
             list(&["other", "{}"]),
             Value::Int(1),
+            list(&["entry", "5 {}"]),
             list(&["b", "{}"]),
             Value::Int(0),
             list(&[]),
+            text("1767571200000"),
         ]));
         let standing = read(&"w".parse().unwrap(), &reply.unwrap()).unwrap();
         let expected = [

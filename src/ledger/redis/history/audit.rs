@@ -11,7 +11,8 @@ use super::super::hold::{Args, Call, request_of};
 use super::super::layout::{Partition, request_hex};
 use super::super::record::Record;
 use super::super::reply::{self, malformed};
-use super::account::Standing;
+use super::account::{CREDITS_MAX, Standing};
+use super::directory::Booked;
 use super::pages::{Kept, PAGE_MAX, Pages, Place, Span};
 use crate::clock::UnixMs;
 use crate::ledger::audit::{Account, Findings, check_account, check_receipt};
@@ -123,11 +124,16 @@ impl Redis {
         for _ in 0..TRIES {
             let mut standing = self.standing(partition, wallet).await?;
             let mut faults = Vec::new();
-            let (count, credits) = self.credits_of(wallet, &mut faults).await?;
-            // Credits only come: as many are the same.
-            if count > standing.credits {
-                continue;
+            let mut booked = Booked::default();
+            if standing.credits <= CREDITS_MAX {
+                self.check_credits(wallet, &standing.entries, &mut booked, &mut faults)
+                    .await?;
+            } else {
+                booked = self.all_credits(wallet, &mut faults).await?;
             }
+            let Some(credits) = booked.first(standing.credits, standing.now) else {
+                continue;
+            };
             self.check_keys(wallet, &standing.keys, &mut faults).await?;
             standing.faults.extend(faults);
             standing.account.credited = credits.all;

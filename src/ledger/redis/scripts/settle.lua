@@ -217,10 +217,11 @@ save()
 local told = finish(answer)
 
 -- A partition that has more receipts than its share folds the oldest faster than they come.
-if redis.call('XLEN', KEYS[5]) > tonumber(ARGV[17]) and not is_still() then
+local beyond = math.min(redis.call('XLEN', KEYS[5]) - tonumber(ARGV[17]), 2)
+if beyond > 0 and not is_still() then
   local going = {}
   for _, oldest in ipairs(redis.call('XRANGE', KEYS[5], '-', '+', 'COUNT', 8)) do
-    if #going < 2 and may_go(oldest) then
+    if #going < beyond and may_go(oldest) then
       going[#going + 1] = oldest
     end
   end
