@@ -19,6 +19,7 @@ use tollgate::money::Nano;
 use tollgate::usage::{Meter, Unit};
 
 use crate::kit::{self, START, id, segment};
+use crate::support::TempDir;
 use crate::support::redis::{Cluster, Server};
 
 /// The wallets of [`Store::furnish`]; they lie in different partitions.
@@ -30,6 +31,7 @@ pub struct Store {
     pub options: RedisOptions,
     pub layout: Layout,
     link: Link,
+    _folder: TempDir,
     _running: Box<dyn Any + Send + Sync>,
 }
 
@@ -57,6 +59,8 @@ impl Store {
         // Machines that run many tests are slow.
         options.response_timeout_ms = 10_000;
         options.deadline_ms = 20_000;
+        let folder = TempDir::new();
+        options.journal = folder.path().join("journal.db");
         let clock = Clock::manual(START);
         Store {
             ledger: opened(&options, &clock).await,
@@ -64,12 +68,14 @@ impl Store {
             layout: Layout::new(&options.prefix),
             link: Link::connect(&options).await.expect("a link"),
             options,
+            _folder: folder,
             _running: running,
         }
     }
 
     /// Opens it anew, with other options.
     pub async fn reopen(&mut self, change: impl FnOnce(&mut RedisOptions)) {
+        self.ledger.close().await.expect("closed");
         change(&mut self.options);
         self.ledger = opened(&self.options, &self.clock).await;
     }
