@@ -19,9 +19,9 @@ use tollgate::ledger::redis::outbox::{Mutation, Outbox, Sent};
 use tollgate::ledger::redis::remote::Remote;
 use tollgate::ledger::redis::scripts::Script;
 
-use crate::support::redis::Server;
+use crate::support::redis::{Keep, Server};
 
-pub const STORE: StoreId = StoreId([3; 16]);
+const PEPPER: [u8; 32] = [0xab; 32];
 /// How many partitions the tests use.
 pub const LANES: u16 = 8;
 
@@ -52,6 +52,18 @@ pub fn named(name: &str) -> Option<&'static Script> {
     SCRIPTS.iter().find(|script| script.name == name)
 }
 
+/// Makes the server the store that the journals here are of.
+pub fn found(server: &Server) {
+    server.ask(&["HSET", "tollgate:meta", "pepper", &"ab".repeat(32)]);
+}
+
+/// A server with that store.
+pub fn store(keep: Keep, more: &[&str]) -> Server {
+    let server = Server::with(keep, more);
+    found(&server);
+    server
+}
+
 pub fn partition(number: u16) -> Partition {
     Partition::new(number).expect("a partition")
 }
@@ -60,7 +72,7 @@ pub fn partition(number: u16) -> Partition {
 pub async fn outbox(address: SocketAddr, file: &Path) -> Outbox {
     let remote = remote(address).await;
     let clock = Clock::system(UnixMs(0));
-    let journal = Journal::open(file, STORE, clock).expect("a journal");
+    let journal = Journal::open(file, StoreId::of(&PEPPER), clock).expect("a journal");
     Outbox::open(remote, journal).await
 }
 

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::kit::{LANES, Storm, assert_once, look, outbox, partition, remote, until, until_empty};
+use crate::kit::{
+    LANES, Storm, add, assert_once, found, look, outbox, partition, remote, store, until,
+    until_empty,
+};
 use crate::relay::Relay;
 use crate::support::TempDir;
 use crate::support::redis::{Keep, Server};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_server_with_its_log_loses_nothing() {
-    let (mut server, dir) = (Server::with(Keep::EverySecond, &[]), TempDir::new());
+    let (mut server, dir) = (store(Keep::EverySecond, &[]), TempDir::new());
     let outbox = Arc::new(outbox(server.address(), &dir.path().join("journal.db")).await);
     let storm = Storm::start(&outbox, "a");
     for _ in 0..3 {
@@ -28,7 +31,7 @@ async fn a_killed_server_with_its_log_loses_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn writes_that_a_promotion_loses_are_done_again_once() {
     let dir = TempDir::new();
-    let mut servers = vec![Server::start()];
+    let mut servers = vec![store(Keep::Nothing, &[])];
     let relay = Relay::to(servers[0].address());
     let outbox = Arc::new(outbox(relay.address(), &dir.path().join("journal.db")).await);
     let storm = Storm::start(&outbox, "a");
@@ -66,7 +69,7 @@ async fn writes_that_a_promotion_loses_are_done_again_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_older_snapshot_gets_back_what_all_proxies_did_since() {
     let (mut server, dir) = (
-        Server::with(Keep::Nothing, &["--dbfilename", "dump.rdb"]),
+        store(Keep::Nothing, &["--dbfilename", "dump.rdb"]),
         TempDir::new(),
     );
     let file = |name: &str| dir.path().join(name);
@@ -111,7 +114,7 @@ async fn an_older_snapshot_gets_back_what_all_proxies_did_since() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_partition_takes_no_holds_until_every_present_proxy_has_replayed() {
-    let (mut server, dir) = (Server::start(), TempDir::new());
+    let (mut server, dir) = (store(Keep::Nothing, &[]), TempDir::new());
     let relay = Relay::to(server.address());
     let one = Arc::new(outbox(server.address(), &dir.path().join("one.db")).await);
     let two = Arc::new(outbox(relay.address(), &dir.path().join("two.db")).await);
@@ -134,6 +137,7 @@ async fn a_partition_takes_no_holds_until_every_present_proxy_has_replayed() {
     relay.cut();
     server.kill();
     server.restart();
+    found(&server);
     let remote = remote(server.address()).await;
     until("the loss is noticed", async || {
         look(&remote, &one, 0).await == "recovering"
@@ -157,4 +161,56 @@ async fn a_partition_takes_no_holds_until_every_present_proxy_has_replayed() {
     }
     assert_once(&server, &all);
     assert!(one.acked(partition(0)) > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn entries_that_nobody_has_any_more_are_told_of_and_do_not_hold_up_the_rest() {
+    let (mut server, dir) = (store(Keep::Nothing, &[]), TempDir::new());
+    let file = dir.path().join("journal.db");
+    let first = outbox(server.address(), &file).await;
+    for n in 0..6 {
+        first.send(add("add", 2, &n.to_string(), false)).await;
+    }
+    let nonce = first.nonce().to_owned();
+    first.close().await.unwrap();
+    // The store is set back to before everything, and the journal has forgotten its beginning.
+    server.restart();
+    found(&server);
+    let sqlite = rusqlite::Connection::open(&file).unwrap();
+    sqlite
+        .execute("DELETE FROM entries WHERE seq <= 2", [])
+        .unwrap();
+    drop(sqlite);
+    let second = outbox(server.address(), &file).await;
+    second.check().unwrap();
+    assert_once(&server, &["2", "3", "4", "5"].map(str::to_owned));
+    let aside = server.ask(&["LRANGE", "tollgate:{2}:z", "0", "-1"]);
+    assert!(
+        aside.contains("gone from the journal") && aside.contains(&nonce),
+        "{aside}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_sent_again_into_a_store_that_is_another() {
+    let (mut server, dir) = (store(Keep::Nothing, &[]), TempDir::new());
+    let outbox = outbox(server.address(), &dir.path().join("journal.db")).await;
+    for n in 0..6 {
+        outbox.send(add("add", 2, &n.to_string(), false)).await;
+    }
+    let stranger = "cd".repeat(32);
+    server.restart();
+    server.ask(&["HSET", "tollgate:meta", "pepper", &stranger]);
+    until("it is told", async || {
+        let told = outbox.check().err().map(|error| error.to_string());
+        told.is_some_and(|words| words.contains("no longer has the ledger"))
+    })
+    .await;
+    outbox.send(add("add", 2, "6", false)).await;
+    assert_once(&server, &[]);
+    found(&server);
+    until("it recovers", async || outbox.check().is_ok()).await;
+    until_empty(&outbox).await;
+    let all: Vec<String> = (0..7).map(|n| n.to_string()).collect();
+    assert_once(&server, &all);
 }

@@ -6,14 +6,14 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tollgate::ledger::redis::outbox::Sent;
 
-use crate::kit::{Storm, add, assert_once, lost, outbox, until, until_empty};
+use crate::kit::{Storm, add, assert_once, lost, outbox, store, until, until_empty};
 use crate::relay::Relay;
 use crate::support::TempDir;
-use crate::support::redis::Server;
+use crate::support::redis::Keep;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_that_are_lost_lose_nothing_and_repeat_nothing() {
-    let (server, dir) = (Server::start(), TempDir::new());
+    let (server, dir) = (store(Keep::Nothing, &[]), TempDir::new());
     let relay = Relay::to(server.address());
     let outbox = Arc::new(outbox(relay.address(), &dir.path().join("journal.db")).await);
     let storm = Storm::start(&outbox, "a");
@@ -34,7 +34,7 @@ async fn answers_that_are_lost_lose_nothing_and_repeat_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_overtakes_another_is_told_to_wait_for_it() {
-    let (server, dir) = (Server::start(), TempDir::new());
+    let (server, dir) = (store(Keep::Nothing, &[]), TempDir::new());
     let outbox = outbox(server.address(), &dir.path().join("journal.db")).await;
     let mut sent = Vec::new();
     for round in 0..50 {
@@ -58,7 +58,7 @@ async fn what_overtakes_another_is_told_to_wait_for_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_that_goes_away_changes_nothing() {
-    let (server, dir) = (Server::start(), TempDir::new());
+    let (server, dir) = (store(Keep::Nothing, &[]), TempDir::new());
     let outbox = outbox(server.address(), &dir.path().join("journal.db")).await;
     let mut sent = Vec::new();
     for n in 0..500_u16 {
@@ -73,7 +73,7 @@ async fn a_caller_that_goes_away_changes_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_process_leaves_waiting_is_sent_when_it_starts_again() {
-    let (server, dir) = (Server::start(), TempDir::new());
+    let (server, dir) = (store(Keep::Nothing, &[]), TempDir::new());
     let file = dir.path().join("journal.db");
     let relay = Relay::to(server.address());
     let first = outbox(relay.address(), &file).await;
@@ -118,7 +118,7 @@ async fn what_a_process_leaves_waiting_is_sent_when_it_starts_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_store_refuses_waits_and_is_told_of() {
-    let (server, dir) = (Server::start(), TempDir::new());
+    let (server, dir) = (store(Keep::Nothing, &[]), TempDir::new());
     let outbox = outbox(server.address(), &dir.path().join("journal.db")).await;
     outbox.send(add("add", 1, "before", false)).await;
     server.ask(&["CONFIG", "SET", "maxmemory", "1"]);
@@ -137,7 +137,7 @@ async fn what_the_store_refuses_waits_and_is_told_of() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_can_not_be_carried_out_later_is_put_aside_for_the_operator() {
-    let (server, dir) = (Server::start(), TempDir::new());
+    let (server, dir) = (store(Keep::Nothing, &[]), TempDir::new());
     let relay = Relay::to(server.address());
     let outbox = outbox(relay.address(), &dir.path().join("journal.db")).await;
     relay.refuse(true);

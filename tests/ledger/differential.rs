@@ -167,3 +167,10 @@ async fn a_store_in_memory_answers_as_the_book_does() {
 async fn a_store_in_redis_answers_as_the_book_does() {
     as_asked(Store::Redis).await;
 }
+
+/// Fewer than on one server: the code is the same, and each round trip takes longer.
+#[tokio::test]
+async fn a_store_in_a_cluster_answers_as_the_book_does() {
+    let schedules = number("TOLLGATE_SCHEDULES", SCHEDULES) / 10;
+    run(Store::Cluster, schedules.max(1), number("TOLLGATE_SEED", 1)).await;
+}

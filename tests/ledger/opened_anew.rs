@@ -87,3 +87,8 @@ async fn a_store_opened_anew_is_the_same(store: Store) {
 async fn a_file_opened_anew_is_the_same() {
     a_store_opened_anew_is_the_same(Store::File).await;
 }
+
+#[tokio::test]
+async fn a_store_in_redis_opened_anew_is_the_same() {
+    a_store_opened_anew_is_the_same(Store::Redis).await;
+}

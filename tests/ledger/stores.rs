@@ -48,7 +48,7 @@ enum Place {
     Nowhere,
     Folder(TempDir),
     Redis {
-        options: RedisOptions,
+        options: Box<RedisOptions>,
         /// The journal's.
         _folder: TempDir,
         /// The servers run as long as somebody uses them.
@@ -98,11 +98,14 @@ impl Opened {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let folder = TempDir::new();
         options.prefix = format!("t{number}");
+        // So many tests at once make a store slow, which is not what they are about.
+        options.response_timeout_ms = 60_000;
+        options.deadline_ms = 120_000;
         options.journal = folder.path().join("journal.db");
         Opened {
             ledger: open_redis(&options, clock, scripts).await,
             place: Place::Redis {
-                options,
+                options: Box::new(options),
                 _folder: folder,
                 _running: running,
             },
@@ -112,6 +115,10 @@ impl Opened {
     /// Closes the store and opens it again, as a process would that was started anew.
     pub async fn again(self, clock: &Clock) -> Opened {
         let Opened { ledger, place } = self;
+        if matches!(place, Place::Redis { .. }) {
+            // Its tasks have the journal until they are told to end.
+            ledger.close().await.expect("it closes");
+        }
         drop(ledger);
         let ledger = match &place {
             Place::Redis { options, .. } => open_redis(options, clock, Scripts::standard()).await,

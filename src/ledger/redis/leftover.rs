@@ -6,10 +6,9 @@ use std::sync::atomic::Ordering;
 use serde::Serialize;
 
 use super::error::LinkError;
-use super::layout::unhex;
 use super::recovery::{Need, ReplayError, Tally, inherited, replay};
 use super::remote::Remote;
-use super::reply::{list, text};
+use super::reply::list;
 use crate::clock::UnixMs;
 use crate::ledger::LedgerError;
 use crate::ledger::id::StoreId;
@@ -84,11 +83,7 @@ impl From<ReplayError> for LeftoverError {
 /// # Errors
 /// If the store does not answer.
 pub async fn store_id(remote: &Remote) -> Result<Option<StoreId>, LinkError> {
-    let mut command = redis::cmd("HGET");
-    command.arg(remote.layout.store()).arg("pepper");
-    let answers = remote.link.batch(vec![command]).await?;
-    let pepper = answers.first().and_then(text).and_then(unhex::<32>);
-    Ok(pepper.map(|pepper| StoreId::of(&pepper)))
+    remote.store_id().await
 }
 
 /// The openings of a journal, oldest first; what waits, as the store's marks say where it is asked.

@@ -4,6 +4,7 @@
 mod cluster;
 mod dial;
 mod node;
+mod order;
 mod role;
 mod sentinel;
 pub(super) mod text;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use futures_util::future::{Either, join_all, ready};
-use redis::{Arg, Cmd, ErrorKind, RedisError, ServerErrorKind, Value};
+use redis::{Cmd, ErrorKind, RedisError, ServerErrorKind, Value};
 use tokio::sync::{Notify, watch};
 use tokio::task::coop::unconstrained;
 
@@ -26,6 +27,7 @@ use super::scripts::Script;
 use cluster::Cluster;
 use dial::{Dialer, Line, ms};
 use node::{Bell, Node, Place};
+use order::Order;
 use sentinel::Sentinels;
 use text::{line as field, text as words_of};
 
@@ -85,16 +87,6 @@ impl Scan {
         self.cursor = Some(next).filter(|next| next != "0");
         Ok(Some(keys))
     }
-}
-
-/// What is sent.
-enum Order {
-    Script {
-        script: &'static Script,
-        keys: Vec<Vec<u8>>,
-        args: Vec<Vec<u8>>,
-    },
-    Plain(Cmd),
 }
 
 impl Link {
@@ -345,40 +337,6 @@ enum Next {
     /// Another server has the keys.
     At(Arc<Node>, bool),
     Fail,
-}
-
-impl Order {
-    fn command(&self, with_source: bool) -> Cmd {
-        match self {
-            Order::Plain(command) => command.clone(),
-            Order::Script { script, keys, args } => {
-                let (name, code) = match with_source {
-                    true => ("EVAL", script.source()),
-                    false => ("EVALSHA", script.sha()),
-                };
-                let size: usize = keys.iter().chain(args).map(Vec::len).sum();
-                let mut command =
-                    Cmd::with_capacity(keys.len() + args.len() + 3, size + code.len() + 24);
-                command
-                    .arg(name)
-                    .arg(code)
-                    .arg(keys.len())
-                    .arg(keys)
-                    .arg(args);
-                command
-            }
-        }
-    }
-
-    fn slot(&self) -> u16 {
-        match self {
-            Order::Script { keys, .. } => keys.first().map_or(0, |key| cluster::slot(key)),
-            Order::Plain(command) => match command.args_iter().nth(1) {
-                Some(Arg::Simple(key)) => cluster::slot(key),
-                _ => 0,
-            },
-        }
-    }
 }
 
 /// A future that was polled once already: what its first poll does is done.

@@ -13,6 +13,8 @@ mod heart;
 mod keeper;
 mod sending;
 mod slot;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;

@@ -6,11 +6,12 @@ use std::sync::{Arc, LazyLock};
 use redis::Value;
 
 use super::error::LinkError;
-use super::layout::{Layout, Partition};
+use super::layout::{Layout, Partition, unhex};
 use super::link::Link;
 use super::reply::text;
 use super::scripts::Script;
 use crate::clock::Clock;
+use crate::ledger::id::StoreId;
 use crate::ledger::journal::{Lane, Nonce};
 
 /// Finds the scripts that journals name.
@@ -90,6 +91,15 @@ impl Remote {
             }
         }
         Ok(marks)
+    }
+
+    /// The id of the store; none where nothing was ever kept.
+    pub(super) async fn store_id(&self) -> Result<Option<StoreId>, LinkError> {
+        let mut command = redis::cmd("HGET");
+        command.arg(self.layout.store()).arg("pepper");
+        let answers = self.link.batch(vec![command]).await?;
+        let pepper = answers.first().and_then(text).and_then(unhex::<32>);
+        Ok(pepper.map(|pepper| StoreId::of(&pepper)))
     }
 
     /// How many entries are put aside in each partition.

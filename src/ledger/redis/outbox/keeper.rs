@@ -230,6 +230,14 @@ async fn compare_these(inner: &Inner, suspect: &Suspect) -> Result<Option<String
     if needs.is_empty() {
         return Ok(None);
     }
+    // Who lost everything may be somebody else: what is sent to a stranger is charged to strangers.
+    if inner.remote.store_id().await? != archive.store() {
+        return Ok(Some(
+            "Redis no longer has the ledger that the journal is of (its `meta` is gone or another's): \
+             lead the address to the right server, or restore its data"
+                .to_owned(),
+        ));
+    }
     let (before, since) = (inner.tally.replayed.load(Ordering::Relaxed), Instant::now());
     tracing::warn!(
         lost,
