@@ -5,7 +5,7 @@ use tollgate::ledger::redis::error::OpenError;
 use tollgate::ledger::redis::meta;
 use tollgate::ledger::redis::options::{Address, Endpoints, RedisOptions};
 
-use crate::support::redis::{Cluster, Keep, Server};
+use crate::support::redis::{Cluster, DOCUMENTED, Keep, Server};
 use crate::{append, linked, options, refusal};
 
 async fn checked(options: &RedisOptions) -> Result<Found, OpenError> {
@@ -137,14 +137,9 @@ async fn a_cluster_that_does_not_serve_every_slot_is_refused() {
 #[tokio::test]
 async fn a_user_with_the_documented_rights_is_enough() {
     let server = Server::start();
-    let readme = include_str!("../../README.md");
-    let line = readme
-        .lines()
-        .find(|line| line.contains("ACL SETUSER tollgate"));
-    let rule = line.expect("the README tells the rights").trim();
-    let words: Vec<&str> = rule.split_ascii_whitespace().collect();
-    server.ask(&words);
-    let options = options(&format!("redis://tollgate:password@{}", server.address()));
+    server.documented_user();
+    let (user, password) = DOCUMENTED;
+    let options = options(&format!("redis://{user}:{password}@{}", server.address()));
     let link = linked(&options).await;
     check(&link).await.expect("fit");
     meta::open(&link, "CNY").await.expect("a store");
