@@ -129,6 +129,11 @@ impl Server {
         assert_eq!(self.ask(&words), "OK");
     }
 
+    /// Starts with these arguments too, the next time.
+    pub fn more(&mut self, args: &[&str]) {
+        self.args.extend(args.iter().map(ToString::to_string));
+    }
+
     /// Who commands are from, from now on; for a server that wants a password.
     pub fn login(&mut self, user: &str, password: &str) {
         self.login = Some((user.to_owned(), password.to_owned()));
