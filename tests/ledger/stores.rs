@@ -19,9 +19,10 @@ use crate::reference::Reference;
 use tollgate::ledger::redis::options::{Address, Endpoints, RedisOptions};
 use tollgate::ledger::redis::scripts::Scripts;
 use tollgate::ledger::redis::{Behaviour, Redis};
+use tollgate::secret::Secret;
 
 use crate::support::TempDir;
-use crate::support::redis::{Cluster, Server};
+use crate::support::redis::{Cluster, DOCUMENTED, Server};
 
 /// A kind of store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +77,13 @@ impl Store {
             Store::Redis => open_edited(Scripts::standard(), clock).await,
             Store::Proxies => open_proxies(clock).await,
             Store::Cluster => {
-                let cluster = shared(&CLUSTER, Cluster::start);
+                let cluster = shared(&CLUSTER, || {
+                    let cluster = Cluster::start();
+                    for server in &cluster.servers {
+                        server.documented_user();
+                    }
+                    cluster
+                });
                 let options = RedisOptions::at(Endpoints::Cluster(addresses(&cluster)));
                 Opened::redis(options, cluster, clock, Scripts::standard()).await
             }
@@ -101,7 +108,11 @@ impl Opened {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let folder = TempDir::new();
-        options.prefix = format!("t{number}");
+        // That user may touch no other keys.
+        options.prefix = format!("tollgate:t{number}");
+        // The rights that the README tells are enough for all that is promised.
+        options.user = Some(DOCUMENTED.0.to_owned());
+        options.password = Some(Secret::new(DOCUMENTED.1.to_owned()));
         // So many tests at once make a store slow, which is not what they are about.
         options.response_timeout_ms = 60_000;
         options.deadline_ms = 120_000;
@@ -135,7 +146,11 @@ impl Opened {
 
 /// An empty store on one Redis server, with server-side code that a test has changed.
 pub async fn open_edited(scripts: &'static Scripts, clock: &Clock) -> Opened {
-    let server = shared(&SERVER, Server::start);
+    let server = shared(&SERVER, || {
+        let server = Server::start();
+        server.documented_user();
+        server
+    });
     let options = RedisOptions::of_url(&server.url()).expect("a URL");
     Opened::redis(options, server, clock, scripts).await
 }
