@@ -1,4 +1,4 @@
-"""Dockerfile, compose file and unit: sound by their own tools, and in step with the config and with each other."""
+"""Dockerfile, compose files and unit: sound by their own tools, and in step with the config and with each other."""
 
 import os
 import re
@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 UNIT = (ROOT / "deploy/tollgate.service").read_text()
 COMPOSE = (ROOT / "deploy/compose.yaml").read_text()
+COMPOSE_REDIS = (ROOT / "deploy/compose.redis.yaml").read_text()
 CONFIG = (ROOT / "config.yaml").read_text()
 README = (ROOT / "README.md").read_text()
 MANIFEST = (ROOT / "Cargo.toml").read_text()
@@ -39,13 +40,22 @@ def setting(name):
     return value
 
 
-@pytest.fixture(scope="module")
-def compose():
-    """The compose file as an engine reads it, in an environment that sets nothing."""
-    text = re.sub(r"(?<!\$)\$\{\w+:-([^}]*)\}", r"\1", COMPOSE)
-    file = compose_spec.PyCompose.from_yaml(text.replace("$$", "$"))
+@pytest.fixture(scope="module", params=["compose.yaml", "compose.redis.yaml"])
+def compose(request):
+    """A compose file as an engine reads it, in an environment that sets nothing."""
+    text = (ROOT / "deploy" / request.param).read_text()
+    text = re.sub(r"(?<!\$)\$\{\w+:-([^}]*)\}", r"\1", text)
+    file = compose_spec.PyOptions(apply_merge=True).from_yaml(text.replace("$$", "$"))
     file.validate()
     return file.to_dict()
+
+
+def proxies(compose):
+    return {name: it for name, it in compose["services"].items() if name.startswith("tollgate")}
+
+
+def stores(compose):
+    return {name: it for name, it in compose["services"].items() if name == "redis"}
 
 
 def test_the_linter_finds_nothing_in_the_dockerfile():
@@ -88,6 +98,7 @@ def test_the_health_check_asks_where_the_image_listens():
     assert variables["TOLLGATE_HEALTH_URL"] == f"http://127.0.0.1:{port}"
     assert f"EXPOSE {port}" in DOCKERFILE
     assert 'CMD ["tollgate", "health"]' in DOCKERFILE and "test: [CMD, tollgate, health]" in COMPOSE
+    assert "test: [CMD, tollgate, health]" in COMPOSE_REDIS
 
 
 def test_the_ledger_of_the_shipped_config_lies_in_the_volume():
@@ -99,16 +110,24 @@ def test_the_ledger_of_the_shipped_config_lies_in_the_volume():
     assert Path(setting("WorkingDirectory")) == Path("/var/lib", setting("StateDirectory"))
 
 
-def test_the_compose_file_is_valid(compose):
-    assert set(compose["services"]) == {"tollgate", "redis"}
-    assert compose["services"]["redis"]["profiles"] == ["redis"]
+def test_the_compose_files_have_what_they_promise(compose):
+    assert {*proxies(compose), *stores(compose)} == compose["services"].keys()
+    assert len(proxies(compose)) == (2 if stores(compose) else 1)
 
 
 def test_compose_reaches_from_this_machine_only(compose):
-    ports = compose["services"]["tollgate"]["ports"]
-    assert len(ports) == 2
-    assert all(str(port).startswith("127.0.0.1:") for port in ports)
-    assert "ports" not in compose["services"]["redis"]
+    every = []
+    for service in proxies(compose).values():
+        assert len(service["ports"]) == 2
+        every += [str(port) for port in service["ports"]]
+    assert all(port.startswith("127.0.0.1:") for port in every)
+    assert len({port.split(":")[1] for port in every}) == len(every), "no port is taken twice"
+    assert all("ports" not in service for service in stores(compose).values())
+
+
+def test_no_two_proxies_share_their_files(compose):
+    volumes = [str(volume) for it in proxies(compose).values() for volume in it["volumes"] if ":/data" in str(volume)]
+    assert len(volumes) == len(proxies(compose)) == len(set(volumes))
 
 
 def test_every_service_gives_up_what_it_does_not_need(compose):
@@ -120,20 +139,20 @@ def test_every_service_gives_up_what_it_does_not_need(compose):
 
 
 def test_redis_may_neither_forget_nor_evict(compose):
-    command = compose["services"]["redis"]["command"][-1]
+    commands = [service["command"][-1] for service in stores(compose).values()]
     for line in ["appendonly yes", "maxmemory-policy noeviction", "requirepass $(cat /run/secrets/redis_password)"]:
-        assert line in command
+        assert all(line in command for command in commands)
 
 
 def test_every_secret_that_the_shipped_config_needs_is_a_file(compose):
-    service = compose["services"]["tollgate"]
     needed = NEEDED | {"TOLLGATE_ADMIN_TOKEN"}
     assert len(needed) >= 3
     units = dict(line.split("=", 1) for line in settings("Environment"))
     credentials = {line.split(":")[0] for line in settings("LoadCredential")}
     for variable in needed:
-        folder, name = os.path.split(service["environment"][variable])
-        assert folder == "file:/run/secrets" and name in service["secrets"], variable
+        for service in proxies(compose).values():
+            folder, name = os.path.split(service["environment"][variable])
+            assert folder == "file:/run/secrets" and name in service["secrets"], variable
         folder, name = os.path.split(units[variable])
         assert folder == "file:%d" and name in credentials, variable
 
@@ -151,8 +170,8 @@ def test_an_orderly_end_gets_the_time_that_it_may_take(compose):
     [by_hand] = {int(text) for text in re.findall(r"--stop-timeout (\d+)", DOCKERFILE + README)}
     assert by_hand > DRAIN_SECONDS + after
     grace = {name: compose_spec.parse_duration(it["stop_grace_period"]) for name, it in compose["services"].items()}
-    assert grace["tollgate"] > DRAIN_SECONDS + after
-    assert grace["redis"] > DRAIN_SECONDS
+    assert all(grace[name] > DRAIN_SECONDS + after for name in proxies(compose))
+    assert all(grace[name] > DRAIN_SECONDS for name in stores(compose))
 
 
 def verified(tmp_path, unit):

@@ -123,10 +123,11 @@ impl Server {
         let readme = include_str!("../../README.md");
         let line = readme
             .lines()
-            .find(|line| line.contains("ACL SETUSER tollgate"));
-        let rule = line.expect("the README tells the rights").trim();
-        let words: Vec<&str> = rule.split_ascii_whitespace().collect();
-        assert_eq!(self.ask(&words), "OK");
+            .find_map(|line| line.strip_prefix("user tollgate "));
+        let rights = line.expect("the README tells the rights");
+        let mut command = vec!["ACL", "SETUSER", DOCUMENTED.0];
+        command.extend(rights.split_ascii_whitespace());
+        assert_eq!(self.ask(&command), "OK");
     }
 
     /// Starts with these arguments too, the next time.

@@ -1,7 +1,7 @@
 //! Where everything lies in Redis: the names of keys, and the partition of a wallet.
 //!
 //! All keys of a wallet carry the hash tag of its partition, so that one server-side call can touch them all
-//! in a cluster too. README's table says what each key holds.
+//! in a cluster too. docs/redis.md has a table of what each key holds.
 
 use std::fmt::{Display, Write};
 
