@@ -11,13 +11,15 @@ from processes import find_nginx
 
 LIMITS = """\
 What this does not show: the load generator, the mock and the proxy share these cores, so requests/s and latency are
-those of all three together; CPU per request is the proxy's own (user and system, all its processes). Loopback, no TLS,
+those of all together, Redis included; CPU per request is the proxy's own (user and system, all its processes), `of Redis`
+what its redis-server took besides. Loopback, no TLS,
 an upstream that answers at once, one wallet, an almost empty ledger. RSS is after the load; pages that nginx's processes
 share count once for each."""
 
 COLUMNS = [
     ("CPU us/request", "cpu_us", "{:.1f}"),
     ("x nginx", "to_nginx", "{:.2f}"),
+    ("of Redis", "redis_cpu_us", "{:.1f}"),
     ("requests/s", "per_second", "{:.0f}"),
     ("p50 ms", "p50_ms", "{:.2f}"),
     ("p99 ms", "p99_ms", "{:.2f}"),
@@ -28,7 +30,7 @@ COLUMNS = [
 ]
 
 
-def conditions(root, binaries, arguments, with_nginx):
+def conditions(root, binaries, arguments, rows):
     """Everything that a reader needs to judge the numbers."""
     cpu = Path("/proc/cpuinfo").read_text()
     model = re.search(r"model name\s*:\s*(.+)", cpu) or re.search(r"(CPU part\s*:.+)", cpu)
@@ -41,7 +43,8 @@ def conditions(root, binaries, arguments, with_nginx):
         "load_average_at_start": round(os.getloadavg()[0], 2),
         "tollgate": said([binaries / "tollgate", "--version"]),
         "commit": said(["git", "-C", root, "describe", "--always", "--dirty"]),
-        "nginx": said([find_nginx(), "-v"]) if with_nginx else "no nginx",
+        "nginx": said([find_nginx(), "-v"]) if "nginx" in rows else "no nginx",
+        "redis": " ".join(said(["redis-server", "--version"]).split()[:3]) if "tollgate redis" in rows else "no Redis",
         "rustc": said(["rustc", "--version"]),
     }
 
@@ -60,7 +63,7 @@ def table(facts, results, verdicts, rounds, seconds, skipped):
     lines = [
         f"{facts['date']}, `{facts['command']}`: medians of {rounds} interleaved rounds of {seconds} s.",
         f"{facts['cpu']}, {facts['cores']} cores, Linux {facts['kernel']}, load average {facts['load_average_at_start']} at the start;",
-        f"{facts['tollgate']} ({facts['commit']}), {facts['nginx']}, {facts['rustc']}.",
+        f"{facts['tollgate']} ({facts['commit']}), {facts['nginx']}, {facts['redis']}, {facts['rustc']}.",
         "",
     ]
     if skipped:
