@@ -12,12 +12,12 @@ use support::{
 
 const BACK: &str = "offline allowances are whole again";
 
-/// Proxies whose ledger is at this URL; they wait for it no longer than a second.
+/// Proxies whose ledger is at this URL; they wait for an answer no longer than 1.5 s.
 fn setup(mock: &Mock, url: &str) -> Setup {
     let mut setup = Setup::new(mock);
     setup.0["ledger"] = json!({
         "kind": "redis", "url": url, "journal": "journal.db", "lease_ms": 60_000,
-        "connect_timeout_ms": 500, "response_timeout_ms": 300, "deadline_ms": 1_000,
+        "connect_timeout_ms": 500, "response_timeout_ms": 1_500, "deadline_ms": 4_000,
     });
     setup
 }
