@@ -192,6 +192,8 @@ pub struct JournalStats {
     pub replayed: u64,
     /// Partitions that admit nothing until what they lost is replayed.
     pub recovering: u64,
+    /// Requests that were admitted within offline allowances, since the process started.
+    pub offline: u64,
 }
 
 /// What an audit found.

@@ -43,6 +43,15 @@ async fn what_an_edit_leaves_out_stays_and_null_takes_a_bound_away() {
     assert_eq!(key["limits"][0]["requests"], 5);
     assert_eq!(key["revision"], 2);
 
+    assert_eq!(key["offline_allowance"], "0");
+
+    let edit = json!({ "offline_allowance": "2" });
+    let (_, key) = patch(&server, &path, edit).await;
+    assert_eq!(
+        (&key["offline_allowance"], &key["revision"]),
+        (&json!("2"), &json!(3))
+    );
+
     let edit =
         json!({ "expires_at": null, "models": null, "limits": [{ "spend": "3", "per": "day" }] });
     let (_, key) = patch(&server, &path, edit).await;
@@ -54,13 +63,14 @@ async fn what_an_edit_leaves_out_stays_and_null_takes_a_bound_away() {
         key["limits"],
         json!([{ "name": "spend-day", "spend": "3", "per": "day", "models": null }])
     );
+    assert_eq!(key["offline_allowance"], "2");
     let (_, shown) = server.get(&path).await;
     assert_eq!(shown, key);
 
     let (status, same) = patch(&server, &path, json!({})).await;
     assert_eq!(
         (status, &same["revision"]),
-        (StatusCode::OK, &json!(3)),
+        (StatusCode::OK, &json!(4)),
         "nothing changed"
     );
 }
@@ -77,6 +87,10 @@ async fn edits_that_cannot_be_are_refused_and_change_nothing() {
             Some("limits[0]"),
         ),
         (json!({ "expires_at": "soon" }), Some("expires_at")),
+        (
+            json!({ "offline_allowance": "-1" }),
+            Some("offline_allowance"),
+        ),
         (json!({ "wallet": "other" }), Some("body")),
     ] {
         let answer = patch(&server, &path, edit).await;
@@ -105,7 +119,14 @@ async fn a_field_that_cannot_be_null_is_refused_as_null() {
     let server = Server::start().await;
     let made = alice(&server).await;
     let path = format!("/admin/keys/{}", made["key"]["id"].as_str().expect("an id"));
-    for field in ["name", "limits", "allowed_ips", "on_short", "on_disconnect"] {
+    for field in [
+        "name",
+        "limits",
+        "allowed_ips",
+        "on_short",
+        "on_disconnect",
+        "offline_allowance",
+    ] {
         let answer = patch(&server, &path, json!({ field: null })).await;
         assert_eq!(
             refusal(&answer),

@@ -488,11 +488,14 @@ fn keys_and_wallets_of_a_running_server_are_changed() {
         "spend=5/day",
         "--models",
         "Chat",
+        "--offline-allowance",
+        "1.50",
     ];
     let said = server.ask(&set);
     assert_eq!(said.code, 0, "{}", said.err);
     assert!(said.out.contains("limits   spend=5/day"), "{}", said.out);
     assert!(said.out.contains("models   vendor/chat"), "{}", said.out);
+    assert!(said.out.contains("offline  1.5"), "{}", said.out);
     let back = server.ask(&["key", "set", "alice", "--no-limits", "--all-models"]);
     assert!(
         back.out.contains("limits   none\nmodels   all"),

@@ -120,9 +120,19 @@ async fn edited_terms_reach_the_ledger_as_a_new_revision() {
         declared(&ledger, &alice("models: [vendor/image]")).await,
         Ok(vec![])
     );
-    let key = key(&ledger).await;
-    assert_eq!(key.revision, 2);
-    assert!(!key.models.has("vendor/chat"));
+    let changed = key(&ledger).await;
+    assert_eq!(changed.revision, 2);
+    assert!(!changed.models.has("vendor/chat"));
+    assert_eq!(changed.offline_allowance, Nano::ZERO);
+    assert_eq!(
+        declared(&ledger, &alice(r#"offline_allowance: "1.50""#)).await,
+        Ok(vec![])
+    );
+    let changed = key(&ledger).await;
+    assert_eq!(
+        (changed.revision, changed.offline_allowance.to_string()),
+        (3, "1.5".to_owned())
+    );
 }
 
 #[tokio::test]

@@ -85,6 +85,7 @@ impl Customer {
             limits: Vec::new(),
             on_short: OnShort::Refuse,
             on_disconnect: OnDisconnect::Drain,
+            offline_allowance: Nano::ZERO,
             created_at: now,
         };
         let mut book = Book::new();

@@ -226,6 +226,7 @@ impl<'a> Declared<'a> {
             limits: self.id("limits", limits.collect())?,
             on_short: row.on_short,
             on_disconnect: row.on_disconnect,
+            offline_allowance: row.offline_allowance,
             created_at: self.ledger.now(),
         })
     }

@@ -58,6 +58,9 @@ pub struct NewKey {
     /// What happens when its client goes away.
     #[serde(default)]
     pub on_disconnect: OnDisconnect,
+    /// What each proxy may spend by it while a shared ledger is away, in each outage.
+    #[serde(default)]
+    pub offline_allowance: Option<Nano>,
     /// The free quotas that its wallet gets.
     #[serde(default)]
     pub grants: GrantChoice,

@@ -55,6 +55,9 @@ pub struct KeyJson {
     pub on_short: OnShort,
     /// What happens when its client goes away.
     pub on_disconnect: OnDisconnect,
+    /// What each proxy may spend by it while a shared ledger is away, in each outage.
+    #[serde(default)]
+    pub offline_allowance: Nano,
     /// Grows with every change.
     pub revision: u64,
 }
@@ -240,6 +243,7 @@ impl From<&Key> for KeyJson {
             limits: key.limits.iter().map(LimitJson::from).collect(),
             on_short: key.on_short,
             on_disconnect: key.on_disconnect,
+            offline_allowance: key.offline_allowance,
             revision: key.revision,
         }
     }

@@ -110,6 +110,7 @@ fn key(secret: Secret) -> KeyRow {
         expires: None,
         on_short: OnShort::Refuse,
         on_disconnect: OnDisconnect::Drain,
+        offline_allowance: Nano::ZERO,
         grants: None,
         line: 0,
     }

@@ -84,6 +84,9 @@ pub(super) struct CreateArgs {
     /// What to do upstream when the client goes away
     #[arg(long, value_enum, default_value = "drain")]
     on_disconnect: DisconnectWord,
+    /// What each Tollgate may spend by it while a ledger in Redis is away
+    #[arg(long, value_name = "AMOUNT", allow_negative_numbers = true)]
+    offline_allowance: Option<Nano>,
     #[command(flatten)]
     server: Server,
 }
@@ -220,6 +223,7 @@ impl CreateArgs {
             expires_at: self.expires,
             on_short: self.on_short.into(),
             on_disconnect: self.on_disconnect.into(),
+            offline_allowance: self.offline_allowance,
             grants: GrantChoice::Word(if self.no_grants {
                 GrantWord::None
             } else {

@@ -64,6 +64,8 @@ pub struct KeyRow {
     pub on_short: OnShort,
     /// What happens when its client goes away.
     pub on_disconnect: OnDisconnect,
+    /// What each proxy may spend by it while a shared ledger is away.
+    pub offline_allowance: Nano,
     /// The grants that its wallet gets, by name; `None` is all.
     pub grants: Option<Vec<String>>,
     /// Its line in the file.

@@ -155,6 +155,10 @@ fn key(
         expires: section.get("expires").and_then(|field| field.time()),
         on_short: section.word("on_short", OnShort::Refuse),
         on_disconnect: section.word("on_disconnect", OnDisconnect::Drain),
+        offline_allowance: section
+            .get("offline_allowance")
+            .and_then(|field| field.money())
+            .unwrap_or_default(),
         grants: section.get("grants").map(given),
         line: section.line,
     };

@@ -8,6 +8,7 @@ use super::id::{KeyId, WalletId};
 use super::limit::Limit;
 use crate::clock::UnixMs;
 pub use crate::config::{OnDisconnect, OnShort};
+use crate::money::Nano;
 
 /// How old a key's record may be when it is looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +44,10 @@ pub struct Key {
     pub on_short: OnShort,
     /// What happens when its client goes away.
     pub on_disconnect: OnDisconnect,
+    /// What each proxy may spend by it while a shared ledger is away, in each outage; nothing by default. A ledger
+    /// that is not shared has no use for it.
+    #[serde(default)]
+    pub offline_allowance: Nano,
     /// When it was made.
     pub created_at: UnixMs,
 }

@@ -18,6 +18,7 @@ pub mod layout;
 pub mod leftover;
 pub mod link;
 pub mod meta;
+mod offline;
 pub mod options;
 pub mod outbox;
 mod reads;
@@ -45,6 +46,7 @@ use self::error::{LinkError, OpenError};
 use self::hold::{Call, from_json};
 use self::layout::{Layout, PARTITIONS, Partition};
 use self::link::Link;
+use self::offline::Offline;
 use self::options::RedisOptions;
 use self::outbox::{Mutation, Outbox, Sent};
 use self::record::Record;
@@ -96,6 +98,8 @@ pub struct Redis {
     cache: Cache,
     /// The records of the holds that this process made, until they end.
     live: Mutex<HashMap<RequestId, Arc<Record>>>,
+    /// What was admitted while the store was away.
+    offline: Arc<Offline>,
     lapses: AtomicU64,
     address: String,
 }
@@ -150,6 +154,7 @@ impl Redis {
             share: (options.receipts_max / u64::from(PARTITIONS)).max(SHARE_MIN),
             cache: Cache::default(),
             live: Mutex::new(HashMap::new()),
+            offline: Arc::default(),
             lapses: AtomicU64::new(0),
         })
     }

@@ -110,6 +110,7 @@ pub fn key(name: &str, wallet: &str) -> Key {
         limits: Vec::new(),
         on_short: OnShort::Refuse,
         on_disconnect: OnDisconnect::Drain,
+        offline_allowance: Nano::ZERO,
         created_at: START,
     }
 }

@@ -5,6 +5,7 @@ use axum::extract::State;
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::plan::not_negative;
 use crate::admin::error::ApiError;
 use crate::admin::extract::{Body, Id, instant};
 use crate::admin::terms::NewLimit;
@@ -12,6 +13,7 @@ use crate::admin::view::KeyJson;
 use crate::admin::{Admin, declare, label, terms};
 use crate::ledger::id::KeyId;
 use crate::ledger::key::{Key, OnDisconnect, OnShort};
+use crate::money::Nano;
 
 /// What to change of a key; what is left out stays.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -39,6 +41,9 @@ pub struct KeyEdit {
     /// What happens when its client goes away.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub on_disconnect: Option<OnDisconnect>,
+    /// What each proxy may spend by it while a shared ledger is away, in each outage; 0 for nothing.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    pub offline_allowance: Option<Nano>,
 }
 
 /// A field that is there. Null stands for taking a bound away, and nothing else can be null.
@@ -85,6 +90,7 @@ fn edited(admin: &Admin, old: Key, edit: KeyEdit) -> Result<Key, ApiError> {
         at.map(|at| instant("expires_at", &at, &admin.zone))
             .transpose()
     });
+    let offline = not_negative("offline_allowance", edit.offline_allowance)?;
     Ok(Key {
         name: edit.name.unwrap_or(old.name),
         models: models.transpose()?.unwrap_or(old.models),
@@ -93,6 +99,7 @@ fn edited(admin: &Admin, old: Key, edit: KeyEdit) -> Result<Key, ApiError> {
         expires_at: expires.transpose()?.unwrap_or(old.expires_at),
         on_short: edit.on_short.unwrap_or(old.on_short),
         on_disconnect: edit.on_disconnect.unwrap_or(old.on_disconnect),
+        offline_allowance: offline.unwrap_or(old.offline_allowance),
         ..old
     })
 }

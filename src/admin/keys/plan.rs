@@ -78,6 +78,8 @@ pub(super) fn plan(admin: &Admin, wish: NewKey) -> Result<Plan, ApiError> {
             limits: terms::limits(&wish.limits, &catalog.prices)?,
             on_short: wish.on_short,
             on_disconnect: wish.on_disconnect,
+            offline_allowance: not_negative("offline_allowance", wish.offline_allowance)?
+                .unwrap_or_default(),
             created_at: now,
         },
     })
@@ -127,7 +129,7 @@ fn opening(
     }))
 }
 
-fn not_negative(param: &str, amount: Option<Nano>) -> Result<Option<Nano>, ApiError> {
+pub(super) fn not_negative(param: &str, amount: Option<Nano>) -> Result<Option<Nano>, ApiError> {
     match amount {
         Some(amount) if amount.is_negative() => {
             Err(ApiError::invalid(param, "must not be negative"))

@@ -11,6 +11,7 @@ use crate::cli::Globals;
 use crate::cli::client::Server;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::table::printable;
+use crate::money::Nano;
 
 pub(super) const EXAMPLES: &str = "Examples:
   tollgate key set alice --limit spend=10.00/day --limit requests=120/minute
@@ -56,6 +57,14 @@ pub(in crate::cli) struct SetArgs {
     /// What to do upstream when the client goes away
     #[arg(long, value_enum, group = "change")]
     on_disconnect: Option<DisconnectWord>,
+    /// What each Tollgate may spend by it while a ledger in Redis is away; 0 for nothing
+    #[arg(
+        long,
+        value_name = "AMOUNT",
+        allow_negative_numbers = true,
+        group = "change"
+    )]
+    offline_allowance: Option<Nano>,
     #[command(flatten)]
     server: Server,
 }
@@ -79,13 +88,15 @@ pub(super) async fn run(globals: &Globals, args: SetArgs) -> Result<Exit, Failur
             "changed  {} ({})\n\
              limits   {}\n\
              models   {}\n\
-             expires  {}",
+             expires  {}\n\
+             offline  {}",
             printable(&key.name),
             key.id,
             or(limits.join(" "), "none"),
             or(key.models.as_deref().unwrap_or_default().join(","), "all"),
             key.expires_at
                 .map_or_else(|| "never".to_owned(), |at| at.to_string()),
+            key.offline_allowance,
         )
     })?;
     Ok(Exit::Fine)
@@ -106,6 +117,7 @@ impl SetArgs {
             expires_at: self.expires.map(|at| Some(at).filter(|at| at != "never")),
             on_short: self.on_short.map(Into::into),
             on_disconnect: self.on_disconnect.map(Into::into),
+            offline_allowance: self.offline_allowance,
         }
     }
 }

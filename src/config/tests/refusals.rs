@@ -71,6 +71,26 @@ fn a_bad_price_says_what_was_likely_meant() {
 }
 
 #[test]
+fn an_offline_allowance_is_an_amount_of_money_and_none_by_default() {
+    const AT: &str = "config.yaml:16: keys[0].offline_allowance:";
+    for (amount, message) in [
+        ("\"-1\"", "\"-1\" is negative; it must be 0 or more"),
+        ("much", "\"much\" is not a decimal number such as 0.8"),
+        (
+            "10000000",
+            "\"10000000\" is too large; the most is 9007199.254740992",
+        ),
+    ] {
+        let by = format!("balance: \"1.5\", offline_allowance: {amount}");
+        refuses("balance: \"1.5\"", &by, &format!("{AT} {message}"));
+    }
+    let allowance = |text: &str| parse(text).expect("valid").keys[0].offline_allowance;
+    assert!(allowance(SMALL).is_zero());
+    let given = SMALL.replacen("balance:", "offline_allowance: 2.50, balance:", 1);
+    assert_eq!(allowance(&given).to_string(), "2.5");
+}
+
+#[test]
 fn prices_that_do_not_go_together_are_refused() {
     const AT: &str = "config.yaml:12: models[0].prices[1]:";
     let prices = "per: 1M tokens, input: 0.80, output: \"3.2\"";

@@ -6,12 +6,13 @@ use super::writer::Writer;
 use crate::ledger::JournalStats;
 
 /// The names of all of it, as Prometheus reads them.
-pub const JOURNAL: [&str; 5] = [
+pub const JOURNAL: [&str; 6] = [
     "tollgate_ledger_journal_waiting",
     "tollgate_ledger_journal_oldest_waiting_seconds",
     "tollgate_ledger_journal_suspended",
     "tollgate_ledger_journal_replayed_total",
     "tollgate_ledger_recovering_partitions",
+    "tollgate_ledger_offline_holds_total",
 ];
 
 /// Writes it.
@@ -40,5 +41,10 @@ pub fn journal(stats: &JournalStats, page: &mut Writer<'_>) -> fmt::Result {
         "ledger_recovering_partitions",
         "Partitions that admit nothing until what they lost is replayed",
         stats.recovering,
+    )?;
+    page.counter(
+        "ledger_offline_holds",
+        "Requests admitted within offline allowances while the ledger was away",
+        stats.offline,
     )
 }

@@ -165,6 +165,7 @@ async fn open(ledger: &dyn Ledger) {
         limits: Vec::new(),
         on_short: OnShort::Refuse,
         on_disconnect: OnDisconnect::Drain,
+        offline_allowance: Nano::ZERO,
         created_at: ledger.now(),
     };
     let digest = ledger.digest(SECRET);

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use crate::ledger::grant::Grant;
 use crate::ledger::id::{KeyDigest, KeyId, WalletId};
 use crate::ledger::key::Key;
+use crate::money::Nano;
 
 /// How many keys, and wallets, are remembered at most.
 const REMEMBERED_MAX: usize = 100_000;
@@ -31,6 +32,7 @@ pub struct Grants {
 pub struct Cache {
     keys: Mutex<Keys>,
     grants: Mutex<Recent<WalletId, Arc<Grants>>>,
+    balances: Mutex<Recent<WalletId, Nano>>,
 }
 
 #[derive(Debug, Default)]
@@ -82,6 +84,16 @@ impl Cache {
     /// The grants of a wallet, as they were last read.
     pub fn grants(&self, wallet: &WalletId) -> Option<Arc<Grants>> {
         self.grants.lock().get(wallet).cloned()
+    }
+
+    /// The balance of a wallet as a hold last told it.
+    pub fn balance(&self, wallet: &WalletId) -> Option<Nano> {
+        self.balances.lock().get(wallet).copied()
+    }
+
+    /// Remembers a balance, to be shown while the store is away.
+    pub fn keep_balance(&self, wallet: &WalletId, balance: Nano) {
+        self.balances.lock().put(wallet.clone(), balance);
     }
 
     /// Remembers grants, in whatever order, and answers them in burn order.

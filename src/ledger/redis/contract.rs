@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use hmac::Mac;
 
 use super::cache::Grants;
-use super::error::LinkState;
+use super::error::{LinkError, LinkState};
 use super::hold::{Holding, Outcome};
 use super::layout::Partition;
 use super::outbox::Sent;
@@ -25,7 +25,7 @@ use crate::ledger::id::{KeyDigest, KeyId, RequestId, WalletId};
 use crate::ledger::key::{Freshness, Key};
 use crate::ledger::receipt::{Receipt, ReceiptQuery, UsageRow};
 use crate::ledger::wallet::{NewWallet, WalletView};
-use crate::ledger::{Answer, AuditReport, Description, Ledger, LedgerError, Stats};
+use crate::ledger::{Answer, AuditReport, Description, JournalStats, Ledger, LedgerError, Stats};
 use crate::money::Nano;
 
 /// How often a hold is sent anew because what was remembered had changed.
@@ -49,7 +49,10 @@ impl Ledger for Redis {
         Stats {
             lapses: self.lapses.load(Ordering::Relaxed),
             commits: 0,
-            journal: Some(self.outbox.figures()),
+            journal: Some(JournalStats {
+                offline: self.offline.admitted(),
+                ..self.outbox.figures()
+            }),
         }
     }
 
@@ -182,7 +185,8 @@ impl Redis {
         let partition = Partition::of(&quote.wallet);
         let key = self.quoted_key(&quote.wallet, &quote.key, quote.key_revision);
         // Where the record is not of this revision, the store says what is wrong with it.
-        let may_use = key.await?.is_none_or(|key| quote.is_in(&key.models));
+        let key = key.await?;
+        let may_use = key.as_ref().is_none_or(|key| quote.is_in(&key.models));
         let mut grants = self.grants(&quote.wallet, false).await?;
         for _ in 0..TRIES {
             let holding = Holding::new(&quote, &grants);
@@ -191,6 +195,12 @@ impl Redis {
             let reply = match self.call(partition, &self.scripts.hold, call).await {
                 Ok(reply) => reply,
                 Err(error) => {
+                    // What was held all the same ends with the settle, or with the void.
+                    if matches!(error, LinkError::Away(_))
+                        && let Some(hold) = self.admit_offline(&quote, &error)
+                    {
+                        return Ok(Ok(hold));
+                    }
                     if up {
                         // It may have been held all the same: nobody will use it.
                         self.release_unseen(partition, holding.id());
@@ -202,6 +212,9 @@ impl Redis {
             match holding.outcome(&reply)? {
                 Outcome::Held(record) => {
                     let hold = record.request.hold.clone();
+                    if key.is_some_and(|key| !key.offline_allowance.is_zero()) {
+                        self.cache.keep_balance(&quote.wallet, hold.balance);
+                    }
                     self.live.lock().insert(quote.request, Arc::from(record));
                     return Ok(Ok(hold));
                 }
@@ -247,7 +260,9 @@ impl Redis {
             Err(error) => return self.charged_before(&id).await.or(Err(error)),
         };
         let mutated = self.mutate(partition, &self.scripts.settle, call, false);
-        let settled = match mutated.await? {
+        let mutated = mutated.await;
+        self.offline.ended(id.request, receipt.charged);
+        let settled = match mutated? {
             Mutated::Answered(reply) => {
                 self.count_lapses(&reply);
                 match reply.word() {
@@ -273,9 +288,10 @@ impl Redis {
     async fn release(&self, id: HoldRef) -> Result<(), LedgerError> {
         let call = settle::void(&self.layout, &id);
         let partition = Partition::of(&id.wallet);
-        let mutated = self
-            .mutate(partition, &self.scripts.void, call, false)
-            .await?;
+        let mutated = self.mutate(partition, &self.scripts.void, call, false);
+        let mutated = mutated.await;
+        self.offline.ended(id.request, Nano::ZERO);
+        let mutated = mutated?;
         self.live.lock().remove(&id.request);
         let Mutated::Answered(reply) = mutated else {
             return Ok(());

@@ -204,6 +204,22 @@ impl Outbox {
         Ok(())
     }
 
+    /// Whether a mutation would be kept while the store is away.
+    ///
+    /// # Errors
+    /// Why not, and what to do.
+    pub fn keeps(&self) -> Result<(), LedgerError> {
+        match *self.inner.closing.borrow() {
+            true => Err(closed()),
+            false => self.inner.journal.check(),
+        }
+    }
+
+    /// Whether the store is there and goes on, as far as is known.
+    pub fn is_up(&self) -> bool {
+        self.inner.is_up()
+    }
+
     /// What waits, and what was recovered.
     pub fn figures(&self) -> JournalStats {
         let inner = &self.inner;
@@ -220,6 +236,7 @@ impl Outbox {
             suspended: inner.suspended.load(Ordering::Relaxed),
             replayed: inner.tally.replayed.load(Ordering::Relaxed),
             recovering: inner.recovering.lock().len() as u64,
+            ..JournalStats::default()
         }
     }
 

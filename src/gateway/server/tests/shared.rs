@@ -45,6 +45,7 @@ async fn a_journal_is_on_the_page_where_there_is_one_and_only_there() {
         suspended: 1,
         replayed: 7,
         recovering: 2,
+        offline: 4,
     });
     let page = page();
     let samples: Vec<&str> = JOURNAL
@@ -56,5 +57,5 @@ async fn a_journal_is_on_the_page_where_there_is_one_and_only_there() {
                 .unwrap_or_else(|| panic!("{name} is not on the page"))
         })
         .collect();
-    assert_eq!(samples, ["3", "1.25", "1", "7", "2"]);
+    assert_eq!(samples, ["3", "1.25", "1", "7", "2", "4"]);
 }

@@ -74,6 +74,7 @@ pub(super) fn key(name: &str, wallet: &str) -> Key {
         limits: Vec::new(),
         on_short: OnShort::Refuse,
         on_disconnect: OnDisconnect::Drain,
+        offline_allowance: Nano::ZERO,
         created_at: UnixMs(0),
     }
 }

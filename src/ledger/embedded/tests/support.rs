@@ -138,6 +138,7 @@ pub fn new_key(n: u64) -> Key {
         limits: Vec::new(),
         on_short: OnShort::Refuse,
         on_disconnect: OnDisconnect::Drain,
+        offline_allowance: Nano::ZERO,
         created_at: START,
     }
 }

@@ -74,6 +74,16 @@ if not content and ARGV[9] == '' then
   return finish({'no hold', 0})
 end
 
+local held = content and string.match(content, '\n.*')
+if held and ARGV[9] ~= '' and held ~= string.match(ARGV[9], '\n.*') then
+  -- The proxy did not hear of this hold, and admitted the request by a record of its own: what was held is given
+  -- back, and the charge is late.
+  if phase == 'L' then
+    redis.call('ZREM', leases, id)
+    release(record_of(content), id)
+  end
+  content, phase = nil, nil
+end
 local late = phase ~= 'L'
 local record = record_of(content or ARGV[9])
 load_record(record)
