@@ -41,7 +41,8 @@ fn rich(stage: &Stage) -> Partition {
 #[test]
 fn a_store_that_forgets_or_repeats_is_found_out() {
     let server = Server::with(Keep::EverySecond, &[]);
-    let mut stage = Stage::behind_relays(&server);
+    // So that a hold whose settle is passed over ends.
+    let mut stage = Stage::with_leases(&server, 2_000);
     let stage = &mut stage;
 
     found(stage, "receipt-dropped", "differ", nothing, |stage| {
