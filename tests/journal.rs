@@ -13,3 +13,8 @@ mod lost;
 mod once;
 #[path = "journal/relay.rs"]
 mod relay;
+#[path = "journal/wallets.rs"]
+mod wallets;
+#[allow(dead_code, reason = "short words for the contract's tests too")]
+#[path = "ledger/kit.rs"]
+mod words;

@@ -99,6 +99,10 @@ impl Stage {
         self.fleet.mock.totals();
         for proxy in &self.fleet.proxies {
             until("every proxy to be ready", || is_ready(proxy).then_some(()));
+            // A connection that broke while nobody used it is found out by who uses it.
+            self.wallets
+                .iter()
+                .for_each(|name| drop(proxy.wallet(name)));
             until("the journals to be delivered", || {
                 (metric(proxy, "tollgate_ledger_journal_waiting") == 0).then_some(())
             });

@@ -254,11 +254,18 @@ impl Proxy {
         status == 201
     }
 
+    /// A page of the admin API; asked for again while the ledger's store is away.
+    pub fn page(&self, path: &str) -> Value {
+        let (status, body) = until("the ledger's store", || {
+            Some(self.admin("GET", path, None)).filter(|(status, _)| *status != 503)
+        });
+        assert_eq!(status, 200, "{path}: {body}");
+        body
+    }
+
     /// A wallet as it stands.
     pub fn wallet(&self, id: &str) -> Value {
-        let (status, body) = self.admin("GET", &format!("/admin/wallets/{id}"), None);
-        assert_eq!(status, 200, "{body}");
-        body
+        self.page(&format!("/admin/wallets/{id}"))
     }
 
     /// A wallet, once it has no live hold.
@@ -271,8 +278,7 @@ impl Proxy {
     /// All receipts of a wallet.
     pub fn receipts(&self, wallet: &str) -> Vec<Value> {
         let path = format!("/admin/receipts?wallet={wallet}&limit=1000");
-        let (status, body) = self.admin("GET", &path, None);
-        assert_eq!(status, 200, "{body}");
+        let body = self.page(&path);
         body["data"].as_array().expect("a list").clone()
     }
 
@@ -283,8 +289,7 @@ impl Proxy {
         let mut to = String::new();
         loop {
             let path = format!("/admin/receipts?wallet={wallet}&limit={PAGE}{to}");
-            let (status, body) = self.admin("GET", &path, None);
-            assert_eq!(status, 200, "{path}: {body}");
+            let body = self.page(&path);
             let page = body["data"].as_array().expect("a list");
             let before = found.len();
             for receipt in page {
@@ -303,9 +308,11 @@ impl Proxy {
         }
     }
 
-    /// The audit's report; asserts that nothing is wrong.
+    /// The audit's report, asked for again while the ledger's store is away; asserts that nothing is wrong.
     pub fn audit(&self) -> Value {
-        let (status, report) = self.admin("POST", "/admin/audit", None);
+        let (status, report) = until("the ledger's store", || {
+            Some(self.admin("POST", "/admin/audit", None)).filter(|(status, _)| *status != 503)
+        });
         assert_eq!(status, 200, "{report}");
         assert_eq!(report["findings"], json!([]), "{report}");
         report

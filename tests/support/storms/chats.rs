@@ -5,7 +5,7 @@ use serde_json::json;
 use super::super::crowd::{Seen, Tally, Visit, Watch, money, outcomes, storm};
 use super::super::dice::{Dice, rounds, seed};
 use super::super::prices::{self, chat_body, chat_worst, input_worst};
-use super::super::{Call, Fleet, decimal, nano};
+use super::super::{Call, Fleet, decimal, nano, until};
 use super::CHATS;
 
 const CLIENTS: usize = 500;
@@ -143,8 +143,17 @@ pub fn boundary(fleet: &Fleet, name: &str, secret: &str, credit_line: i64, dice:
     let turn = dice.within(0, 2) as usize;
     let send = |number: usize| {
         let call = Call::post(CHATS, body.clone()).header("x-mock-completion", 1);
+        let call = call.header("x-mock-prompt", 1);
         let proxy = fleet.at(turn + number);
-        proxy.send(secret, call.header("x-mock-prompt", 1))
+        until("the ledger's store", || {
+            let answer = proxy.send(secret, call.clone());
+            if answer.status == 503 {
+                // What it held all the same is released.
+                proxy.idle_wallet(name);
+                return None;
+            }
+            Some(answer)
+        })
     };
     let before = rest();
     let answer = send(0);

@@ -158,6 +158,8 @@ async fn pump(inner: &Inner, partition: u16) -> Result<(), LinkError> {
                         return Ok(());
                     }
                     if !moved && mark + 1 == again.entry.seq {
+                        inner.recovering.lock().insert(partition);
+                        inner.news.lock().insert(partition);
                         let why = "another proxy has to bring back first what the store lost";
                         return Err(LinkError::Away(why.to_owned()));
                     }

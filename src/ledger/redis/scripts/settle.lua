@@ -68,7 +68,7 @@ if phase == 'V' then
   return finish({'voided', 0})
 end
 if redis.call('EXISTS', wallet) == 0 then
-  return finish_without({'no wallet', 0})
+  return finish_without({'no wallet', 0}, ARGV[9] ~= '')
 end
 if not content and ARGV[9] == '' then
   return finish({'no hold', 0})
