@@ -99,6 +99,7 @@ pub async fn open_wallet(ledger: &Arc<dyn Ledger>, number: u64, grants: &[Grant]
         on_short: OnShort::Refuse,
         on_disconnect: OnDisconnect::Drain,
         created_at: UnixMs(0),
+        offline_allowance: tollgate::money::Nano::ZERO,
     };
     ledger.open_wallet(wallet).await.expect("it opens");
     let digest = ledger.digest(&format!("secret-{number}"));

@@ -111,7 +111,7 @@ async fn send(globals: &Globals, visit: &Visit, redis: &RedisConfig) -> Result<E
     let delivered = deliver(visit.archive(), &remote)
         .await
         .map_err(|error| match error {
-            LeftoverError::Store(LinkError::Away(why)) => Failure::new(
+            LeftoverError::Store(LinkError::Away(why) | LinkError::NotNow(why)) => Failure::new(
                 Exit::Unreachable,
                 format!("{why}; what was delivered stays so: run this again to go on"),
             ),

@@ -109,6 +109,7 @@ impl Redis {
         let partition = Partition::of(&wallet);
         let mut args = Args::default();
         args.number(line.get());
+        args.number(self.clock.now().0);
         let call = Call {
             keys: vec![
                 self.layout.meta(partition),
@@ -181,25 +182,27 @@ impl Redis {
         Ok(Some(entry))
     }
 
-    /// Claims an entry's id for its wallet. Answers the entry where it was booked on another wallet; a claim of
-    /// another wallet that was never booked passes on.
+    /// Claims an entry's id for its wallet. Answers the entry where it was booked on another wallet.
+    ///
+    /// # Errors
+    /// `Conflict` where another wallet has claimed it and not booked it yet.
     async fn claim_entry(&self, entry: &Entry) -> Result<Option<Entry>, LedgerError> {
-        let directory = self.layout.entry(&entry.id);
         let mut claim = redis::cmd("SET");
-        claim.arg(&directory).arg(entry.wallet.as_str());
-        claim.arg("NX").arg("GET");
+        claim.arg(self.layout.entry(&entry.id));
+        claim.arg(entry.wallet.as_str()).arg("NX").arg("GET");
         let owner = match self.ask_text(claim).await? {
             Some(owner) if owner != entry.wallet.as_str() => owner,
             _ => return Ok(None),
         };
         let owner: WalletId = owner.parse().map_err(|_| malformed())?;
-        let booked = self.entry(&owner, &entry.id).await?;
-        if booked.is_none() {
-            let mut claim = redis::cmd("SET");
-            claim.arg(&directory).arg(entry.wallet.as_str());
-            self.ask_one(claim).await?;
+        match self.entry(&owner, &entry.id).await? {
+            Some(booked) => Ok(Some(booked)),
+            // It may be on its way: two wallets must not both book it.
+            None => Err(LedgerError::Conflict(format!(
+                "entry {} is claimed by wallet {owner}: take another id",
+                entry.id
+            ))),
         }
-        Ok(booked)
     }
 }
 

@@ -181,7 +181,28 @@ impl Ledger for Redis {
 }
 
 impl Redis {
+    /// Holds within the time that an operation may take.
     async fn reserve(&self, quote: Quote) -> Result<Result<Hold, Refusal>, LedgerError> {
+        // What is admitted has to be charged: without a journal, a lost write would lose the charge.
+        self.outbox.writes()?;
+        let id = HoldRef {
+            wallet: quote.wallet.clone(),
+            request: quote.request,
+        };
+        let deadline = self.link.options().deadline();
+        match tokio::time::timeout(deadline, self.reserve_at_last(quote)).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                self.release_unseen(Partition::of(&id.wallet), id);
+                Err(LedgerError::Unavailable(format!(
+                    "Redis did not answer within {} ms",
+                    deadline.as_millis()
+                )))
+            }
+        }
+    }
+
+    async fn reserve_at_last(&self, quote: Quote) -> Result<Result<Hold, Refusal>, LedgerError> {
         let partition = Partition::of(&quote.wallet);
         let key = self.quoted_key(&quote.wallet, &quote.key, quote.key_revision);
         // Where the record is not of this revision, the store says what is wrong with it.
@@ -196,12 +217,12 @@ impl Redis {
                 Ok(reply) => reply,
                 Err(error) => {
                     // What was held all the same ends with the settle, or with the void.
-                    if matches!(error, LinkError::Away(_))
+                    if matches!(error, LinkError::Away(_) | LinkError::NotNow(_))
                         && let Some(hold) = self.admit_offline(&quote, &error)
                     {
                         return Ok(Ok(hold));
                     }
-                    if up {
+                    if up && matches!(error, LinkError::Away(_)) {
                         // It may have been held all the same: nobody will use it.
                         self.release_unseen(partition, holding.id());
                     }
@@ -262,7 +283,8 @@ impl Redis {
         let mutated = self.mutate(partition, &self.scripts.settle, call, false);
         let mutated = mutated.await;
         self.offline.ended(id.request, receipt.charged);
-        let settled = match mutated? {
+        self.live.lock().remove(&id.request);
+        match mutated? {
             Mutated::Answered(reply) => {
                 self.count_lapses(&reply);
                 match reply.word() {
@@ -280,9 +302,7 @@ impl Redis {
                 }
             }
             Mutated::Kept => Ok(self.settled_here(&record, receipt)),
-        };
-        self.live.lock().remove(&id.request);
-        settled
+        }
     }
 
     async fn release(&self, id: HoldRef) -> Result<(), LedgerError> {
@@ -291,9 +311,8 @@ impl Redis {
         let mutated = self.mutate(partition, &self.scripts.void, call, false);
         let mutated = mutated.await;
         self.offline.ended(id.request, Nano::ZERO);
-        let mutated = mutated?;
         self.live.lock().remove(&id.request);
-        let Mutated::Answered(reply) = mutated else {
+        let Mutated::Answered(reply) = mutated? else {
             return Ok(());
         };
         self.count_lapses(&reply);

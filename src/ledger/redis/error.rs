@@ -8,10 +8,12 @@ use crate::ledger::journal::JournalError;
 /// Why a call to Redis came to nothing, in words that name the server.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LinkError {
-    /// It may or may not have happened: Redis cannot be reached, is late, loading, failing over. The same call
-    /// may succeed later.
+    /// It may or may not have happened: Redis cannot be reached, or is late. The same call may succeed later.
     #[error("{0}")]
     Away(String),
+    /// Redis says that it did not do it now: loading, no master, moving data, too few replicas. It may do it later.
+    #[error("{0}")]
+    NotNow(String),
     /// Redis answered with an error that repeating does not heal.
     #[error("{0}")]
     Refused(String),
@@ -63,7 +65,7 @@ pub enum OpenError {
 impl From<LinkError> for OpenError {
     fn from(error: LinkError) -> Self {
         match error {
-            LinkError::Away(why) => OpenError::Away(why),
+            LinkError::Away(why) | LinkError::NotNow(why) => OpenError::Away(why),
             LinkError::Refused(why) => OpenError::Unfit(why),
         }
     }

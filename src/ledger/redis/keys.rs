@@ -183,15 +183,14 @@ impl Redis {
             return Ok(());
         }
         let (wallet, kept) = place_of(&kept)?;
-        if self.record_of(&wallet, &key.id).await?.is_some() {
-            if kept != *digest {
-                return Err(put_over(key.clone(), *digest, Some((key, kept)))
-                    .err()
-                    .unwrap_or_else(malformed));
-            }
+        if wallet != key.wallet {
             return Err(other_wallet(&key.id, &wallet));
         }
-        // Claimed, and never put: the claim passes on.
+        if self.record_of(&wallet, &key.id).await?.is_some() {
+            let other = put_over(key.clone(), *digest, Some((key, kept)));
+            return Err(other.err().unwrap_or_else(malformed));
+        }
+        // Claimed with another secret, and never put: on the same wallet there is nothing to mix up.
         let mut claim = redis::cmd("SET");
         claim.arg(&directory).arg(&place);
         self.ask_one(claim).await.map(drop)

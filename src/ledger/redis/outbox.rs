@@ -99,6 +99,8 @@ struct Inner {
     suspended: AtomicU64,
     /// Something is to be sent again, or to be compared.
     wake: Notify,
+    /// Whether the store has numbers of this opening that this process did not give: it was set back, or runs twice.
+    reused: AtomicBool,
     closing: watch::Sender<bool>,
 }
 
@@ -137,6 +139,7 @@ impl Outbox {
             tally: Tally::default(),
             suspended: AtomicU64::new(0),
             wake: Notify::new(),
+            reused: AtomicBool::new(false),
             closing: watch::Sender::new(false),
         });
         keeper::round(&inner).await;
@@ -188,7 +191,7 @@ impl Outbox {
     /// # Errors
     /// Why not, and what to do.
     pub fn check(&self) -> Result<(), LedgerError> {
-        self.inner.journal.check()?;
+        self.writes()?;
         if let Some(refusal) = &*self.inner.refusal.lock() {
             return Err(LedgerError::Unavailable(format!(
                 "Redis refuses what the journal has for it: {}; it is tried again until Redis takes it",
@@ -218,6 +221,18 @@ impl Outbox {
     /// Whether the store is there and goes on, as far as is known.
     pub fn is_up(&self) -> bool {
         self.inner.is_up()
+    }
+
+    /// Whether the journal takes entries.
+    ///
+    /// # Errors
+    /// Why not, and what to do.
+    pub fn writes(&self) -> Result<(), LedgerError> {
+        self.inner.journal.check()?;
+        match self.inner.reused.load(Ordering::Acquire) {
+            false => Ok(()),
+            true => Err(reused()),
+        }
     }
 
     /// What waits, and what was recovered.
@@ -333,6 +348,14 @@ impl Inner {
             .map(|(_, reach)| reach.last.saturating_sub(reach.applied))
             .sum()
     }
+}
+
+fn reused() -> LedgerError {
+    LedgerError::Unavailable(
+        "Redis has carried out numbers of this process's journal that it did not give: it was set back \
+         to an earlier state, or runs twice; start it anew"
+            .to_owned(),
+    )
 }
 
 fn closed() -> LedgerError {

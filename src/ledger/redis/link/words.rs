@@ -31,7 +31,7 @@ pub(super) fn answered(address: &Address, error: &ServerError) -> LinkError {
         _ => format!("Redis at {address} says: {code} {details}"),
     };
     if PASSING.contains(&code) {
-        return LinkError::Away(said);
+        return LinkError::NotNow(said);
     }
     let remedy = match code {
         "NOAUTH" => "; set the password in ledger.url or ledger.password",

@@ -78,14 +78,18 @@ pub(super) async fn round(inner: &Inner) -> bool {
             false
         }
     };
-    let stuck: Vec<u16> = inner.stuck.lock().iter().copied().collect();
+    // Nothing is sent to a store that is not known to be the journal's.
+    let stuck: Vec<u16> = match well {
+        false => Vec::new(),
+        true => inner.stuck.lock().iter().copied().collect(),
+    };
     let mut pumps = stream::iter(stuck)
         .map(|partition| pump(inner, partition))
         .buffer_unordered(PARTITIONS_AT_ONCE);
     while let Some(pumped) = pumps.next().await {
         match pumped {
             Ok(()) => {}
-            Err(LinkError::Away(error)) => {
+            Err(LinkError::Away(error) | LinkError::NotNow(error)) => {
                 tracing::debug!(%error, "entries wait for the store");
                 well = false;
             }
@@ -161,7 +165,7 @@ async fn pump(inner: &Inner, partition: u16) -> Result<(), LinkError> {
                         inner.recovering.lock().insert(partition);
                         inner.news.lock().insert(partition);
                         let why = "another proxy has to bring back first what the store lost";
-                        return Err(LinkError::Away(why.to_owned()));
+                        return Err(LinkError::NotNow(why.to_owned()));
                     }
                     break;
                 }
@@ -230,6 +234,8 @@ async fn compare_these(inner: &Inner, suspect: &Suspect) -> Result<Option<String
         let mut slot = inner.slot(lane.partition).lock();
         if mark < need.acked {
             slot.lost(mark);
+            // Whatever becomes of this comparison, somebody comes back to it.
+            inner.send_again(lane.partition, &mut slot);
             return true;
         }
         slot.acknowledge(mark);
@@ -334,6 +340,10 @@ async fn tell_recovered(inner: &Inner) -> bool {
             .map(|nonce| nonce.clone().into_bytes())
             .collect()
     };
+    if present.is_empty() {
+        // Before the first heartbeat nobody is known: others may have something to replay.
+        return true;
+    }
     let calls = waiting.iter().map(|partition| {
         let acked = inner.slot(*partition).lock().acked();
         let mut args = inner.remote.header(&inner.nonce, None, acked, false);

@@ -36,6 +36,11 @@ local function fold(stream, entries)
       gone[#gone + 1] = entry[1]
     end
   end
+  -- First what a user with too few rights cannot do: then nothing is counted twice.
+  if #gone > 0 then
+    redis.call('XDEL', stream, unpack(gone))
+    redis.call('HINCRBY', meta, 'folds', #gone)
+  end
   for owner, sum in pairs(sums) do
     if sum and sum.changed then
       for place, content in ipairs(sum) do
@@ -43,10 +48,6 @@ local function fold(stream, entries)
       end
       redis.call('HSET', owner, 'folded', table.concat(sum, ' '))
     end
-  end
-  if #gone > 0 then
-    redis.call('XDEL', stream, unpack(gone))
-    redis.call('HINCRBY', meta, 'folds', #gone)
   end
   return #gone
 end

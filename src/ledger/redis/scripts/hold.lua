@@ -81,7 +81,8 @@ if claim_key then
   if claim and claim.charged and now - claim.charged_at < CLAIM_MS then
     return refuse('charged', claim.charged)
   end
-  if claim and claim.flying then
+  local flying = claim and claim.flying and redis.call('GET', string.sub(request, 1, -33) .. claim.flying)
+  if flying and string.sub(flying, 1, 1) == 'L' then
     return refuse('in flight')
   end
 end
@@ -266,16 +267,23 @@ if money ~= 0 then
 end
 save()
 
--- When a period's counter appears, the same limit's counters of periods long over go.
+-- When a period's counter appears, the same limit's counters of periods long over go. The field `o:` of a limit
+-- lists those that there are.
 for _, field in ipairs(appeared) do
   local prefix = string.find(field, '|p', 1, true) and string.match(field, '^(.*/)')
-  for _, other in ipairs(prefix and redis.call('HKEYS', wallet) or {}) do
-    local stop = string.match(other, '|p%-?%d+%-(%-?%d+)$')
-    if stop and string.sub(other, 1, #prefix) == prefix and tonumber(stop) + 86400000 <= now then
-      if counter_of(other, redis.call('HGET', wallet, other)).held == 0 then
-        redis.call('HDEL', wallet, other)
+  if prefix then
+    local kept = {}
+    for other in string.gmatch(redis.call('HGET', wallet, 'o:' .. prefix) or '', '%S+') do
+      local stop = tonumber(string.match(other, '|p%-?%d+%-(%-?%d+)$'))
+      local content = redis.call('HGET', wallet, prefix .. other)
+      if content and (stop + 86400000 > now or counter_of(prefix .. other, content).held ~= 0) then
+        kept[#kept + 1] = other
+      elseif content then
+        redis.call('HDEL', wallet, prefix .. other)
       end
     end
+    kept[#kept + 1] = string.sub(field, #prefix + 1)
+    redis.call('HSET', wallet, 'o:' .. prefix, table.concat(kept, ' '))
   end
 end
 

@@ -4,7 +4,9 @@ local score = string.format('%.0f', now - pause + tonumber(ARGV[7]))
 local reaped = 0
 for number = 8, #ARGV do
   redis.call('ZADD', leases, 'XX', 'GT', score, ARGV[number])
-  reaped = reaped + reap()
+  if reaped < 4 * REAPED_MAX then
+    reaped = reaped + reap()
+  end
 end
 save()
 note()

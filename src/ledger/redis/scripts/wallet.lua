@@ -1,7 +1,7 @@
 -- A wallet's hash, read once and written once, and how what a hold reserved is given back.
 -- KEYS[2] is the wallet, KEYS[3] its leases, KEYS[4] a request.
 local wallet, leases, request = KEYS[2], KEYS[3], KEYS[4]
-local ENDED_MS, REAPED_MAX, RELEASED_MAX = '90000000', 16, 1000
+local ENDED_MS, REAPED_MAX, RELEASED_MAX, FIELDS_MAX = '90000000', 16, 1000, 1000
 local state, changed = {}, {}
 
 local function load(fields)
@@ -27,13 +27,21 @@ end
 
 local function save()
   local list = {}
+  local function write()
+    if #list > 0 then
+      redis.call('HSET', wallet, unpack(list))
+      list = {}
+    end
+  end
   for field in pairs(changed) do
     list[#list + 1] = field
     list[#list + 1] = state[field]
+    if #list >= FIELDS_MAX then
+      write()
+    end
   end
-  if #list > 0 then
-    redis.call('HSET', wallet, unpack(list))
-  end
+  write()
+  changed = {}
 end
 
 local function grant_of(content)
@@ -108,7 +116,9 @@ end
 -- keeps so many, so that failing requests cannot fill the store.
 local function release_claim(line, id)
   local key = string.match(line, '^(%S+) ')
-  local claim = key and claim_of(key)
+  -- Where it cannot be read now, a later hold under it finds out that nobody is in flight.
+  local readable = key and not (type(redis.pcall('GET', key)) == 'table')
+  local claim = readable and claim_of(key)
   if not claim or claim.flying ~= id then
     return
   end
@@ -157,18 +167,24 @@ local function release(record, id)
 end
 
 -- Ends holds whose leases ran out: releases all they reserved, and charges nothing. Answers how many.
+-- Their records are not among the declared keys. Where one cannot be read (its slot is moving to another node), the
+-- hold keeps its lease and ends later.
 local function reap()
   local prefix = string.sub(request, 1, -33)
   local due = redis.call('ZRANGEBYSCORE', leases, '-inf', string.format('%.0f', now - pause), 'LIMIT', 0, REAPED_MAX)
+  local reaped = 0
   for _, id in ipairs(due) do
-    redis.call('ZREM', leases, id)
-    local content = redis.call('GET', prefix .. id)
-    if content and string.sub(content, 1, 1) == 'L' then
+    local content = redis.pcall('GET', prefix .. id)
+    if type(content) == 'string' and string.sub(content, 1, 1) == 'L' then
       local record = record_of(content)
+      redis.call('ZREM', leases, id)
       release(record, id)
       local phase = 'P ' .. string.format('%.0f', now)
       redis.call('SET', prefix .. id, phase .. record.body, 'PX', ENDED_MS)
+      reaped = reaped + 1
+    elseif type(content) ~= 'table' then
+      redis.call('ZREM', leases, id)
     end
   end
-  return #due
+  return reaped
 end
