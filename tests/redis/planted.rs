@@ -92,7 +92,8 @@ fn move_marks(server: &Server, partition: &Partition, by: i64) {
 #[test]
 fn a_journal_that_lost_its_end_before_it_was_replayed_is_found_out() {
     let mut server = Server::with(Keep::EverySecond, &[]);
-    let mut stage = Stage::behind_relays(&server);
+    // So that the holds of the killed process end.
+    let mut stage = Stage::with_leases(&server, 2_000);
     let cut_the_journal = |stage: &mut Stage, _: &mut Dice| {
         let copy = TempDir::new();
         copy_data(server.folder(), copy.path());

@@ -115,7 +115,7 @@ pub fn redis(mock: &Mock, ledger: Value) -> Setup {
     let mut setup = setup(mock);
     setup.0["ledger"] = json!({
         "kind": "redis", "journal": "journal.db", "lease_ms": LEASE_MS,
-        "connect_timeout_ms": 500, "response_timeout_ms": 300, "deadline_ms": 1_500,
+        "connect_timeout_ms": 500, "response_timeout_ms": 500, "deadline_ms": 1_500,
     });
     let fields = ledger.as_object().expect("fields").clone();
     setup.0["ledger"]

@@ -222,6 +222,30 @@ async fn a_cluster_is_called_at_the_node_that_has_the_key_and_after_its_master_i
 }
 
 #[tokio::test]
+async fn of_a_cluster_that_lost_a_node_the_others_are_reached() {
+    let mut cluster = Cluster::start();
+    let link = linked(&of_cluster(&cluster)).await;
+    let keys: Vec<String> = (0..60)
+        .map(|key| format!("tollgate:{{{key}}}:list"))
+        .collect();
+    for key in &keys {
+        append(&link, key, 1).await.expect("an answer");
+        assert!(link.reaches(key.as_bytes()), "{key}");
+    }
+    // The first master's replica, and the first master: nobody takes over.
+    for server in [3, 0] {
+        cluster.servers[server].kill();
+    }
+    when("a node is away", async || {
+        (link.state() != LinkState::Up).then_some(())
+    })
+    .await;
+    let reached = keys.iter().filter(|key| link.reaches(key.as_bytes()));
+    let reached = reached.count();
+    assert!((1..keys.len()).contains(&reached), "{reached}");
+}
+
+#[tokio::test]
 async fn a_slot_that_is_moved_or_is_being_moved_is_followed() {
     let cluster = Cluster::start();
     let link = linked(&of_cluster(&cluster)).await;

@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::mpsc;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
@@ -91,9 +92,19 @@ impl Proxy {
         self.dir.path().join("config.yaml")
     }
 
-    /// Starts the binary, which must not run; addresses are new each time.
+    /// Starts the binary, which must not run; addresses are new each time. While its ledger's store is away, it is
+    /// started again, as supervisors do.
     pub fn serve(&mut self) {
         assert!(self.child.is_none(), "it runs already");
+        let end = Instant::now() + DEADLINE;
+        while !self.try_serve() {
+            let log = self.log();
+            let is_away = log.contains("the ledger is not available") && Instant::now() < end;
+            assert!(is_away, "no line `listening on ...`:\n{log}");
+        }
+    }
+
+    fn try_serve(&mut self) -> bool {
         let log = File::options()
             .create(true)
             .append(true)
@@ -123,19 +134,22 @@ impl Proxy {
             }
         });
         let next = |prefix: &str| {
-            let line = lines.recv_timeout(DEADLINE);
-            let line = line.unwrap_or_else(|_| panic!("no line `{prefix}...`:\n{}", self.log()));
+            let line = lines.recv_timeout(DEADLINE).ok()?;
             let address = line.strip_prefix(prefix);
-            address
-                .unwrap_or_else(|| panic!("not `{prefix}...`: {line}"))
-                .to_owned()
+            let address = address.unwrap_or_else(|| panic!("not `{prefix}...`: {line}"));
+            Some(address.to_owned())
         };
-        let listening = next("listening on ");
+        let (Some(listening), Some(admin)) = (next("listening on "), next("admin API on http://"))
+        else {
+            self.kill();
+            return false;
+        };
         let (scheme, address) = listening.split_once("://").expect("a URL");
         let (tls, address) = (scheme == "https", address.to_owned());
-        self.admin_address = next("admin API on http://");
+        self.admin_address = admin;
         self.address = address;
         self.tls = tls;
+        true
     }
 
     fn log_path(&self) -> PathBuf {

@@ -212,7 +212,7 @@ impl Redis {
         for _ in 0..TRIES {
             let holding = Holding::new(&quote, &grants);
             let call = holding.call(&self.layout, &grants.version, may_use)?;
-            let up = self.link.state() == LinkState::Up;
+            let sent = self.link.reaches(&self.layout.meta(partition));
             let reply = match self.call(partition, &self.scripts.hold, call).await {
                 Ok(reply) => reply,
                 Err(error) => {
@@ -222,7 +222,7 @@ impl Redis {
                     {
                         return Ok(Ok(hold));
                     }
-                    if up && matches!(error, LinkError::Away(_)) {
+                    if sent && matches!(error, LinkError::Away(_)) {
                         // It may have been held all the same: nobody will use it.
                         self.release_unseen(partition, holding.id());
                     }

@@ -204,6 +204,15 @@ impl Link {
         down.map_or(LinkState::Up, LinkState::Away)
     }
 
+    /// Whether a call with this first key would be sent: in a cluster, other nodes may be away meanwhile.
+    pub fn reaches(&self, key: &[u8]) -> bool {
+        let node = match &self.inner.way {
+            Way::One(node) => Ok(Arc::clone(node)),
+            Way::Cluster(nodes) => nodes.node(cluster::slot(key)),
+        };
+        node.is_ok_and(|node| !matches!(node.line(), Some(Err(_))))
+    }
+
     /// How many of a cluster's slots have a master; `None` outside of a cluster.
     pub fn slots_covered(&self) -> Option<u32> {
         match &self.inner.way {
