@@ -159,14 +159,14 @@ end
 -- Ends holds whose leases ran out: releases all they reserved, and charges nothing. Answers how many.
 local function reap()
   local prefix = string.sub(request, 1, -33)
-  local due = redis.call('ZRANGEBYSCORE', leases, '-inf', string.format('%.0f', now - pause), 'LIMIT', 0, REAPED_MAX)
+  local due = redis.call('ZRANGEBYSCORE', leases, '-inf', digits(now - pause), 'LIMIT', 0, REAPED_MAX)
   for _, id in ipairs(due) do
     redis.call('ZREM', leases, id)
     local content = redis.call('GET', prefix .. id)
     if content and string.sub(content, 1, 1) == 'L' then
       local record = record_of(content)
       release(record, id)
-      local phase = 'P ' .. string.format('%.0f', now)
+      local phase = 'P ' .. now_text
       redis.call('SET', prefix .. id, phase .. record.body, 'PX', ENDED_MS)
     end
   end
