@@ -75,6 +75,9 @@ impl Store {
 pub async fn open_redis(server: &Server, folder: &Path) -> Arc<dyn Ledger> {
     let mut options = RedisOptions::of_url(&server.url()).expect("a url");
     options.journal = folder.join("journal.db");
+    // A busy machine makes answers late, which is not what this measures.
+    options.response_timeout_ms = 30_000;
+    options.deadline_ms = 60_000;
     let behaviour = Behaviour {
         currency: "CNY".to_owned(),
         zone: TimeZone::UTC,

@@ -87,11 +87,10 @@ pub fn again(layout: &Layout, id: &HoldRef) -> Call {
     args.text("");
     args.text("");
     (0..3).for_each(|_| args.number(0));
+    // No receipt, no totals, no counters and no meters.
     args.text("");
-    // Neither a record nor a price: nothing can be settled by it.
     args.text("");
-    args.text("");
-    (0..3).for_each(|_| args.number(0));
+    (0..4).for_each(|_| args.number(0));
     Call { keys, args: args.0 }
 }
 

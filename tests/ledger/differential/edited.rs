@@ -14,14 +14,23 @@ use crate::stores::open_edited;
 /// Each has to be found within so many schedules.
 const SCHEDULES: u64 = 8 * SHARING;
 
-const EDITS: [(&str, &str); 32] = [
+const EDITS: [(&str, &str); 37] = [
     // What is read, added and compared is no double.
-    ("if #text < 16 then", "if #text < 99 then"),
+    (
+        "if not n or (n > -EXACT and n < EXACT) then",
+        "if true then",
+    ),
+    ("format('%d%09d'", "format('%d%d'"),
+    ("return '-' .. digits(-n)", "return digits(-n)"),
     (
         "local sum = a + b\n    if sum > -EXACT and sum < EXACT then",
         "local sum = a + b\n    if true then",
     ),
-    ("(ah == bh and al < bl)", "(ah == bh and al <= bl)"),
+    (
+        "(a[1] == b[1] and a[2] < b[2])",
+        "(a[1] == b[1] and a[2] <= b[2])",
+    ),
+    ("return b[1] > 0", "return true"),
     // Money and its floor.
     (
         "if not shed(least(add(free.m, available), MOST)) then",
@@ -65,6 +74,8 @@ const EDITS: [(&str, &str); 32] = [
         "if less(add(room(counter), 1), need) then",
     ),
     ("if less(0, counter.cap) and not less", "if not less"),
+    ("ah * bl + (low - left) / UNIT", "ah * bl"),
+    ("counter.cap, counter.full = cap, nil", "counter.cap = cap"),
     (
         "least(add(counter.used, gain), full(counter))",
         "add(counter.used, gain)",
@@ -79,8 +90,8 @@ const EDITS: [(&str, &str); 32] = [
     // Leases, tombstones, claims, keys, credits, totals.
     ("'XX', 'GT'", "'XX'"),
     (
-        "string.format('%.0f', now - pause), 'LIMIT'",
-        "string.format('%.0f', now - pause - 1), 'LIMIT'",
+        "digits(now - pause), 'LIMIT'",
+        "digits(now - pause - 1), 'LIMIT'",
     ),
     (
         "redis.call('SET', request, 'V ' .. string.format('%.0f', now), 'PX', ENDED_MS)",

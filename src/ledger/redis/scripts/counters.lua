@@ -2,6 +2,9 @@
 -- time, and when it stood so. A field's name ends with its window: `|t` for ever, `|p<start>-<end>` a period,
 -- `|c` live holds only, `|b<ms>` a bucket that refills its cap in so many milliseconds.
 
+-- No bucket takes longer to refill, in milliseconds.
+local SMALL = 9000000
+
 -- a * b of integers that are not negative; of a product far beyond RANGE, something beyond 2 * RANGE.
 local function times(a, b)
   if type(a) == 'number' and type(b) == 'number' and a * b < EXACT then
@@ -11,6 +14,15 @@ local function times(a, b)
   local bh, bl = parts(b)
   if (ah * UNIT + al) * (bh * UNIT + bl) > 9e18 then
     return {9300000000, 0}
+  end
+  if ah == 0 and al <= SMALL then
+    ah, al, bh, bl = bh, bl, ah, al
+  end
+  if bh == 0 and bl <= SMALL then
+    -- Both products are below 2^53.
+    local low = al * bl
+    local left = math.fmod(low, UNIT)
+    return whole(ah * bl + (low - left) / UNIT, left)
   end
   local function limbs(high, low)
     local list = {}
@@ -47,7 +59,12 @@ local function over(a, b)
 end
 
 local function full(counter)
-  return least(times(counter.cap, counter.refill), RANGE)
+  local known = counter.full
+  if not known then
+    known = least(times(counter.cap, counter.refill), RANGE)
+    counter.full = known
+  end
+  return known
 end
 
 -- Adds to a bucket and takes from it in one step, so that a full bucket loses nothing in between.
@@ -58,7 +75,7 @@ local function shift(counter, give, take)
   local by = less(give, take) and sub(0, times(sub(take, give), counter.refill))
     or times(sub(give, take), counter.refill)
   local level = least(add(counter.level, by), full(counter))
-  if less(level, sub(0, RANGE)) then
+  if type(level) ~= 'number' and less(level, sub(0, RANGE)) then
     level = sub(0, RANGE)
   end
   counter.level = level
@@ -91,7 +108,10 @@ local function counter_of(field, content)
 end
 
 local function capped(counter, cap)
-  counter.cap = cap
+  if counter.cap == cap then
+    return
+  end
+  counter.cap, counter.full = cap, nil
   if counter.refill then
     counter.level = least(counter.level, full(counter))
   end

@@ -22,14 +22,15 @@ if known[1] then
     noted[#noted + 1] = string.format('%.0f', pause)
   end
 end
-if tostring(known[1]) ~= string.format('%.0f', now) then
+local now_text = string.format('%.0f', now)
+if known[1] ~= now_text then
   noted[#noted + 1] = 't'
-  noted[#noted + 1] = string.format('%.0f', now)
+  noted[#noted + 1] = now_text
 end
 local mark = tonumber(known[4] or '0')
 if acked > mark and not recovering then
   -- This proxy was told of more than is here: the store has lost writes.
-  recovering = string.format('%.0f', now)
+  recovering = now_text
   noted[#noted + 1] = 'rec'
   noted[#noted + 1] = recovering
 end
@@ -50,7 +51,7 @@ local function finish(reply)
     noted[#noted + 1] = seq
     if ARGV[6] == '1' and reply[1] ~= 'ok' then
       local suspended = string.sub(meta, 1, -5) .. 'z'
-      redis.call('RPUSH', suspended, table.concat({nonce, seq, string.format('%.0f', now), unpack(reply)}, ' '))
+      redis.call('RPUSH', suspended, table.concat({nonce, seq, now_text, unpack(reply)}, ' '))
     end
   end
   note()

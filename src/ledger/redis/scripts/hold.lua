@@ -58,7 +58,7 @@ if before then
     return refuse('ended')
   end
   local until_ = tonumber(redis.call('ZSCORE', leases, id)) + pause
-  return refuse('ok', string.format('%.0f', until_), before)
+  return refuse('ok', digits(until_), before)
 end
 
 load(fields)
@@ -88,7 +88,7 @@ if claim_key then
 end
 for _, ask in ipairs(wanted) do
   if ask.start ~= '' and (now < tonumber(ask.start) or now >= tonumber(ask.stop)) then
-    return refuse('period', string.format('%.0f', now))
+    return refuse('period', now_text)
   end
 end
 if state.gv ~= ARGV[11] then
@@ -101,7 +101,7 @@ local function short()
   for number, field in ipairs(fields) do
     found[number] = state[field] or ''
   end
-  return refuse('short', string.format('%.0f', now), found)
+  return refuse('short', now_text, found)
 end
 if ARGV[14] == '1' then
   return refuse('too large')
@@ -294,7 +294,7 @@ end
 local until_ = now + tonumber(ARGV[12])
 local record = table.concat({
   'L',
-  text(money) .. ' ' .. string.format('%.0f', now),
+  text(money) .. ' ' .. now_text,
   table.concat(takes, ' '),
   table.concat(places, ' '),
   claim_key and claim_key .. ' ' .. body or '',
@@ -302,9 +302,9 @@ local record = table.concat({
   ARGV[15],
 }, '\n')
 redis.call('SET', request, record)
-redis.call('ZADD', leases, string.format('%.0f', until_ - pause), id)
+redis.call('ZADD', leases, digits(until_ - pause), id)
 if claim_key then
   put_claim(claim_key, {body = body, flying = id, charged_at = 0, at = now})
 end
 note()
-return {'ok', reaped, string.format('%.0f', until_), record}
+return {'ok', reaped, digits(until_), record}

@@ -1,5 +1,6 @@
 -- Integers of 64 bits and more. A double is exact to 2^53: an integer below that is a number, any other a pair
 -- {high, low} that stands for high * 10^9 + low, with 0 <= low < 10^9.
+local type, format = type, string.format
 local EXACT, UNIT = 9007199254740992, 1000000000
 local U64_MAX = {18446744073, 709551615}
 local I64_MAX = {9223372036, 854775807}
@@ -33,8 +34,10 @@ local function whole(high, low)
 end
 
 local function integer(text)
-  if #text < 16 then
-    return tonumber(text)
+  -- What rounds to less than 2^53 was not rounded.
+  local n = tonumber(text)
+  if not n or (n > -EXACT and n < EXACT) then
+    return n
   end
   local sign, digits = 1, text
   if string.byte(text) == 45 then
@@ -43,9 +46,22 @@ local function integer(text)
   return whole(sign * tonumber(string.sub(digits, 1, -10)), sign * tonumber(string.sub(digits, -9)))
 end
 
+-- The digits of an exact number. Formatting integers is several times as fast as formatting doubles; each is below
+-- 2^31, which a server of 32 bits can format too.
+local function digits(n)
+  if n >= 0 then
+    if n < UNIT then
+      return format('%d', n)
+    end
+    local low = math.fmod(n, UNIT)
+    return format('%d%09d', (n - low) / UNIT, low)
+  end
+  return '-' .. digits(-n)
+end
+
 local function text(n)
   if type(n) == 'number' then
-    return string.format('%.0f', n)
+    return digits(n)
   end
   local high, low = n[1], n[2]
   if high >= 0 then
@@ -83,12 +99,17 @@ local function sub(a, b)
 end
 
 local function less(a, b)
-  if type(a) == 'number' and type(b) == 'number' then
-    return a < b
+  if type(a) == 'number' then
+    if type(b) == 'number' then
+      return a < b
+    end
+    -- A pair is beyond all numbers, on one side or the other.
+    return b[1] > 0
   end
-  local ah, al = parts(a)
-  local bh, bl = parts(b)
-  return ah < bh or (ah == bh and al < bl)
+  if type(b) == 'number' then
+    return a[1] < 0
+  end
+  return a[1] < b[1] or (a[1] == b[1] and a[2] < b[2])
 end
 
 local function least(a, b)

@@ -34,7 +34,7 @@ local function tell(word, decided, fields, names, receipt)
     grants[#grants + 1] = name
     grants[#grants + 1] = state['g:' .. name] or ''
   end
-  return {word, 0, string.format('%.0f', now), state.balance, decided, fields, counters, grants, receipt}
+  return {word, 0, now_text, state.balance, decided, fields, counters, grants, receipt}
 end
 
 local content = redis.call('GET', request)
@@ -180,9 +180,9 @@ end
 
 local decided = table.concat({
   text(charged), text(free.m), text(shortfall), text(free.t), text(free.i), text(free.r),
-  late and '1' or '0', string.format('%.0f', now),
+  late and '1' or '0', now_text,
 }, ' ')
-local added = {string.format('%.0f-*', now), 'w', ARGV[8], 'q', id, 'r', ARGV[14], 'd', decided}
+local added = {now_text .. '-*', 'w', ARGV[8], 'q', id, 'r', ARGV[14], 'd', decided}
 if claim_key then
   -- Its receipt answers repeats as long as the claim does.
   added[10], added[11] = 'c', '1'

@@ -171,7 +171,7 @@ end
 -- hold keeps its lease and ends later.
 local function reap()
   local prefix = string.sub(request, 1, -33)
-  local due = redis.call('ZRANGEBYSCORE', leases, '-inf', string.format('%.0f', now - pause), 'LIMIT', 0, REAPED_MAX)
+  local due = redis.call('ZRANGEBYSCORE', leases, '-inf', digits(now - pause), 'LIMIT', 0, REAPED_MAX)
   local reaped = 0
   for _, id in ipairs(due) do
     local content = redis.pcall('GET', prefix .. id)
@@ -179,7 +179,7 @@ local function reap()
       local record = record_of(content)
       redis.call('ZREM', leases, id)
       release(record, id)
-      local phase = 'P ' .. string.format('%.0f', now)
+      local phase = 'P ' .. now_text
       redis.call('SET', prefix .. id, phase .. record.body, 'PX', ENDED_MS)
       reaped = reaped + 1
     elseif type(content) ~= 'table' then
