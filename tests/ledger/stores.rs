@@ -5,7 +5,7 @@
 
 use std::any::Any;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, LazyLock, Weak};
 
 use parking_lot::Mutex;
 
@@ -14,6 +14,7 @@ use tollgate::ledger::Ledger;
 use tollgate::ledger::embedded::{Durability, Embedded, OpenOptions};
 
 use crate::bench::Bench;
+use crate::proxies::Proxies;
 use crate::reference::Reference;
 use tollgate::ledger::redis::options::{Address, Endpoints, RedisOptions};
 use tollgate::ledger::redis::scripts::Scripts;
@@ -34,6 +35,8 @@ pub enum Store {
     File,
     /// One Redis server.
     Redis,
+    /// Three proxies on one Redis server, one of them of another version.
+    Proxies,
     /// A Redis Cluster of three masters and their replicas.
     Cluster,
 }
@@ -72,6 +75,7 @@ impl Store {
                 place: Place::Nowhere,
             },
             Store::Redis => open_edited(Scripts::standard(), clock).await,
+            Store::Proxies => open_proxies(clock).await,
             Store::Cluster => {
                 let cluster = shared(&CLUSTER, || {
                     let cluster = Cluster::start();
@@ -151,6 +155,23 @@ pub async fn open_edited(scripts: &'static Scripts, clock: &Clock) -> Opened {
     Opened::redis(options, server, clock, scripts).await
 }
 
+async fn open_proxies(clock: &Clock) -> Opened {
+    static NEWER: LazyLock<&Scripts> =
+        LazyLock::new(|| Scripts::edited(|source| format!("{source}\n-- of a newer version\n")));
+    let mut opened = open_edited(Scripts::standard(), clock).await;
+    let Place::Redis { options, .. } = &opened.place else {
+        panic!("it is in Redis");
+    };
+    let mut all = vec![opened.ledger.clone()];
+    for (number, scripts) in [Scripts::standard(), *NEWER].into_iter().enumerate() {
+        let mut options = options.clone();
+        options.journal.set_extension(format!("{number}.db"));
+        all.push(open_redis(&options, clock, scripts).await);
+    }
+    opened.ledger = Arc::new(Proxies::new(all));
+    opened
+}
+
 fn open_file(folder: &TempDir, clock: &Clock) -> Arc<dyn Ledger> {
     let options = OpenOptions {
         path: folder.path().join("tollgate.db"),
@@ -214,6 +235,7 @@ macro_rules! on_every_store {
         $crate::stores::on_store!(memory, Memory: $($promise),+);
         $crate::stores::on_store!(file, File: $($promise),+);
         $crate::stores::on_store!(redis, Redis: $($promise),+);
+        $crate::stores::on_store!(proxies, Proxies: $($promise),+);
         $crate::stores::on_store!(cluster, Cluster: $($promise),+);
     };
 }
