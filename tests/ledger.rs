@@ -13,6 +13,8 @@ mod differential;
 mod kit;
 #[path = "ledger/opened_anew.rs"]
 mod opened_anew;
+#[path = "ledger/proxies.rs"]
+mod proxies;
 #[path = "ledger/reference.rs"]
 mod reference;
 #[path = "ledger/stores.rs"]

@@ -48,11 +48,12 @@ async fn redis(config: &Config) -> Result<Redis, Failure> {
         scripts: Scripts::standard(),
     };
     let opened = Redis::open(options, behaviour).await;
-    opened.map_err(|error| match error {
+    opened.map_err(|error| match &error {
+        redis::error::OpenError::Journal(journal) if journal.is_lasting() => Failure::config(error),
         redis::error::OpenError::Away(_)
         | redis::error::OpenError::Randomness(_)
         | redis::error::OpenError::Journal(_) => error.into(),
-        error => Failure::config(error),
+        _ => Failure::config(error),
     })
 }
 

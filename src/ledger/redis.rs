@@ -47,7 +47,7 @@ use self::hold::{Call, from_json};
 use self::layout::{Layout, PARTITIONS, Partition};
 use self::link::Link;
 use self::offline::Offline;
-use self::options::{Address, Endpoints, RedisOptions};
+use self::options::RedisOptions;
 use self::outbox::{Mutation, Outbox, Sent};
 use self::record::Record;
 use self::remote::Remote;
@@ -143,7 +143,7 @@ impl Redis {
         Ok(Redis {
             digester: Hmac::new_from_slice(meta.pepper())
                 .expect("an HMAC takes a key of any length"),
-            address: address(options),
+            address: options.place(),
             link,
             layout,
             remote,
@@ -315,21 +315,5 @@ async fn follow(link: Link, clock: Weak<StoreClock>) {
         if let Ok(now) = store_time(&link).await {
             clock.store_says(now);
         }
-    }
-}
-
-/// Where the store is, in words; never a secret.
-fn address(options: &RedisOptions) -> String {
-    let list = |addresses: &[Address]| {
-        let texts: Vec<String> = addresses.iter().map(Address::to_string).collect();
-        texts.join(", ")
-    };
-    match &options.endpoints {
-        Endpoints::Standalone { address, database } => format!("{address}/{database}"),
-        Endpoints::Sentinel {
-            sentinels,
-            master_name,
-        } => format!("{master_name}, by the Sentinels {}", list(sentinels)),
-        Endpoints::Cluster(nodes) => format!("cluster of {}", list(nodes)),
     }
 }

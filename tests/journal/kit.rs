@@ -70,20 +70,28 @@ pub fn partition(number: u16) -> Partition {
 
 /// Joins an outbox to the store at `address`, with the journal at `file`.
 pub async fn outbox(address: SocketAddr, file: &Path) -> Outbox {
-    let remote = remote(address).await;
+    outbox_over(remote(address).await, file).await
+}
+
+pub async fn outbox_over(remote: Remote, file: &Path) -> Outbox {
     let clock = Clock::system(UnixMs(0));
     let journal = Journal::open(file, StoreId::of(&PEPPER), clock).expect("a journal");
     Outbox::open(remote, journal).await
 }
 
 pub async fn remote(address: SocketAddr) -> Remote {
-    let mut options = RedisOptions::at(Endpoints::Standalone {
+    remote_of(Endpoints::Standalone {
         address: Address {
             host: address.ip().to_string(),
             port: address.port(),
         },
         database: 0,
-    });
+    })
+    .await
+}
+
+pub async fn remote_of(endpoints: Endpoints) -> Remote {
+    let mut options = RedisOptions::at(endpoints);
     options.deadline_ms = 1_000;
     options.response_timeout_ms = 300;
     Remote {

@@ -3,13 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tollgate::ledger::redis::error::LinkError;
+use tollgate::ledger::redis::options::{Address, Endpoints};
+
 use crate::kit::{
-    LANES, Storm, add, assert_once, found, look, outbox, partition, remote, store, until,
-    until_empty,
+    LANES, Storm, add, assert_once, found, look, outbox, outbox_over, partition, remote, remote_of,
+    store, until, until_empty,
 };
 use crate::relay::Relay;
 use crate::support::TempDir;
-use crate::support::redis::{Keep, Server};
+use crate::support::redis::{Cluster, Keep, Server};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_server_with_its_log_loses_nothing() {
@@ -213,4 +216,49 @@ async fn nothing_is_sent_again_into_a_store_that_is_another() {
     until_empty(&outbox).await;
     let all: Vec<String> = (0..7).map(|n| n.to_string()).collect();
     assert_once(&server, &all);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_loses_a_master_loses_nothing_and_repeats_nothing() {
+    let (mut cluster, dir) = (Cluster::start(), TempDir::new());
+    let nodes = cluster.servers.iter().map(|server| Address {
+        host: "127.0.0.1".to_owned(),
+        port: server.port(),
+    });
+    let remote = remote_of(Endpoints::Cluster(nodes.collect())).await;
+    let ask = async |command: &[&str]| loop {
+        let mut whole = redis::cmd(command[0]);
+        whole.arg(&command[1..]);
+        match remote.link.batch(vec![whole]).await {
+            Ok(mut answers) => return answers.swap_remove(0),
+            // Nodes learn one after the other that all slots are served again.
+            Err(LinkError::Away(_)) => tokio::time::sleep(Duration::from_millis(50)).await,
+            Err(error) => panic!("{error}"),
+        }
+    };
+    ask(&["HSET", "tollgate:meta", "pepper", &"ab".repeat(32)]).await;
+    let outbox = Arc::new(outbox_over(remote.clone(), &dir.path().join("journal.db")).await);
+    let storm = Storm::start(&outbox, "a");
+    storm.rages(1_000).await;
+    // Where partition 0 lies: the slot of its hash tag.
+    cluster.kill_master_of(13_907);
+    cluster.wait_well();
+    storm.rages(1_000).await;
+    let sent = storm.end().await;
+    until_empty(&outbox).await;
+    let mut found = 0;
+    for number in 0..LANES {
+        let counts = ask(&["HVALS", &format!("count:{{{number}}}")]).await;
+        let redis::Value::Array(counts) = &counts else {
+            panic!("{counts:?}");
+        };
+        let once = redis::Value::BulkString(b"1".to_vec());
+        assert!(
+            counts.iter().all(|count| *count == once),
+            "more than once: {counts:?}"
+        );
+        found += counts.len();
+    }
+    assert_eq!(found, sent.len());
+    outbox.close().await.unwrap();
 }

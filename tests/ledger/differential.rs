@@ -168,6 +168,12 @@ async fn a_store_in_redis_answers_as_the_book_does() {
     as_asked(Store::Redis).await;
 }
 
+#[tokio::test]
+async fn three_proxies_of_two_versions_answer_as_the_book_does() {
+    let schedules = number("TOLLGATE_SCHEDULES", SCHEDULES) / 2;
+    run(Store::Proxies, schedules.max(1), number("TOLLGATE_SEED", 1)).await;
+}
+
 /// Fewer than on one server: the code is the same, and each round trip takes longer.
 #[tokio::test]
 async fn a_store_in_a_cluster_answers_as_the_book_does() {

@@ -5,7 +5,7 @@
 
 use std::any::Any;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, LazyLock, Weak};
 
 use parking_lot::Mutex;
 
@@ -14,13 +14,15 @@ use tollgate::ledger::Ledger;
 use tollgate::ledger::embedded::{Durability, Embedded, OpenOptions};
 
 use crate::bench::Bench;
+use crate::proxies::Proxies;
 use crate::reference::Reference;
 use tollgate::ledger::redis::options::{Address, Endpoints, RedisOptions};
 use tollgate::ledger::redis::scripts::Scripts;
 use tollgate::ledger::redis::{Behaviour, Redis};
+use tollgate::secret::Secret;
 
 use crate::support::TempDir;
-use crate::support::redis::{Cluster, Server};
+use crate::support::redis::{Cluster, DOCUMENTED, Server};
 
 /// A kind of store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +35,8 @@ pub enum Store {
     File,
     /// One Redis server.
     Redis,
+    /// Three proxies on one Redis server, one of them of another version.
+    Proxies,
     /// A Redis Cluster of three masters and their replicas.
     Cluster,
 }
@@ -71,8 +75,15 @@ impl Store {
                 place: Place::Nowhere,
             },
             Store::Redis => open_edited(Scripts::standard(), clock).await,
+            Store::Proxies => open_proxies(clock).await,
             Store::Cluster => {
-                let cluster = shared(&CLUSTER, Cluster::start);
+                let cluster = shared(&CLUSTER, || {
+                    let cluster = Cluster::start();
+                    for server in &cluster.servers {
+                        server.documented_user();
+                    }
+                    cluster
+                });
                 let options = RedisOptions::at(Endpoints::Cluster(addresses(&cluster)));
                 Opened::redis(options, cluster, clock, Scripts::standard()).await
             }
@@ -97,7 +108,11 @@ impl Opened {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let folder = TempDir::new();
-        options.prefix = format!("t{number}");
+        // That user may touch no other keys.
+        options.prefix = format!("tollgate:t{number}");
+        // The rights that the README tells are enough for all that is promised.
+        options.user = Some(DOCUMENTED.0.to_owned());
+        options.password = Some(Secret::new(DOCUMENTED.1.to_owned()));
         // So many tests at once make a store slow, which is not what they are about.
         options.response_timeout_ms = 60_000;
         options.deadline_ms = 120_000;
@@ -131,9 +146,30 @@ impl Opened {
 
 /// An empty store on one Redis server, with server-side code that a test has changed.
 pub async fn open_edited(scripts: &'static Scripts, clock: &Clock) -> Opened {
-    let server = shared(&SERVER, Server::start);
+    let server = shared(&SERVER, || {
+        let server = Server::start();
+        server.documented_user();
+        server
+    });
     let options = RedisOptions::of_url(&server.url()).expect("a URL");
     Opened::redis(options, server, clock, scripts).await
+}
+
+async fn open_proxies(clock: &Clock) -> Opened {
+    static NEWER: LazyLock<&Scripts> =
+        LazyLock::new(|| Scripts::edited(|source| format!("{source}\n-- of a newer version\n")));
+    let mut opened = open_edited(Scripts::standard(), clock).await;
+    let Place::Redis { options, .. } = &opened.place else {
+        panic!("it is in Redis");
+    };
+    let mut all = vec![opened.ledger.clone()];
+    for (number, scripts) in [Scripts::standard(), *NEWER].into_iter().enumerate() {
+        let mut options = options.clone();
+        options.journal.set_extension(format!("{number}.db"));
+        all.push(open_redis(&options, clock, scripts).await);
+    }
+    opened.ledger = Arc::new(Proxies::new(all));
+    opened
 }
 
 fn open_file(folder: &TempDir, clock: &Clock) -> Arc<dyn Ledger> {
@@ -199,6 +235,7 @@ macro_rules! on_every_store {
         $crate::stores::on_store!(memory, Memory: $($promise),+);
         $crate::stores::on_store!(file, File: $($promise),+);
         $crate::stores::on_store!(redis, Redis: $($promise),+);
+        $crate::stores::on_store!(proxies, Proxies: $($promise),+);
         $crate::stores::on_store!(cluster, Cluster: $($promise),+);
     };
 }

@@ -140,6 +140,48 @@ async fn sums_that_were_changed_are_found() {
 }
 
 #[tokio::test]
+async fn server_side_code_that_loses_something_is_found() {
+    let planted = [
+        (
+            "sum[3] = add(sum[3], integer(decided[3]))",
+            "",
+            "its shortfall total is",
+        ),
+        (
+            "redis.call('XDEL', stream, unpack(gone))",
+            "",
+            "its balance is",
+        ),
+        (
+            "sum[place] = add(sum[place], integer(decided[place - 1]))",
+            "",
+            "tokens are used",
+        ),
+        ("total('charged', charged)", "", "its totals by day come to"),
+        (
+            "ZREM', leases, id)\nend\n\n-- The totals",
+            "ZREM', leases, 'x')\nend\n\n-- The totals",
+            "has a lease and is not live",
+        ),
+    ];
+    for (right, wrong, words) in planted {
+        let store = Store::planted(right, wrong).await;
+        store.furnish().await;
+        for number in 0..90 {
+            store.serve(number).await;
+        }
+        // Before they are folded, and after.
+        let mut findings = store.findings().await;
+        store.clock.advance(1);
+        let cut = store.clock.now();
+        store.ledger.trim_receipts(cut).await.expect("trimmed");
+        findings.extend(store.findings().await);
+        let found = findings.iter().any(|finding| finding.contains(words));
+        assert!(found, "{right}: {findings:#?}");
+    }
+}
+
+#[tokio::test]
 async fn receipts_that_were_changed_are_found() {
     let store = used().await;
     let stream = store.stream("acme");

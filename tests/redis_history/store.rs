@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tollgate::clock::{Clock, UnixMs};
 use tollgate::ledger::Ledger;
@@ -19,6 +20,7 @@ use tollgate::money::Nano;
 use tollgate::usage::{Meter, Unit};
 
 use crate::kit::{self, START, id, segment};
+use crate::support::TempDir;
 use crate::support::redis::{Cluster, Server};
 
 /// The wallets of [`Store::furnish`]; they lie in different partitions.
@@ -29,7 +31,9 @@ pub struct Store {
     pub clock: Clock,
     pub options: RedisOptions,
     pub layout: Layout,
+    scripts: &'static Scripts,
     link: Link,
+    _folder: TempDir,
     _running: Box<dyn Any + Send + Sync>,
 }
 
@@ -37,7 +41,20 @@ impl Store {
     pub async fn single() -> Store {
         let server = Server::start();
         let options = RedisOptions::of_url(&server.url()).expect("a URL");
-        Store::open(options, Box::new(server)).await
+        Store::open(options, Box::new(server), Scripts::standard()).await
+    }
+
+    /// One whose server-side code says `planted` in place of `right`.
+    pub async fn planted(right: &str, planted: &str) -> Store {
+        let found = AtomicBool::new(false);
+        let scripts = Scripts::edited(|source| {
+            found.fetch_or(source.contains(right), Ordering::Relaxed);
+            source.replace(right, planted)
+        });
+        assert!(found.into_inner(), "no script says {right}");
+        let server = Server::start();
+        let options = RedisOptions::of_url(&server.url()).expect("a URL");
+        Store::open(options, Box::new(server), scripts).await
     }
 
     pub async fn cluster() -> Store {
@@ -50,28 +67,37 @@ impl Store {
             }
         });
         let options = RedisOptions::at(Endpoints::Cluster(nodes.collect()));
-        Store::open(options, Box::new(cluster)).await
+        Store::open(options, Box::new(cluster), Scripts::standard()).await
     }
 
-    async fn open(mut options: RedisOptions, running: Box<dyn Any + Send + Sync>) -> Store {
+    async fn open(
+        mut options: RedisOptions,
+        running: Box<dyn Any + Send + Sync>,
+        scripts: &'static Scripts,
+    ) -> Store {
         // Machines that run many tests are slow.
         options.response_timeout_ms = 10_000;
         options.deadline_ms = 20_000;
+        let folder = TempDir::new();
+        options.journal = folder.path().join("journal.db");
         let clock = Clock::manual(START);
         Store {
-            ledger: opened(&options, &clock).await,
+            ledger: opened(&options, &clock, scripts).await,
             clock,
             layout: Layout::new(&options.prefix),
             link: Link::connect(&options).await.expect("a link"),
             options,
+            scripts,
+            _folder: folder,
             _running: running,
         }
     }
 
     /// Opens it anew, with other options.
     pub async fn reopen(&mut self, change: impl FnOnce(&mut RedisOptions)) {
+        self.ledger.close().await.expect("closed");
         change(&mut self.options);
-        self.ledger = opened(&self.options, &self.clock).await;
+        self.ledger = opened(&self.options, &self.clock, self.scripts).await;
     }
 
     /// Plain commands, whichever server has their keys.
@@ -193,13 +219,13 @@ impl Store {
     }
 }
 
-async fn opened(options: &RedisOptions, clock: &Clock) -> Arc<Redis> {
+async fn opened(options: &RedisOptions, clock: &Clock, scripts: &'static Scripts) -> Arc<Redis> {
     let behaviour = Behaviour {
         currency: "CNY".to_owned(),
         zone: jiff::tz::TimeZone::get("Asia/Shanghai").expect("a zone"),
         lease_ms: 60_000,
         clock: Some(clock.clone()),
-        scripts: Scripts::standard(),
+        scripts,
     };
     Arc::new(Redis::open(options, behaviour).await.expect("a store"))
 }

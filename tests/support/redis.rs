@@ -18,6 +18,8 @@ pub use sentinel::Sentinels;
 
 /// The program. A test that cannot run it fails.
 const SERVER: &str = "redis-server";
+/// The name and the password of the user that the README tells an operator to make.
+pub const DOCUMENTED: (&str, &str) = ("tollgate", "password");
 /// What is tried when a port turns out to be taken.
 const TRIES: usize = 20;
 
@@ -114,6 +116,22 @@ impl Server {
     /// What it wrote into its log.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    /// Makes the user that the README tells an operator to make.
+    pub fn documented_user(&self) {
+        let readme = include_str!("../../README.md");
+        let line = readme
+            .lines()
+            .find(|line| line.contains("ACL SETUSER tollgate"));
+        let rule = line.expect("the README tells the rights").trim();
+        let words: Vec<&str> = rule.split_ascii_whitespace().collect();
+        assert_eq!(self.ask(&words), "OK");
+    }
+
+    /// Starts with these arguments too, the next time.
+    pub fn more(&mut self, args: &[&str]) {
+        self.args.extend(args.iter().map(ToString::to_string));
     }
 
     /// Who commands are from, from now on; for a server that wants a password.

@@ -102,7 +102,9 @@ impl Snapshot {
             activity.requests.insert(id, Request::Live(record));
         }
         let missing = live.iter().flat_map(|hold| &hold.parts);
-        let missing = missing.filter(|(counter, _)| !wallet.counters.contains_key(counter));
+        // One that holds nothing of a period long over does not keep its counter.
+        let missing =
+            missing.filter(|(counter, held)| *held > 0 && !wallet.counters.contains_key(counter));
         let mut faults: Vec<String> = missing
             .map(|((key, _), _)| {
                 format!("counter {key}: a live hold occupies it, and it is not there")

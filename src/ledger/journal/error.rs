@@ -22,14 +22,14 @@ pub enum JournalError {
         holder: String,
     },
     /// The file cannot be had.
-    #[error(transparent)]
+    #[error("{0} (ledger.journal)")]
     File(FileError),
     /// Nothing is there.
     #[error("there is no journal at {path}", path = .0.display())]
     Missing(PathBuf),
     /// What is in it belongs into another store.
     #[error(
-        "the journal {file} is of the store {kept}, but ledger.url leads to the store {asked}: \
+        "the journal {file} is of the store {kept}, but the config leads to the store {asked}: \
          what waits in it would be charged to strangers. Set another ledger.journal, or lead to that store",
         file = .file.display()
     )]
@@ -43,7 +43,7 @@ pub enum JournalError {
     },
     /// It was written by a newer version of the program.
     #[error(
-        "the journal has schema version {found}, but this program knows {known}; \
+        "the journal (ledger.journal) has schema version {found}, but this program knows {known}; \
          use the version of tollgate that wrote it, or a newer one"
     )]
     Schema {
@@ -62,7 +62,7 @@ pub enum JournalError {
     )]
     NoWal(String),
     /// A row that the program cannot have written.
-    #[error("the journal is damaged: {0}")]
+    #[error("the journal (ledger.journal) is damaged: {0}")]
     Damaged(String),
     /// The system gives no random bytes.
     #[error("the system gives no random bytes: {0}")]
@@ -73,6 +73,25 @@ pub enum JournalError {
     /// SQLite refused.
     #[error("the journal's database: {0}")]
     Sqlite(#[from] rusqlite::Error),
+}
+
+impl JournalError {
+    /// Whether nobody but an operator can mend it, so that trying again does not help.
+    pub fn is_lasting(&self) -> bool {
+        match self {
+            JournalError::File(file) => file.is_lasting(),
+            JournalError::OtherStore { .. }
+            | JournalError::Schema { .. }
+            | JournalError::Foreign(_)
+            | JournalError::NoWal(_)
+            | JournalError::Damaged(_) => true,
+            JournalError::InUse { .. }
+            | JournalError::Missing(_)
+            | JournalError::Randomness(_)
+            | JournalError::Thread(_)
+            | JournalError::Sqlite(_) => false,
+        }
+    }
 }
 
 impl From<FileError> for JournalError {

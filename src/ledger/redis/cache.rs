@@ -19,7 +19,7 @@ const REMEMBERED_MAX: usize = 100_000;
 const SHOWN_FOR: Duration = Duration::from_millis(900);
 
 /// The grants of a wallet in burn order, as of a version.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Grants {
     /// The wallet's version of them; `None` while the wallet is unknown.
     pub version: String,

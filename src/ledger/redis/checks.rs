@@ -62,6 +62,9 @@ pub async fn check(link: &Link) -> Result<Found, OpenError> {
         masters.push(master);
     }
     settings(link, &mut masters).await;
+    if masters.iter().any(|master| master.append_only) {
+        reread(link).await?;
+    }
     scripts(link).await?;
     for master in &masters {
         warnings.extend(unwise(master));
@@ -172,6 +175,29 @@ fn troubles(address: &Address, report: &str, warnings: &mut Vec<String>) {
                 "Redis at {address} {what}: look at its log and its disk"
             ));
         }
+    }
+}
+
+/// A Redis that starts again carries out its append-only file in the name of its user `default`, and many versions
+/// pass over what that user may not do: all that scripts wrote, without a word. Whoever may not ask is not told.
+async fn reread(link: &Link) -> Result<(), OpenError> {
+    let mut rehearsal = redis::cmd("ACL");
+    rehearsal.arg("DRYRUN").arg("default").arg("HSET");
+    rehearsal
+        .arg(format!("{}:meta", link.options().prefix))
+        .arg("schema")
+        .arg("1");
+    let Ok(answers) = link.everywhere(&rehearsal).await else {
+        return Ok(());
+    };
+    match answers.iter().find(|(_, answer)| *answer != Value::Okay) {
+        None => Ok(()),
+        Some((address, _)) => Err(unfit(
+            address,
+            "would lose what Tollgate wrote when it starts again: it reads its append-only file as its user `default`, \
+             which may write nothing; give that user all rights, also where it is off (in redis.conf or the ACL file: \
+             `user default off ~* &* +@all`; at once: `ACL SETUSER default ~* &* +@all`)",
+        )),
     }
 }
 

@@ -8,12 +8,13 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 use hmac::Mac;
 
+use super::cache::Grants;
 use super::error::{LinkError, LinkState};
 use super::hold::{Holding, Outcome};
 use super::layout::Partition;
 use super::outbox::Sent;
 use super::record::Record;
-use super::reply::malformed;
+use super::reply::{Reply, malformed};
 use super::{Mutated, Redis, settle};
 use crate::clock::UnixMs;
 use crate::ledger::book::ending::{passes_range, unknown, was_charged, was_voided};
@@ -252,7 +253,12 @@ impl Redis {
             return self.charged_before(&id).await;
         };
         let ahead_ms = self.ahead_ms();
-        let (call, receipt) = settle::settle(&self.layout, &record, charge, ahead_ms, self.share)?;
+        let made = settle::settle(&self.layout, &record, charge, ahead_ms, self.share);
+        let (call, receipt) = match made {
+            Ok(made) => made,
+            // It is no charge; but another proxy may have settled the request before.
+            Err(error) => return self.charged_before(&id).await.or(Err(error)),
+        };
         let mutated = self.mutate(partition, &self.scripts.settle, call, false);
         let mutated = mutated.await;
         self.offline.ended(id.request, receipt.charged);
@@ -261,7 +267,7 @@ impl Redis {
                 self.count_lapses(&reply);
                 match reply.word() {
                     "ok" => {
-                        let grants = self.grants(&id.wallet, false).await?;
+                        let grants = self.burned(&id.wallet, &reply).await;
                         settle::settled(&reply, Some(receipt), &grants.list)
                     }
                     "done" => Ok(self.settled_here(&record, receipt)),
@@ -319,13 +325,26 @@ impl Redis {
         let reply = self.call(partition, &self.scripts.settle, call).await?;
         match reply.word() {
             "ok" => {
-                let grants = self.grants(&id.wallet, false).await?;
+                let grants = self.burned(&id.wallet, &reply).await;
                 settle::settled(&reply, None, &grants.list)
             }
             "voided" => Err(was_voided(id)),
             "folded" => Err(folded(id)),
             _ => Err(unknown(id)),
         }
+    }
+
+    /// The grants of a wallet, with all that a settle burned from: another proxy may have given them. Where they
+    /// cannot be read now, the settle stands all the same: they are left out of what is told.
+    async fn burned(&self, wallet: &WalletId, reply: &Reply) -> Arc<Grants> {
+        let known = self.grants(wallet, false).await;
+        if let Ok(known) = &known
+            && !settle::names_only(reply, &known.list).unwrap_or(false)
+            && let Ok(read) = self.grants(wallet, true).await
+        {
+            return read;
+        }
+        known.unwrap_or_default()
     }
 
     /// What a charge comes to while the store is away: a hold in time is all it needs.

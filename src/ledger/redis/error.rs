@@ -28,10 +28,12 @@ pub enum OpenError {
     Unfit(String),
     /// The store keeps another currency.
     #[error(
-        "the ledger in Redis keeps {kept}, but the config says currency: {asked}; \
+        "the ledger in Redis ({place}) keeps {kept}, but the config says currency: {asked}; \
          set currency: {kept}, or another ledger.prefix for a new ledger"
     )]
     Currency {
+        /// Where it is.
+        place: String,
         /// What the store was made with.
         kept: String,
         /// What was asked for.
@@ -39,10 +41,12 @@ pub enum OpenError {
     },
     /// The store was written by a newer version of the program.
     #[error(
-        "the ledger in Redis has schema version {found}, but this program knows {known}; \
+        "the ledger in Redis ({place}) has schema version {found}, but this program knows {known}; \
          use the version of tollgate that wrote it, or a newer one"
     )]
     Schema {
+        /// Where it is.
+        place: String,
         /// What the store has.
         found: String,
         /// What this program knows.

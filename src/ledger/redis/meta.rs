@@ -54,14 +54,14 @@ pub async fn open(link: &Link, currency: &str) -> Result<Meta, OpenError> {
     let key = format!("{}:meta", link.options().prefix);
     let found = read(link, &key).await?;
     // Nothing is written into a store that another version of the program understands better.
-    fit(&key, &found, currency)?;
+    fit(link, &key, &found, currency)?;
     // It is written last: where it stands, the others must.
     if found.contains_key("schema") {
         return whole(&key, &found);
     }
     create(link, &key, currency).await?;
     let found = read(link, &key).await?;
-    fit(&key, &found, currency)?;
+    fit(link, &key, &found, currency)?;
     whole(&key, &found)
 }
 
@@ -105,11 +105,18 @@ async fn read(link: &Link, key: &str) -> Result<HashMap<String, String>, OpenErr
 }
 
 /// Whether what is there already is for this program and this config.
-fn fit(key: &str, found: &HashMap<String, String>, currency: &str) -> Result<(), OpenError> {
+fn fit(
+    link: &Link,
+    key: &str,
+    found: &HashMap<String, String>,
+    currency: &str,
+) -> Result<(), OpenError> {
+    let place = || format!("{}, key {key}", link.options().place());
     if let Some(schema) = found.get("schema") {
         let known: u32 = schema.parse().map_err(|_| damaged(key, "schema"))?;
         if known > SCHEMA {
             return Err(OpenError::Schema {
+                place: place(),
                 found: schema.clone(),
                 known: SCHEMA,
             });
@@ -117,6 +124,7 @@ fn fit(key: &str, found: &HashMap<String, String>, currency: &str) -> Result<(),
     }
     match found.get("currency") {
         Some(kept) if kept != currency => Err(OpenError::Currency {
+            place: place(),
             kept: kept.clone(),
             asked: currency.to_owned(),
         }),

@@ -83,11 +83,15 @@ pub fn again(layout: &Layout, id: &HoldRef) -> Call {
     let mut args = Args::default();
     args.text(&request_hex(id.request));
     args.text(id.wallet.as_str());
+    // Neither a record nor a price: nothing can be settled by it.
     args.text("");
-    (0..4).for_each(|_| args.number(0));
+    args.text("");
+    (0..3).for_each(|_| args.number(0));
+    args.text("");
+    // Neither a record nor a price: nothing can be settled by it.
     args.text("");
     args.text("");
-    (0..4).for_each(|_| args.number(0));
+    (0..3).for_each(|_| args.number(0));
     Call { keys, args: args.0 }
 }
 
@@ -141,6 +145,16 @@ pub fn settled(
             .collect(),
         grants: states.collect::<Vec<GrantState>>(),
     })
+}
+
+/// Whether a settle burned from these grants only.
+///
+/// # Errors
+/// `Unavailable` for an answer of another form.
+pub fn names_only(reply: &Reply, grants: &[Grant]) -> Result<bool, LedgerError> {
+    let named = reply.texts(7)?;
+    let known = |name: &str| grants.iter().any(|grant| grant.name.as_str() == name);
+    Ok(named.iter().step_by(2).all(|name| known(name)))
 }
 
 /// A receipt with what the store decided: charged, free money, shortfall, free tokens, images, requests, late, when.

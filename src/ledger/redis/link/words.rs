@@ -23,7 +23,9 @@ const PASSING: [&str; 10] = [
 
 /// What an error that Redis answered means.
 pub(super) fn answered(address: &Address, error: &ServerError) -> LinkError {
-    let (code, details) = (error.code(), error.details().unwrap_or_default());
+    let code = error.code();
+    // What to do follows.
+    let details = error.details().unwrap_or_default().trim_end_matches('.');
     let said = match code {
         "ERR" => format!("Redis at {address} says: {details}"),
         _ => format!("Redis at {address} says: {code} {details}"),

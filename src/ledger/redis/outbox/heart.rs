@@ -48,7 +48,10 @@ pub(super) async fn beat(inner: Arc<Inner>) {
                 Ok(()) => {}
                 Err(error) => tracing::debug!(%error, "the heartbeat did not reach the store"),
             }
-            tidy(&inner).await;
+            // A disk that hangs must not make this proxy look absent.
+            if tokio::time::timeout(EVERY, tidy(&inner)).await.is_err() {
+                tracing::debug!("the journal's disk is slow");
+            }
             if beats % COUNT_EVERY == 0
                 && let Ok(found) = inner.remote.suspended().await
             {

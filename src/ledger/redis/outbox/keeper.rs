@@ -135,6 +135,7 @@ async fn pump(inner: &Inner, partition: u16) -> Result<(), LinkError> {
         // Made one after the other: that is their order.
         let calls: Vec<_> = calls.collect();
         let answers = join_all(calls).await;
+        let mut moved = false;
         for (again, answer) in entries.iter().zip(answers) {
             let answer = answer?;
             match verdict(&answer)? {
@@ -148,12 +149,17 @@ async fn pump(inner: &Inner, partition: u16) -> Result<(), LinkError> {
                         );
                     }
                     inner.slot(partition).lock().answer(again.entry.seq, answer);
+                    moved = true;
                 }
                 Verdict::Gap(mark) => {
                     inner.gap(partition, mark);
                     let suspect = inner.suspect.lock().some.contains(&partition);
                     if suspect {
                         return Ok(());
+                    }
+                    if !moved && mark + 1 == again.entry.seq {
+                        let why = "another proxy has to bring back first what the store lost";
+                        return Err(LinkError::Away(why.to_owned()));
                     }
                     break;
                 }

@@ -2,7 +2,7 @@
 local wallet, entries = KEYS[2], KEYS[3]
 local known = redis.call('HMGET', wallet, 'balance', 'credited')
 if not known[1] then
-  return finish({'no wallet'})
+  return finish_without({'no wallet'})
 end
 local before = redis.call('HGET', entries, ARGV[7])
 if before then

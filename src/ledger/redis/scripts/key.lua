@@ -2,7 +2,7 @@
 -- ARGV from 7 on: key, the new revision, `<revision> <enabled> <expiry>`, the record, the digest.
 local wallet, keys = KEYS[2], KEYS[3]
 if redis.call('EXISTS', wallet) == 0 then
-  return finish({'no wallet'})
+  return finish_without({'no wallet'})
 end
 local field = 'k:' .. ARGV[7]
 local before = redis.call('HGET', wallet, field)

@@ -2,7 +2,7 @@
 local wallet = KEYS[2]
 local known = redis.call('HMGET', wallet, 'balance', 'line', 'held')
 if not known[1] then
-  return finish({'no wallet'})
+  return finish_without({'no wallet'})
 end
 if not fresh then
   note()

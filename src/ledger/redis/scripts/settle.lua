@@ -1,6 +1,6 @@
 -- Replaces a hold by its charge, once. KEYS[5] is the stream of receipts, KEYS[6] the wallet's totals.
--- ARGV from 7 on: request, wallet, record (of a hold that the store may have lost; or empty), priced, free tokens,
--- images, requests; the fixed part of the receipt; key and model of the totals, and how far local days are ahead of
+-- ARGV from 7 on: request, wallet, record (of a hold that the store may have lost), priced (empty: only to be told
+-- how it was settled), free tokens, images, requests; the fixed part of the receipt; key and model of the totals, and how far local days are ahead of
 -- UTC, in milliseconds; how many receipts the partition may have; then the amounts for counters and the meters
 -- (name, count), each after how many there are.
 local id = ARGV[7]
@@ -59,11 +59,16 @@ if not fresh then
   note()
   return {'done', 0}
 end
+if ARGV[10] == '' then
+  -- Only asked how it was settled: it was not.
+  note()
+  return {phase == 'V' and 'voided' or 'no hold', 0}
+end
 if phase == 'V' then
   return finish({'voided', 0})
 end
 if redis.call('EXISTS', wallet) == 0 then
-  return finish({'no wallet', 0})
+  return finish_without({'no wallet', 0})
 end
 if not content and ARGV[9] == '' then
   return finish({'no hold', 0})

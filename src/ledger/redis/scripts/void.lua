@@ -7,7 +7,7 @@ if not fresh then
   return {phase == 'V' and 'ok' or 'done', 0}
 end
 if redis.call('EXISTS', wallet) == 0 then
-  return finish({'no wallet', 0})
+  return finish_without({'no wallet', 0})
 end
 if phase == 'S' then
   return finish({'settled', 0})
