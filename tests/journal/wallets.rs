@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tollgate::ledger::Ledger;
 use tollgate::ledger::credit::EntryKind;
 use tollgate::ledger::id::WalletId;
+use tollgate::ledger::key::Freshness;
 use tollgate::ledger::redis::layout::Partition;
 use tollgate::ledger::redis::options::RedisOptions;
 use tollgate::ledger::redis::scripts::Scripts;
@@ -47,8 +48,10 @@ async fn a_wallet_that_was_lost_is_brought_back_before_the_settle_of_a_proxy_tha
     // The first does not know, and makes no call there; the second has written nothing there.
     let id: WalletId = words::id("w");
     let lost = format!("tollgate:{{{}}}:*", Partition::of(&id).number());
-    for key in server.ask(&["KEYS", &lost]).lines() {
-        server.ask(&["DEL", key]);
+    for lost in [&*lost, "tollgate:key:*", "tollgate:digest:*"] {
+        for key in server.ask(&["KEYS", lost]).lines() {
+            server.ask(&["DEL", key]);
+        }
     }
     let settled = two.settle(hold, words::charge(70)).await;
     assert_eq!(settled.expect("settled").receipt.charged, words::nano(70));
@@ -60,6 +63,10 @@ async fn a_wallet_that_was_lost_is_brought_back_before_the_settle_of_a_proxy_tha
         matches!(two.hold(words::costs(2, 100)).await, Ok(Ok(_)))
     })
     .await;
+    // Its key is found, also by who has never heard of it.
+    let three = proxy(&server, &dir, "three.db").await;
+    let found = three.key(digest, Freshness::Any).await.expect("an answer");
+    assert_eq!(found.expect("a key").wallet, id);
     let report = one.audit().await.expect("a report");
     assert_eq!(report.findings, Vec::<String>::new());
 }

@@ -9,9 +9,12 @@ use futures_util::future::join_all;
 use redis::Value;
 
 use super::error::LinkError;
+use super::layout::{hex, unhex};
 use super::remote::{Remote, Verdict, verdict};
 use crate::ledger::LedgerError;
+use crate::ledger::id::KeyDigest;
 use crate::ledger::journal::{Archive, Lane, Nonce, Stored};
+use crate::ledger::key::Key;
 
 /// How many entries are on their way at once.
 const PAGE: u32 = 256;
@@ -127,9 +130,37 @@ pub(super) async fn replay(
             })
             .collect();
         close_holes(remote, &page, needs).await?;
+        point_to_keys(remote, &page).await?;
         let refused = send_page(remote, page, needs, tally).await?;
         refusal = refused.or(refusal);
     }
+}
+
+/// Puts the keys of a page into the directory: it lies elsewhere, and may have lost them too. It is a hint, which is
+/// never believed without a key's record.
+async fn point_to_keys(remote: &Remote, page: &[Stored]) -> Result<(), LinkError> {
+    let mut commands = Vec::new();
+    for stored in page.iter().filter(|stored| &*stored.entry.script == "key") {
+        let Some([_, args]) = stored.entry.unpack() else {
+            continue;
+        };
+        let [_, _, _, record, digest] = args.as_slice() else {
+            continue;
+        };
+        let digest = std::str::from_utf8(digest).ok().and_then(unhex::<32>);
+        if let (Ok(key), Some(digest)) = (serde_json::from_slice::<Key>(record), digest) {
+            let mut claim = redis::cmd("SET");
+            claim.arg(remote.layout.key(&key.id));
+            claim
+                .arg(format!("{} {}", key.wallet, hex(&digest)))
+                .arg("NX");
+            let mut point = redis::cmd("SET");
+            point.arg(remote.layout.digest(&KeyDigest(digest)));
+            point.arg(format!("{} {}", key.wallet, key.id));
+            commands.extend([claim, point]);
+        }
+    }
+    remote.link.batch(commands).await.map(drop)
 }
 
 /// Sends a page until the store has all of it, but for what it refuses and what comes after that.

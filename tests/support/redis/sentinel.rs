@@ -95,7 +95,7 @@ impl Sentinel {
             let text = format!(
                 "port {port}\nbind 127.0.0.1\ndir {}\nlogfile {}\n\
                  sentinel monitor {MASTER} 127.0.0.1 {} 2\n\
-                 sentinel down-after-milliseconds {MASTER} 700\n\
+                 sentinel down-after-milliseconds {MASTER} 1500\n\
                  sentinel failover-timeout {MASTER} 3000\n",
                 folder.path().display(),
                 folder.path().join("log").display(),

@@ -58,7 +58,9 @@ pub fn chats(fleet: &Fleet) {
     for round in 0..rounds {
         let dice = &mut Dice::new(seed.wrapping_add(round));
         let name = format!("chats-{seed}-{round}");
-        one_round(fleet, &name, round, dice, &mut tally);
+        // Evenly spread, so that few rounds have poor wallets among them and rich ones.
+        let magnitude = 18 + seed.wrapping_add(5 * round) % 13;
+        one_round(fleet, &name, round, magnitude, dice, &mut tally);
     }
     fleet.mock.totals();
     let report = fleet.first().audit();
@@ -69,10 +71,16 @@ pub fn chats(fleet: &Fleet) {
     );
 }
 
-fn one_round(fleet: &Fleet, name: &str, round: u64, dice: &mut Dice, tally: &mut Tally) {
+fn one_round(
+    fleet: &Fleet,
+    name: &str,
+    round: u64,
+    magnitude: u64,
+    dice: &mut Dice,
+    tally: &mut Tally,
+) {
     let proxy = fleet.first();
     // From less than one worst case to most of them.
-    let magnitude = dice.within(18, 30);
     let funds = dice.within(0, 1 << magnitude) as i64;
     let credit_line = if round % 2 == 1 { funds / 2 } else { 0 };
     let balance = funds - credit_line;
