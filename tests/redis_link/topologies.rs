@@ -104,7 +104,7 @@ async fn a_server_that_became_a_replica_is_away_until_it_is_a_master_again() {
     server.replica_of(&other);
     let away = append(&link, "list", 2).await;
     assert!(
-        matches!(&away, Err(LinkError::Away(why)) if why.contains("READONLY")),
+        matches!(&away, Err(LinkError::NotNow(why)) if why.contains("READONLY")),
         "{away:?}"
     );
     let words = format!("is a replica of {}", other.address());

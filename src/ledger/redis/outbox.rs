@@ -99,8 +99,6 @@ struct Inner {
     suspended: AtomicU64,
     /// Something is to be sent again, or to be compared.
     wake: Notify,
-    /// Whether the store has numbers of this opening that this process did not give: it was set back, or runs twice.
-    reused: AtomicBool,
     closing: watch::Sender<bool>,
 }
 
@@ -139,7 +137,6 @@ impl Outbox {
             tally: Tally::default(),
             suspended: AtomicU64::new(0),
             wake: Notify::new(),
-            reused: AtomicBool::new(false),
             closing: watch::Sender::new(false),
         });
         keeper::round(&inner).await;
@@ -228,11 +225,7 @@ impl Outbox {
     /// # Errors
     /// Why not, and what to do.
     pub fn writes(&self) -> Result<(), LedgerError> {
-        self.inner.journal.check()?;
-        match self.inner.reused.load(Ordering::Acquire) {
-            false => Ok(()),
-            true => Err(reused()),
-        }
+        self.inner.journal.check()
     }
 
     /// What waits, and what was recovered.
@@ -348,14 +341,6 @@ impl Inner {
             .map(|(_, reach)| reach.last.saturating_sub(reach.applied))
             .sum()
     }
-}
-
-fn reused() -> LedgerError {
-    LedgerError::Unavailable(
-        "Redis has carried out numbers of this process's journal that it did not give: it was set back \
-         to an earlier state, or runs twice; start it anew"
-            .to_owned(),
-    )
 }
 
 fn closed() -> LedgerError {

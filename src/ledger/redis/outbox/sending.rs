@@ -1,7 +1,6 @@
 //! One mutation on its way.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant as Moment;
 
 use futures_util::future::BoxFuture;
@@ -10,12 +9,11 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use super::slot::Waiting;
-use super::{Inner, Mutation, Sent, reused};
+use super::{Inner, Mutation, Sent};
 use crate::ledger::LedgerError;
 use crate::ledger::journal::{JournalEntry, pack};
 use crate::ledger::redis::error::LinkError;
 use crate::ledger::redis::remote::{Verdict, verdict};
-use crate::ledger::redis::reply::text;
 
 /// A mutation that has its number. Dropped before its end, it is sent again by the task that does so: the store then
 /// says whether it has it.
@@ -87,7 +85,6 @@ impl<'a> Sending<'a> {
     pub async fn finish(mut self, end: Instant) -> Sent {
         let answer = match std::mem::replace(&mut self.way, Way::None) {
             Way::Direct(call) => match call.await.and_then(|it| Ok((verdict(&it)?, it))) {
-                Ok((Verdict::Passed { .. }, value)) if is_done(&value) => return self.reused(),
                 Ok((Verdict::Passed { .. }, value)) => return self.answered(value, end).await,
                 Ok((Verdict::Gap(mark), _)) => {
                     self.inner.gap(self.partition, mark);
@@ -138,14 +135,6 @@ impl<'a> Sending<'a> {
         Sent::Answered(value)
     }
 
-    /// The store had this number before it was sent for the first time: somebody else gives the same ones.
-    fn reused(mut self) -> Sent {
-        self.heard = true;
-        self.inner.reused.store(true, Ordering::Release);
-        self.inner.slot(self.partition).lock().leave(self.seq);
-        Sent::Lost(reused())
-    }
-
     /// The store does not answer: the disk has to have it.
     async fn kept(mut self, end: Instant) -> Sent {
         let patience = end.max(Instant::now()) + self.inner.deadline;
@@ -169,14 +158,6 @@ impl<'a> Sending<'a> {
             Err(error) => Sent::Lost(error),
         }
     }
-}
-
-/// Whether an answer says that the number was carried out before.
-fn is_done(value: &Value) -> bool {
-    let Value::Array(values) = value else {
-        return false;
-    };
-    values.first().and_then(text) == Some("done")
 }
 
 impl Drop for Sending<'_> {
