@@ -155,10 +155,13 @@ impl PriceVersion {
     /// where neither is written, as everywhere in a free version.
     pub fn rate(&self, meter: Meter) -> Option<UnitPrice> {
         self.own_rate(meter).or_else(|| match meter {
-            Meter::CachedInput | Meter::CacheWrite | Meter::AudioInput => {
+            Meter::CacheWriteHour => self.rate(Meter::CacheWrite),
+            Meter::CachedInput | Meter::CacheWrite | Meter::AudioInput | Meter::ImageInput => {
                 self.own_rate(Meter::Input)
             }
-            Meter::Reasoning | Meter::AudioOutput => self.own_rate(Meter::Output),
+            Meter::Reasoning | Meter::AudioOutput | Meter::ImageOutput => {
+                self.own_rate(Meter::Output)
+            }
             _ => None,
         })
     }

@@ -26,18 +26,25 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub enum Meter {
     /// Input tokens that the upstream read from its cache.
     CachedInput,
-    /// Input tokens that the upstream wrote to its cache.
+    /// Input tokens that the upstream wrote to its cache, for the usual time.
     CacheWrite,
+    /// Input tokens that the upstream wrote to its cache for an hour, where it tells them apart.
+    #[serde(rename = "cache_write_1h")]
+    CacheWriteHour,
     /// All other input tokens.
     Input,
     /// Audio tokens of the input.
     AudioInput,
+    /// Image tokens of the input.
+    ImageInput,
     /// Output tokens spent on reasoning.
     Reasoning,
     /// All other output tokens.
     Output,
     /// Audio tokens of the output.
     AudioOutput,
+    /// Image tokens of the output.
+    ImageOutput,
     /// Images delivered.
     Images,
     /// Seconds of audio.
@@ -66,14 +73,17 @@ pub enum Unit {
 
 impl Meter {
     /// Every meter, in burn order.
-    pub const ALL: [Meter; 11] = [
+    pub const ALL: [Meter; 14] = [
         Meter::CachedInput,
         Meter::CacheWrite,
+        Meter::CacheWriteHour,
         Meter::Input,
         Meter::AudioInput,
+        Meter::ImageInput,
         Meter::Reasoning,
         Meter::Output,
         Meter::AudioOutput,
+        Meter::ImageOutput,
         Meter::Images,
         Meter::Seconds,
         Meter::Characters,
@@ -85,11 +95,14 @@ impl Meter {
         match self {
             Meter::CachedInput => "cached_input",
             Meter::CacheWrite => "cache_write",
+            Meter::CacheWriteHour => "cache_write_1h",
             Meter::Input => "input",
             Meter::AudioInput => "audio_input",
+            Meter::ImageInput => "image_input",
             Meter::Reasoning => "reasoning",
             Meter::Output => "output",
             Meter::AudioOutput => "audio_output",
+            Meter::ImageOutput => "image_output",
             Meter::Images => "images",
             Meter::Seconds => "seconds",
             Meter::Characters => "characters",
@@ -110,7 +123,10 @@ impl Meter {
 
     /// Whether the meter counts tokens that the model wrote.
     pub const fn is_output(self) -> bool {
-        matches!(self, Meter::Reasoning | Meter::Output | Meter::AudioOutput)
+        matches!(
+            self,
+            Meter::Reasoning | Meter::Output | Meter::AudioOutput | Meter::ImageOutput
+        )
     }
 }
 

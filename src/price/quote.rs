@@ -7,13 +7,20 @@ use crate::usage::Meter;
 /// A segment's product must stay below 2^53 nano: stores that compute in doubles are exact up to there.
 const SEGMENT_NANO_MAX: i64 = 1 << 53;
 
-const INPUT_SIDE: [Meter; 4] = [
+const INPUT_SIDE: [Meter; 6] = [
     Meter::Input,
     Meter::CachedInput,
     Meter::CacheWrite,
+    Meter::CacheWriteHour,
     Meter::AudioInput,
+    Meter::ImageInput,
 ];
-const OUTPUT_SIDE: [Meter; 3] = [Meter::Output, Meter::Reasoning, Meter::AudioOutput];
+const OUTPUT_SIDE: [Meter; 4] = [
+    Meter::Output,
+    Meter::Reasoning,
+    Meter::AudioOutput,
+    Meter::ImageOutput,
+];
 
 /// Why a worst case has no quote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

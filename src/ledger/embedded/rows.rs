@@ -56,8 +56,8 @@ pub(super) fn grant(
 /// The columns of a receipt, in the order that [`receipt`] reads.
 pub(super) const RECEIPT: &str = "id, wallet, key, model, price_version, held_at, settled_at, \
     counted, late, held, priced, charged, shortfall, free_money, free_tokens, free_images, \
-    free_requests, cached_input, cache_write, input, audio_input, reasoning, output, audio_output, \
-    images, seconds, characters, requests, claim_token, claim_body, detail";
+    free_requests, cached_input, cache_write, cache_write_1h, input, audio_input, image_input, \
+    reasoning, output, audio_output, image_output, images, seconds, characters, requests, claim_token, claim_body, detail";
 
 /// The statement that [`insert_receipt`] runs.
 pub(super) fn insert_receipt_sql() -> String {
@@ -92,11 +92,14 @@ pub(super) fn insert_receipt(
         receipt.free.requests.cast_signed(),
         usage(Meter::CachedInput),
         usage(Meter::CacheWrite),
+        usage(Meter::CacheWriteHour),
         usage(Meter::Input),
         usage(Meter::AudioInput),
+        usage(Meter::ImageInput),
         usage(Meter::Reasoning),
         usage(Meter::Output),
         usage(Meter::AudioOutput),
+        usage(Meter::ImageOutput),
         usage(Meter::Images),
         usage(Meter::Seconds),
         usage(Meter::Characters),
@@ -109,11 +112,11 @@ pub(super) fn insert_receipt(
 
 /// Reads the columns [`RECEIPT`].
 pub(super) fn receipt(row: &Row<'_>) -> rusqlite::Result<Receipt> {
-    let token: Option<Arc<str>> = row.get(28)?;
+    let token: Option<Arc<str>> = row.get(31)?;
     let idempotency = match token {
         Some(token) => Some(IdempotencyClaim {
             token,
-            body: row.get(29)?,
+            body: row.get(32)?,
         }),
         None => None,
     };
@@ -139,7 +142,7 @@ pub(super) fn receipt(row: &Row<'_>) -> rusqlite::Result<Receipt> {
         },
         usage: usage(row, 17)?,
         idempotency,
-        detail: record(row, 30)?,
+        detail: record(row, 33)?,
     })
 }
 

@@ -95,7 +95,10 @@ CREATE TABLE receipts (
     requests      INTEGER NOT NULL,
     claim_token   TEXT,
     claim_body    BLOB,
-    detail        TEXT NOT NULL
+    detail        TEXT NOT NULL,
+    cache_write_1h INTEGER NOT NULL DEFAULT 0,
+    image_input   INTEGER NOT NULL DEFAULT 0,
+    image_output  INTEGER NOT NULL DEFAULT 0
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX receipts_of_wallet ON receipts (wallet, settled_at);
 CREATE INDEX receipts_in_time ON receipts (settled_at);
@@ -157,6 +160,16 @@ pub(super) fn create(
 pub(super) fn add_store_id(connection: &Connection) -> Result<(), OpenError> {
     let pepper: Pepper = fact(connection, "pepper")?;
     connection.execute(PUT, params!["store_id", StoreId::of(&pepper).0])?;
+    Ok(())
+}
+
+/// The step to version 3: three more kinds of tokens.
+pub(super) fn add_meters(connection: &Connection) -> Result<(), OpenError> {
+    for meter in ["cache_write_1h", "image_input", "image_output"] {
+        connection.execute_batch(&format!(
+            "ALTER TABLE receipts ADD COLUMN {meter} INTEGER NOT NULL DEFAULT 0"
+        ))?;
+    }
     Ok(())
 }
 

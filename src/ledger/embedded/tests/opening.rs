@@ -75,13 +75,13 @@ fn a_newer_schema_and_foreign_files_are_refused() {
     let sqlite = rusqlite::Connection::open(dir.store()).unwrap();
     sqlite
         .execute(
-            "UPDATE meta SET value = 3 WHERE name = 'schema_version'",
+            "UPDATE meta SET value = 99 WHERE name = 'schema_version'",
             [],
         )
         .unwrap();
     let newer = Embedded::open(options(&dir.store(), &clock)).err().unwrap();
     assert!(
-        matches!(newer, OpenError::Schema { found: 3, known: 2 }),
+        matches!(newer, OpenError::Schema { found: 99, known: 3 }),
         "{newer}"
     );
 
