@@ -4,14 +4,17 @@
 //! and keeps the largest: gateways fill the spellings that they do not use with 0. What comes out
 //! is disjoint ([`Usage`]); what cannot be true is [`Unbelievable`], never repaired.
 
-use serde::Deserialize;
 use thiserror::Error;
 
-use super::lenient::{Object, trimmed};
+use super::lenient::trimmed;
 use super::{Meter, Unit, Usage};
 use count::{Count, fact};
+use fields::{CacheCreation, Details, Fields};
+use meters::{input_meters, inside, output_meters};
 
 mod count;
+mod fields;
+mod meters;
 
 /// The largest count that is believed: 2^40.
 pub const COUNT_MAX: u64 = 1 << 40;
@@ -107,46 +110,6 @@ fn read_as(
             _ => Some(Err(Unbelievable::Malformed)),
         },
     }
-}
-
-/// Every field that any vendor is known to send and that bears on money.
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Fields {
-    prompt_tokens: Count,
-    input_tokens: Count,
-    completion_tokens: Count,
-    output_tokens: Count,
-    total_tokens: Count,
-    cached_tokens: Count,
-    prompt_cache_hit_tokens: Count,
-    prompt_cache_miss_tokens: Count,
-    cache_read_input_tokens: Count,
-    cache_creation_input_tokens: Count,
-    cache_creation: Object<CacheCreation>,
-    reasoning_tokens: Count,
-    prompt_tokens_details: Object<Details>,
-    input_tokens_details: Object<Details>,
-    completion_tokens_details: Object<Details>,
-    output_tokens_details: Object<Details>,
-}
-
-/// For how long tokens were written to the cache.
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct CacheCreation {
-    ephemeral_5m_input_tokens: Count,
-    ephemeral_1h_input_tokens: Count,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Details {
-    cached_tokens: Count,
-    cache_write_tokens: Count,
-    audio_tokens: Count,
-    image_tokens: Count,
-    reasoning_tokens: Count,
 }
 
 /// The wholes, before their parts are taken out.
@@ -375,67 +338,6 @@ fn wholes(fields: &Fields, parts: &Parts) -> Result<Wholes, Unbelievable> {
         output,
         reasoning_beside,
     })
-}
-
-fn input_meters(usage: Usage, input: u64, parts: &Parts) -> Result<Usage, Unbelievable> {
-    let whole = "prompt_tokens";
-    inside("cached_tokens", parts.cached, input, whole)?;
-    inside("audio_tokens", parts.audio_input, input, whole)?;
-    let media = parts.audio_input + parts.image_input;
-    inside("audio_tokens + image_tokens", media, input, whole)?;
-    let cache = parts.cached + parts.cache_write;
-    inside("cached_tokens + cache_write_tokens", cache, input, whole)?;
-    let rest = input - cache;
-    // Audio and images may come from the cache too: there they are charged as cached.
-    let audio = parts.audio_input.min(rest);
-    let image = parts.image_input.min(rest - audio);
-    Ok(usage
-        .with(Meter::CachedInput, parts.cached)
-        .with(
-            Meter::CacheWrite,
-            parts.cache_write - parts.cache_write_hour,
-        )
-        .with(Meter::CacheWriteHour, parts.cache_write_hour)
-        .with(Meter::AudioInput, audio)
-        .with(Meter::ImageInput, image)
-        .with(Meter::Input, rest - audio - image))
-}
-
-fn output_meters(
-    usage: Usage,
-    output: u64,
-    reasoning_beside: bool,
-    parts: &Parts,
-) -> Result<Usage, Unbelievable> {
-    let whole = "completion_tokens";
-    inside("audio_tokens", parts.audio_output, output, whole)?;
-    let rest = if reasoning_beside {
-        output
-    } else {
-        inside("reasoning_tokens", parts.reasoning, output, whole)?;
-        output - parts.reasoning
-    };
-    let media = parts.audio_output + parts.image_output;
-    inside("audio_tokens + image_tokens", media, output, whole)?;
-    let audio = parts.audio_output.min(rest);
-    let image = parts.image_output.min(rest - audio);
-    Ok(usage
-        .with(Meter::Reasoning, parts.reasoning)
-        .with(Meter::AudioOutput, audio)
-        .with(Meter::ImageOutput, image)
-        .with(Meter::Output, rest - audio - image))
-}
-
-fn inside(
-    part: &'static str,
-    count: u64,
-    whole_count: u64,
-    whole: &'static str,
-) -> Result<(), Unbelievable> {
-    if count > whole_count {
-        return Err(Unbelievable::Contradiction { part, whole });
-    }
-    Ok(())
 }
 
 #[cfg(test)]
