@@ -50,8 +50,15 @@ class Kind:
 SDK = Hits(spent=1, later=3, final=1)
 KINDS = {
     "openai-node": Kind(("node", "with-openai.cjs"), SDK, "APIError"),
+    "openai-node-responses": Kind(("node", "with-openai-responses.cjs"), SDK, "APIError", ALL - {"image"}),
     "openai-go": Kind(("go",), SDK, "*apierror.Error"),
     "ai-sdk-openai": Kind(("node", "with-ai-sdk.cjs", "openai"), Hits(1, 3, 3), "AI_APICallError"),
+    "ai-sdk-openai-responses": Kind(
+        ("node", "with-ai-sdk.cjs", "openai-responses"), Hits(1, 3, 3), "AI_APICallError", ALL - {"image"}
+    ),
+    "ai-sdk-anthropic": Kind(
+        ("node", "with-ai-sdk.cjs", "anthropic"), Hits(1, 3, 3), "AI_APICallError", ALL - {"image"}
+    ),
     "ai-sdk-openai-compatible": Kind(("node", "with-ai-sdk.cjs", "openai-compatible"), Hits(1, 3, 3), "AI_APICallError"),
     "langchain-js": Kind(("node", "with-langchain.cjs"), Hits(1, 7, 1), "APIError"),
     "langchain": Kind(("python", "with_langchain.py"), SDK, "APIStatusError", ALL - {"image"}),

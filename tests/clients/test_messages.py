@@ -157,6 +157,7 @@ async def test_an_error_event_of_the_upstream_is_raised(claude, proxy):
     with pytest.raises(anthropic.APIStatusError, match="simulated fault") as caught:
         await items(client.messages.create(**ASK, stream=True, extra_headers=fault("error-event")))
     assert caught.value.body["error"]["type"] == "api_error"
+    customer.settled()
     assert customer.receipts()[0]["counted"] == "partial"
 
 

@@ -1,7 +1,9 @@
-// Vercel's AI SDK, with the provider that is named as the argument: `openai` or `openai-compatible`.
+// Vercel's AI SDK, with the provider that is named as the argument: `openai` (chat, or `openai-responses`),
+// `openai-compatible` or `anthropic`.
 "use strict";
 
 const { generateImage, generateText, isStepCount, streamText, tool } = require("ai");
+const { createAnthropic } = require("@ai-sdk/anthropic");
 const { createOpenAI } = require("@ai-sdk/openai");
 const { createOpenAICompatible } = require("@ai-sdk/openai-compatible");
 const { z } = require("zod");
@@ -15,6 +17,16 @@ const providers = {
     // Without `.chat` it speaks the Responses API.
     return { chat: provider.chat(ask.model), image: () => provider.image(ask.model) };
   },
+  "openai-responses"(ask) {
+    const provider = createOpenAI({ baseURL: ask.base_url, apiKey: ask.api_key });
+    // Left to itself it refers to what the provider has stored, which customers of one provider's key must not.
+    return { chat: provider(ask.model), settings: { providerOptions: { openai: { store: false } } } };
+  },
+  anthropic(ask) {
+    const provider = createAnthropic({ baseURL: ask.base_url, apiKey: ask.api_key });
+    // Left to itself it asks a model that it does not know for 4096 tokens, which is more than some can give.
+    return { chat: provider(ask.model), settings: { maxOutputTokens: 1000 } };
+  },
   "openai-compatible"(ask) {
     const options = { name: "tollgate", baseURL: ask.base_url, apiKey: ask.api_key, includeUsage: ask.usage };
     const provider = createOpenAICompatible(options);
@@ -25,8 +37,14 @@ const provider = providers[kind];
 
 const counts = (usage) => ({ input: usage.inputTokens, output: usage.outputTokens });
 
+/** The model, and what its provider has to be told. */
+function model(ask) {
+  const { chat, settings } = provider(ask);
+  return { model: chat, ...settings };
+}
+
 async function said(ask, prompt) {
-  const answer = await generateText({ model: provider(ask).chat, ...prompt });
+  const answer = await generateText({ ...model(ask), ...prompt });
   return { text: answer.text, finish: answer.finishReason, usage: counts(answer.usage) };
 }
 
@@ -54,7 +72,7 @@ const aiSdk = {
     }),
 
   async stream(ask) {
-    const { stream, check } = streamed({ model: provider(ask).chat, prompt: ask.prompt });
+    const { stream, check } = streamed({ ...model(ask), prompt: ask.prompt });
     const pieces = [];
     for await (const piece of stream.textStream) pieces.push(piece);
     check();
@@ -77,7 +95,7 @@ const aiSdk = {
       },
     });
     const options = {
-      model: provider(ask).chat,
+      ...model(ask),
       prompt: ask.prompt,
       tools: { weather: known },
       stopWhen: isStepCount(3),
