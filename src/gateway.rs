@@ -24,6 +24,7 @@ pub mod live;
 pub mod meter;
 pub mod metrics;
 pub mod models;
+pub mod objects;
 pub mod observe;
 pub mod passage;
 pub mod peek;
@@ -55,6 +56,7 @@ use catalog::{Catalog, Current};
 use cors::Cors;
 use live::LiveHolds;
 use metrics::Metrics;
+use objects::background::Followed;
 use observe::{Observed, Observer};
 use signal::Signal;
 
@@ -86,6 +88,8 @@ pub struct Gateway {
     pub answer_memory: Budget,
     /// The holds of this process.
     pub live: Arc<LiveHolds>,
+    /// The answers in the background that this process follows.
+    pub followed: Followed,
     /// Room for connections of clients.
     pub places: Arc<Semaphore>,
     /// Each open connection of a client has a share of it.
@@ -179,6 +183,7 @@ impl Gateway {
             caps,
             trusted_proxies: config.server.trusted_proxies.clone(),
             live: Arc::default(),
+            followed: Followed::default(),
             draining: Signal::default(),
             stop: Signal::default(),
             observer,

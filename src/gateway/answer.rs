@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{self, HeaderValue};
+use http::header::{self, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
 use http_body::Body;
 use http_body_util::BodyExt;
@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Gateway;
 use super::client_body::ClientBody;
-use super::conclude::{End, Facts, abandon, conclude};
+use super::conclude::{Conclusion, End, Facts, Written, abandon, conclude};
 use super::forward::Answer;
 use super::headers;
 use super::job::Job;
@@ -268,12 +268,18 @@ async fn charge(
         return Err(not_understood());
     }
     facts.client_gone = gone.is_raised();
+    let mut early = HeaderMap::new();
+    if job.background {
+        let now = gateway.ledger.now();
+        receipt::put_early(&mut early, &job.reservation, &gateway.currency, now);
+    }
     let outcome = conclude(job, facts, End::Complete).await;
     let mut response = response.map(|()| ClientBody::full(body));
     match outcome {
         Err(_) => return Err(Refused::ledger_unavailable()),
-        Ok(None) => put_uncharged(&mut response, request),
-        Ok(Some(settled)) => {
+        Ok(Conclusion::Free) => put_uncharged(&mut response, request),
+        Ok(Conclusion::Later) => response.headers_mut().extend(early),
+        Ok(Conclusion::Charged(settled)) => {
             let now = gateway.ledger.now();
             receipt::put_final(
                 response.headers_mut(),
@@ -302,6 +308,7 @@ pub fn facts(body: &[u8], service: Service) -> Facts {
             usage: None,
             items: None,
             text: Transcript::of(body),
+            object: None,
             client_gone: false,
         };
     };
@@ -313,8 +320,19 @@ pub fn facts(body: &[u8], service: Service) -> Facts {
         usage,
         items: (items > 0 || answer.is_short).then_some(items),
         text: transcript(&answer, service),
+        object: (service == Service::Responses)
+            .then(|| written(&answer))
+            .flatten(),
         client_gone: false,
     }
+}
+
+/// What is stored of a response.
+fn written(answer: &AnswerFacts<'_>) -> Option<Written> {
+    Some(Written {
+        id: answer.id?.to_owned(),
+        is_unfinished: matches!(answer.status, Some("queued" | "in_progress")),
+    })
 }
 
 /// Only read where it may be needed: it walks the whole body again.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use super::peek::{self, BadRequest, ImageRequest, InputRequest, PeekCaps, TextRequest};
+use super::peek::{self, BadRequest, ImageRequest, InputRequest, Named, PeekCaps, TextRequest};
 use super::refusal::Refused;
 use super::reservation::Reservation;
 use super::service::{Counts, Paths, Service};
@@ -65,6 +65,25 @@ impl<'b> Asked<'b> {
             Work::Input(input) => &input.model,
             Work::Images(images) => &images.model,
         }
+    }
+
+    /// The objects of the upstream that it names.
+    pub fn objects(&self) -> &[Named] {
+        match &self.work {
+            Work::Text(text) => &text.objects,
+            Work::Input(input) => &input.objects,
+            Work::Images(_) => &[],
+        }
+    }
+
+    /// Whether the upstream stores the answer.
+    pub fn is_stored(&self) -> bool {
+        self.service == Service::Responses && self.text().is_some_and(|text| text.stored)
+    }
+
+    /// Whether the answer is written after the request was answered.
+    pub fn is_background(&self) -> bool {
+        self.service == Service::Responses && self.text().is_some_and(|text| text.background)
     }
 
     /// Whether the model can do this at all.

@@ -1,6 +1,7 @@
 //! From what came back to what is charged: the upstream's word where it can be believed, else our own count.
 
 use super::job::Job;
+use super::objects::{self, background};
 use super::reservation::{Consumed, is_input};
 use super::service::{Counts, Service};
 use crate::ledger::LedgerError;
@@ -40,15 +41,54 @@ pub struct Facts {
     pub items: Option<u64>,
     /// The text that was delivered, to be counted where no report can be believed.
     pub text: Transcript,
+    /// What is stored of it at the upstream, where it says so.
+    pub object: Option<Written>,
     /// Whether the client had gone by then.
     pub client_gone: bool,
+}
+
+/// An answer that its upstream stores.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Its id there.
+    pub id: String,
+    /// Whether more of it is to come.
+    pub is_unfinished: bool,
+}
+
+/// What came of a request that was answered.
+#[derive(Debug)]
+pub enum Conclusion {
+    /// It was charged.
+    Charged(Box<Settled>),
+    /// It costs nothing.
+    Free,
+    /// Its answer is still being written: it is charged when that is done.
+    Later,
+}
+
+impl Conclusion {
+    /// The charge, where there is one already.
+    pub fn settled(self) -> Option<Box<Settled>> {
+        match self {
+            Conclusion::Charged(settled) => Some(settled),
+            Conclusion::Free | Conclusion::Later => None,
+        }
+    }
 }
 
 /// Ends a hold by what is known of the answer: a charge with its receipt, or nothing where
 /// nothing was delivered.
 ///
 /// **Cancellation**: do not drop it; run it in a task that outlives the client.
-pub async fn conclude(job: Job, facts: Facts, end: End) -> Result<Option<Settled>, LedgerError> {
+pub async fn conclude(job: Job, facts: Facts, end: End) -> Result<Conclusion, LedgerError> {
+    if let Some(written) = facts.object.as_ref().filter(|_| job.stored) {
+        if job.background && (written.is_unfinished || end != End::Complete) {
+            let following = background::follow(job, &written.id).await;
+            return following.map(|()| Conclusion::Later);
+        }
+        objects::note(&job, &written.id).await;
+    }
     let consumed = match job.service.counts() {
         Counts::Images => images(&job, &facts, end),
         Counts::Text | Counts::Input => tokens(&job, &facts, end).await,
@@ -56,7 +96,7 @@ pub async fn conclude(job: Job, facts: Facts, end: End) -> Result<Option<Settled
     };
     let Some(mut consumed) = consumed else {
         job.reservation.void_answered().await;
-        return Ok(None);
+        return Ok(Conclusion::Free);
     };
     if end == End::UpstreamCut {
         consumed.flags.push("upstream_cut");
@@ -67,7 +107,8 @@ pub async fn conclude(job: Job, facts: Facts, end: End) -> Result<Option<Settled
             false => "client_gone",
         });
     }
-    job.reservation.settle(consumed).await.map(Some)
+    let settled = job.reservation.settle(consumed).await?;
+    Ok(Conclusion::Charged(Box::new(settled)))
 }
 
 /// Ends a hold whose client went before any of its answer came, and whose upstream is stopped:

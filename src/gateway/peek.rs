@@ -70,8 +70,23 @@ pub struct TextRequest<'b> {
     pub extra_output: u64,
     /// The field that bounds it; `None` where the model's row says.
     pub maximum: Option<MaximumField>,
+    /// Objects of the upstream that it names.
+    pub objects: Vec<Named>,
+    /// Whether the upstream stores the answer, for requests that name it.
+    pub stored: bool,
+    /// Whether the answer is written after the request was answered.
+    pub background: bool,
     /// Where to edit; [`TextRequest::client_max`] reads the maxima.
     pub layout: Layout,
+}
+
+/// An object of the upstream that a request names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// The field: `previous_response_id`, `input[0].content[1].file_id`.
+    pub param: String,
+    /// The object's id.
+    pub id: String,
 }
 
 /// What matters of a request to which nothing is written: embeddings, an order of documents, a moderation, a count.
@@ -79,6 +94,8 @@ pub struct TextRequest<'b> {
 pub struct InputRequest<'b> {
     /// The model, as the client named it; never empty.
     pub model: Cow<'b, str>,
+    /// Objects of the upstream that it names.
+    pub objects: Vec<Named>,
     /// What bounds the input tokens.
     pub input: InputSize,
     /// Where to edit.

@@ -126,6 +126,12 @@ impl Reservation {
         self.ended = true;
     }
 
+    /// Leaves the hold to its lease: another process is to take it up.
+    pub fn leave(mut self) {
+        self.gateway.live.leave(self.request());
+        self.ended = true;
+    }
+
     /// Releases the hold of a request whose answer costs nothing.
     pub async fn void_answered(self) {
         self.record.uncharged();

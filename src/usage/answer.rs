@@ -24,6 +24,10 @@ pub struct AnswerFacts<'a> {
     pub choices: u64,
     /// Whether the answer has an `error` of its own.
     pub error: bool,
+    /// The answer's `id`, where it is a plain text.
+    pub id: Option<&'a str>,
+    /// Its `status`, of a response that is stored.
+    pub status: Option<&'a str>,
     /// The `size` and `quality` of the images, where the answer tells them.
     pub image: ImageShape<'a>,
     /// What tells the input: the usage, or what stands for it.
@@ -89,6 +93,8 @@ pub fn read_answer(body: &[u8]) -> Result<AnswerFacts<'_>, AnswerError> {
         is_short,
         choices: u64::try_from(choices).unwrap_or(u64::MAX),
         error,
+        id: answer.id.and_then(plain),
+        status: answer.status.and_then(plain),
         image: ImageShape {
             size: answer.size.and_then(plain),
             quality: answer.quality.and_then(plain),
@@ -138,6 +144,10 @@ struct Answer<'a> {
     results: Objects<Entry<'a>>,
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    status: Option<&'a RawValue>,
     #[serde(borrow, default)]
     size: Option<&'a RawValue>,
     #[serde(borrow, default)]

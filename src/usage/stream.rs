@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::answer::{Choice, last_usage};
-use super::lenient::{Object, Objects};
+use super::lenient::{Object, Objects, plain};
 use super::report::{self, Reported, Unbelievable};
 use super::skeleton::Skeleton;
 use super::sse::Event;
@@ -50,6 +50,8 @@ pub struct StreamFacts {
     pub pictures: u64,
     /// The last `sequence_number`.
     pub sequence: Option<u64>,
+    /// The id of the response that it is.
+    pub response: Option<String>,
 }
 
 /// Reads events as they pass.
@@ -63,6 +65,7 @@ pub struct StreamMeter {
     transcript: Transcript,
     pictures: u64,
     sequence: Option<u64>,
+    response: Option<String>,
     /// The event that was too large to wait for its end.
     oversized: Option<Skeleton>,
 }
@@ -136,6 +139,7 @@ impl StreamMeter {
             transcript: self.transcript,
             pictures: self.pictures,
             sequence: self.sequence,
+            response: self.response,
         }
     }
 
@@ -152,6 +156,10 @@ impl StreamMeter {
         self.finish_reason_seen |= seen.finish;
         self.content_events += u64::from(seen.text);
         self.sequence = seen.sequence.or(self.sequence);
+        // The first event of a response names it.
+        if seen.typed != Typed::Plain && self.response.is_none() {
+            self.response = response_id(data);
+        }
         let is_usage_only = seen.usage && self.read_usage(data);
         match seen {
             _ if seen.error => Kind::Error,
@@ -228,6 +236,24 @@ pub fn splice_cost(event: &Event, members: &str) -> Option<Bytes> {
     spliced.extend_from_slice(members.as_bytes());
     spliced.extend_from_slice(&event.bytes[end..]);
     Some(spliced.freeze())
+}
+
+fn response_id(data: &[u8]) -> Option<String> {
+    let event: Named<'_> = serde_json::from_slice(data).ok()?;
+    plain(event.response.0?.id?).map(str::to_owned)
+}
+
+/// An event that is about a response.
+#[derive(Deserialize)]
+struct Named<'a> {
+    #[serde(borrow, default)]
+    response: Object<Id<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Id<'a> {
+    #[serde(borrow, default)]
+    id: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]

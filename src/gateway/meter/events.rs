@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
 
 use super::Progress;
-use crate::gateway::conclude::{End, Facts};
+use crate::gateway::conclude::{End, Facts, Written};
 use crate::gateway::receipt;
 use crate::gateway::refusal::Refused;
 use crate::gateway::service::Service;
@@ -147,6 +147,10 @@ impl EventTap {
             usage: facts.usage,
             items: Some(facts.pictures),
             text: facts.transcript,
+            object: facts.response.map(|id| Written {
+                id,
+                is_unfinished: false,
+            }),
             client_gone: false,
         }
     }

@@ -289,6 +289,7 @@ fn a_response_ends_with_its_usage_and_its_text_is_taken_once() {
     assert_eq!(facts.usage.unwrap().unwrap().usage, expected);
     assert_eq!(facts.transcript.text(), "Hello");
     assert_eq!(facts.sequence, Some(5));
+    assert_eq!(facts.response.as_deref(), Some("resp_1"));
     assert!(facts.saw_done && !facts.saw_error);
 }
 
