@@ -9,6 +9,7 @@ use tollgate::ledger::hold::{Charge, FreeUnits, HoldRef, IdempotencyClaim, Quote
 use tollgate::ledger::id::{KeyDigest, RequestId, WalletId};
 use tollgate::ledger::key::{Key, OnDisconnect, OnShort};
 use tollgate::ledger::limit::{Ask, CounterAsk, Window};
+use tollgate::ledger::object::{Object, ObjectKind, ObjectRef, Pending};
 use tollgate::ledger::receipt::Detail;
 use tollgate::ledger::wallet::NewWallet;
 use tollgate::money::Nano;
@@ -39,6 +40,16 @@ pub fn id<T: std::str::FromStr>(text: &str) -> T {
 
 pub fn request(number: u64) -> RequestId {
     RequestId::from_bytes(u128::from(number).to_be_bytes())
+}
+
+/// A request that tells when it began.
+pub fn began(at: UnixMs, number: u64) -> RequestId {
+    let mut bytes = [0; 16];
+    bytes[..6].copy_from_slice(&at.0.to_be_bytes()[2..]);
+    bytes[6] = 0x70;
+    bytes[8..].copy_from_slice(&number.to_be_bytes());
+    bytes[8] = 0x80;
+    RequestId::from_bytes(bytes)
 }
 
 pub fn digest(number: u64) -> KeyDigest {
@@ -229,4 +240,38 @@ pub fn nano(amount: i64) -> Nano {
 
 pub fn signed(amount: u64) -> i64 {
     i64::try_from(amount).expect("an amount")
+}
+
+/// A response of a wallet that was made at `START` and ends an hour later.
+pub fn object(name: &str, wallet: &str) -> Object {
+    Object {
+        id: id(name),
+        wallet: id(wallet),
+        key: id("k"),
+        kind: ObjectKind::Response,
+        upstream: "one".into(),
+        model: "m".into(),
+        created_at: START,
+        expires_at: START.plus(HOUR_MS),
+        pending: None,
+    }
+}
+
+/// The same as it waits for the settle of request `number`.
+pub fn waiting(object: Object, number: u64) -> Object {
+    let pending = Pending {
+        request: request(number),
+        state: format!("{{\"of\": {number}}}"),
+    };
+    Object {
+        pending: Some(pending),
+        ..object
+    }
+}
+
+pub fn object_ref(name: &str, wallet: &str) -> ObjectRef {
+    ObjectRef {
+        wallet: id(wallet),
+        id: id(name),
+    }
 }

@@ -110,9 +110,9 @@ async fn a_store_of_version_1_is_brought_up_to_date_and_adds_up() {
     assert_eq!(receipts.len(), 16);
     assert!(store.open_wallet(new_wallet(0)).await.unwrap());
     store.close().await.unwrap();
-    assert_eq!(version(&path), 3);
+    assert_eq!(version(&path), 4);
 
-    let kept = dir.store().with_file_name("tollgate.db.v1-before-v3");
+    let kept = dir.store().with_file_name("tollgate.db.v1-before-v4");
     assert_eq!((version(&kept), content(&kept)), (1, before));
     assert_eq!(audit_file(&kept).unwrap().findings, Vec::<String>::new());
     assert_eq!(version(&kept), 1, "an audit changes nothing");
@@ -180,7 +180,7 @@ async fn an_older_backup_is_of_the_same_ledger_and_is_brought_up_to_date_when_op
     let report = store.audit().await.unwrap();
     assert_eq!((report.findings, report.receipts), (Vec::new(), 16));
     store.close().await.unwrap();
-    assert_eq!(version(&path), 3);
+    assert_eq!(version(&path), 4);
 }
 
 #[test]
@@ -273,5 +273,5 @@ fn power_loss_in_the_middle_of_a_step_leaves_the_old_version() {
     assert!(log.len() > 4096, "the step was under way");
     assert_eq!((version(&torn), content(&torn)), (1, before));
     open(&torn, &Clock::manual(START));
-    assert_eq!(version(&torn), 3);
+    assert_eq!(version(&torn), 4);
 }
