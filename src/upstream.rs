@@ -27,7 +27,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Response};
+use http::{HeaderMap, Method, Response};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
@@ -52,15 +52,19 @@ pub struct Endpoint {
     model: Option<Arc<str>>,
 }
 
-/// One attempt to be made: a `POST` below an upstream's base.
+/// One attempt to be made, at an address below an upstream's base.
 #[derive(Clone, Debug)]
 pub struct Call<'a> {
-    /// What follows the upstream's base, such as `/chat/completions`.
+    /// `POST`, `GET` or `DELETE`.
+    pub method: Method,
+    /// What follows the upstream's base, such as `/chat/completions` or `/responses/resp_1?include[]=x`. What no
+    /// address can hold is encoded; a path that leads out of the base, as by `..`, fails.
     pub path: &'a str,
     /// The client's headers without those that concern one hop only. What `send` sets itself
-    /// (authorization, host, length, encoding) may be in here and is replaced.
+    /// (authorization, host, length, encoding) may be in here and is replaced; without a body no
+    /// `content-type` is sent.
     pub headers: HeaderMap,
-    /// The whole body; cloning it is cheap, so a retry sends the same bytes.
+    /// The whole body, which may be empty; cloning it is cheap, so a retry sends the same bytes.
     pub body: Bytes,
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Response, StatusCode};
+use http::{HeaderMap, Method, Response, StatusCode};
 use http_body::Body;
 use http_body_util::BodyExt;
 use tokio::time::timeout;
@@ -56,6 +56,7 @@ pub async fn forward<F: Fn(&Endpoint) -> Bytes>(
     for (index, endpoint) in route.into_iter().take(last).enumerate() {
         let is_last = index + 1 == last;
         let mut call = Call {
+            method: Method::POST,
             path: request.path,
             headers: match is_last {
                 true => std::mem::take(&mut request.headers),

@@ -66,6 +66,7 @@ fn at(origin: &Origin, path: &str) -> Upstreams {
 
 fn call() -> Call<'static> {
     Call {
+        method: Method::POST,
         path: "/chat/completions",
         headers: HeaderMap::new(),
         body: Bytes::from_static(b"{\"model\":\"m\"}"),
