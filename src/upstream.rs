@@ -12,6 +12,7 @@
 
 mod balance;
 mod base;
+mod body;
 mod client;
 mod connect;
 mod error;
@@ -21,18 +22,17 @@ pub mod simulator;
 mod tests;
 
 use std::collections::HashMap;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Response};
-use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
+use tokio::time::{Instant, timeout_at};
 
 use crate::config::{self, AskUsage, Config, UpstreamKind};
 use balance::Choices;
+use body::Source;
+pub use body::UpstreamBody;
 use client::Client;
 use connect::Network;
 pub use error::{BodyError, SendError, SendErrorKind, SetupError};
@@ -66,15 +66,6 @@ pub struct Call<'a> {
     pub headers: HeaderMap,
     /// The whole body, which may be empty; cloning it is cheap, so a retry sends the same bytes.
     pub body: Bytes,
-}
-
-/// The body of an upstream's answer.
-#[derive(Debug)]
-pub enum UpstreamBody {
-    /// From the network.
-    Http(Incoming),
-    /// From the simulator.
-    Simulated(simulator::SimulatedBody),
 }
 
 /// An upstream as it is configured.
@@ -176,19 +167,17 @@ impl Upstreams {
         call: Call<'_>,
     ) -> Result<Response<UpstreamBody>, SendError> {
         let upstream = &endpoint.upstream;
+        let begun = Instant::now();
         let sending = async {
             match &upstream.transport {
                 Transport::Http(client) => client.send(&upstream.name, call).await,
                 Transport::Simulator => simulator::send(&upstream.name, &call).await,
             }
         };
-        match tokio::time::timeout(upstream.response_timeout, sending).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(SendError::timeout(
-                &upstream.name,
-                upstream.response_timeout,
-            )),
-        }
+        let limit = upstream.response_timeout;
+        let outcome = timeout_at(begun + limit, sending).await;
+        let response = outcome.map_err(|_| SendError::timeout(&upstream.name, limit))??;
+        Ok(body::decoded(response))
     }
 }
 
@@ -253,36 +242,5 @@ impl Upstream {
             ask_usage: row.ask_usage == AskUsage::Auto,
             transport,
         }))
-    }
-}
-
-impl Body for UpstreamBody {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match self.get_mut() {
-            UpstreamBody::Http(body) => Pin::new(body)
-                .poll_frame(cx)
-                .map_err(|cause| BodyError::new(cause.to_string())),
-            UpstreamBody::Simulated(body) => Pin::new(body).poll_frame(cx),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            UpstreamBody::Http(body) => body.is_end_stream(),
-            UpstreamBody::Simulated(body) => body.is_end_stream(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            UpstreamBody::Http(body) => body.size_hint(),
-            UpstreamBody::Simulated(body) => body.size_hint(),
-        }
     }
 }

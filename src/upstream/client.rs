@@ -16,10 +16,11 @@ use http_body_util::Full;
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
+use super::Call;
 use super::base::Base;
+use super::body::{Source, UpstreamBody};
 use super::connect::{Connector, Network};
 use super::error::{SendError, SendErrorKind, causes};
-use super::{Call, UpstreamBody};
 use crate::config;
 use crate::secret::Secret;
 
@@ -77,7 +78,7 @@ impl Client {
                     detail,
                 ))
             }
-            Ok(response) => Ok(response.map(UpstreamBody::Http)),
+            Ok(response) => Ok(response.map(|body| UpstreamBody::new(Source::Http(body)))),
             Err(cause) => Err(explain(upstream, &cause)),
         }
     }

@@ -28,7 +28,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 
 use super::error::{SendError, SendErrorKind};
-use super::{Call, UpstreamBody};
+use super::{Call, Source, UpstreamBody};
 use body::End;
 pub use body::SimulatedBody;
 pub use fault::{Fault, split_fault};
@@ -169,7 +169,7 @@ fn respond(plan: &Plan, answer: Answer) -> Response<UpstreamBody> {
     if matches!(status.as_u16(), 429 | 503) {
         headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
-    let mut response = Response::new(UpstreamBody::Simulated(body));
+    let mut response = Response::new(UpstreamBody::new(Source::Simulated(body)));
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response
