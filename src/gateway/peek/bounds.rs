@@ -1,7 +1,8 @@
 //! The worst case of a request, from its size and its model's bounds.
 
-use super::{BadRequest, EmbeddingRequest, ImageRequest, TextRequest};
-use crate::price::{Bounds, MaxTokensField, WorstCase};
+use super::{BadRequest, ImageRequest, InputRequest, TextRequest};
+use crate::gateway::splice::MaximumField;
+use crate::price::{Bounds, WorstCase};
 
 /// How large a request is, in the measures that bound its input tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,12 +61,10 @@ impl TextRequest<'_> {
         self.sent_max().filter(|_| obeyed)
     }
 
-    /// The field that bounds this request on a model with these bounds: theirs, but of a completion always the one.
-    pub fn max_tokens_field(&self, bounds: &Bounds) -> MaxTokensField {
-        match self.max_tokens_only {
-            true => MaxTokensField::MaxTokens,
-            false => bounds.max_tokens_field,
-        }
+    /// The field that bounds this request on a model with these bounds: that of its service, for chats the model's.
+    pub fn max_tokens_field(&self, bounds: &Bounds) -> MaximumField {
+        let of_model = || MaximumField::from(bounds.max_tokens_field);
+        self.maximum.unwrap_or_else(of_model)
     }
 
     fn sent_max(&self) -> Option<u64> {
@@ -142,7 +141,7 @@ impl TextRequest<'_> {
     }
 }
 
-impl EmbeddingRequest<'_> {
+impl InputRequest<'_> {
     /// The most that this request can consume on a model with these bounds. Nothing is written.
     pub fn worst_case(&self, bounds: &Bounds) -> WorstCase {
         WorstCase {

@@ -12,7 +12,7 @@ use super::link::Link;
 use super::table::{self, Rule, Table, Why};
 use super::walk::{Array, Elements, Members, Pass, walk};
 use super::{BadRequest, ImageRequest, InputSize, N_MAX, scalar};
-use crate::gateway::splice::{Layout, Span, StreamOptions};
+use crate::gateway::splice::{Layout, Span};
 
 static IMAGES: LazyLock<Table> = LazyLock::new(|| {
     Table::new(&[
@@ -72,13 +72,7 @@ pub(super) fn peek(body: &str) -> Result<ImageRequest<'_>, BadRequest> {
             body_bytes: pass.body_bytes(),
             ..images.input
         },
-        layout: Layout {
-            first_member: pass.first_member(),
-            model: model_span,
-            max_tokens: None,
-            max_completion_tokens: None,
-            stream_options: StreamOptions::Absent,
-        },
+        layout: Layout::of_model(pass.first_member(), model_span),
     })
 }
 
