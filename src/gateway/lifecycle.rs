@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName};
-use http::{Response, request};
+use http::{Method, Response, request};
 use sha2::{Digest, Sha256};
 
 use super::Gateway;
@@ -96,11 +96,10 @@ fn route(
     asked: &Asked<'_>,
     place: Option<&Arc<str>>,
 ) -> Result<Vec<Arc<Endpoint>>, Refused> {
-    let mut route = catalog.upstreams.route(&model.id);
     let Some(place) = place else {
-        return Ok(route);
+        return Ok(catalog.upstreams.route(&model.id));
     };
-    route.retain(|endpoint| endpoint.upstream() == place);
+    let route = catalog.upstreams.route_at(&model.id, place);
     let Some(named) = asked.objects().first().filter(|_| route.is_empty()) else {
         return Ok(route);
     };
@@ -228,9 +227,11 @@ async fn exchange(
     let mut headers = read.headers;
     headers::towards_upstream(&mut headers);
     let request = Request {
+        method: Method::POST,
         path: asked.service().path(),
         headers,
         attempts_max: gateway.caps.attempts_max,
+        attempts: gateway.caps.attempts,
         body: |endpoint: &Endpoint| {
             // The simulator reads faults from the name as the client wrote it.
             let renamed = endpoint.model().filter(|_| !endpoint.is_simulator());

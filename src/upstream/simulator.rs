@@ -24,11 +24,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 
 use super::error::{SendError, SendErrorKind};
-use super::{Call, UpstreamBody};
+use super::{Call, Source, UpstreamBody};
 use body::End;
 pub use body::SimulatedBody;
 pub use fault::{Fault, split_fault};
@@ -136,15 +136,7 @@ fn answer(call: &Call<'_>, plan: &Plan) -> Result<Answer, Refused> {
         "/completions" => completion::answer(&call.body, plan),
         "/embeddings" => embedding::answer(&call.body, plan),
         "/images/generations" => image::answer(&call.body, plan),
-        path => Err(Refused {
-            status: StatusCode::NOT_FOUND,
-            error: ErrorFields {
-                message: format!("Invalid URL (POST {path})"),
-                kind: "invalid_request_error",
-                param: None,
-                code: Some("unknown_url"),
-            },
-        }),
+        path => Err(Refused::unknown(&call.method, path)),
     }
 }
 
@@ -177,7 +169,7 @@ fn respond(plan: &Plan, answer: Answer) -> Response<UpstreamBody> {
     if matches!(status.as_u16(), 429 | 503) {
         headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
-    let mut response = Response::new(UpstreamBody::Simulated(body));
+    let mut response = Response::new(UpstreamBody::new(Source::Simulated(body)));
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response
@@ -200,6 +192,9 @@ fn json(value: &impl Serialize) -> Bytes {
 
 impl Plan {
     fn of(call: &Call<'_>, hash: u64) -> Result<Plan, Refused> {
+        if call.method != Method::POST {
+            return Err(Refused::unknown(&call.method, call.path));
+        }
         let request: AnyRequest = parse(&call.body)?;
         let model = request
             .model
@@ -271,6 +266,19 @@ impl Refused {
                 kind: "invalid_request_error",
                 param,
                 code: None,
+            },
+        }
+    }
+
+    /// A path or method that is not served here.
+    fn unknown(method: &Method, path: &str) -> Self {
+        Refused {
+            status: StatusCode::NOT_FOUND,
+            error: ErrorFields {
+                message: format!("Invalid URL ({method} {path})"),
+                kind: "invalid_request_error",
+                param: None,
+                code: Some("unknown_url"),
             },
         }
     }

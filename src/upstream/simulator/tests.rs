@@ -71,6 +71,7 @@ async fn try_send(
         headers.insert(FAULT_HEADER, fault.parse().expect("a header"));
     }
     let call = Call {
+        method: Method::POST,
         path,
         headers,
         body: Bytes::copy_from_slice(body.as_bytes()),
@@ -279,6 +280,7 @@ async fn a_stream_is_paced_but_starts_at_once() {
     let mut headers = HeaderMap::new();
     headers.insert(DELAY_HEADER, HeaderValue::from_static("600000"));
     let call = Call {
+        method: Method::POST,
         path: CHAT,
         headers,
         body: Bytes::from(stream().to_string()),
