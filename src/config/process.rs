@@ -224,6 +224,7 @@ impl Upstream {
             breaker_failures: 5,
             breaker_cooldown_ms: 5_000,
             ask_usage: AskUsage::Auto,
+            files: false,
         }
     }
 }

@@ -36,7 +36,14 @@ pub(super) fn upstreams(field: &Field<'_>) -> BTreeMap<String, Upstream> {
         }
         (name.to_owned(), upstream(name, &field))
     };
-    field.entries().into_iter().map(named).collect()
+    let upstreams: BTreeMap<String, Upstream> = field.entries().into_iter().map(named).collect();
+    let mut keepers = upstreams.iter().filter(|(_, upstream)| upstream.files);
+    if let (Some((first, _)), Some((second, _))) = (keepers.next(), keepers.next()) {
+        field.problem::<()>(format!(
+            "has `files: true` at {first} and at {second}; one upstream keeps all files"
+        ));
+    }
+    upstreams
 }
 
 fn upstream(name: &str, field: &Field<'_>) -> Upstream {
@@ -88,6 +95,7 @@ fn upstream(name: &str, field: &Field<'_>) -> Upstream {
         ),
         breaker_cooldown_ms: ms("breaker_cooldown_ms", default.breaker_cooldown_ms),
         ask_usage: section.word("ask_usage", default.ask_usage),
+        files: remote("files").and_then(|field| field.flag()).unwrap_or(false),
     };
     if let (Some(field), Some(_), true) =
         (&base_url, &api_key, is_open(upstream.base_url.as_deref()))

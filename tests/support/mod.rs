@@ -15,6 +15,7 @@ pub mod dice;
 pub mod fleet;
 pub mod http;
 pub mod http2;
+pub mod keeper;
 pub mod load;
 pub mod mock;
 pub mod prices;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use http::{HeaderMap, Method};
 use http_body_util::{BodyExt, Limited};
 use parking_lot::Mutex;
@@ -142,14 +143,24 @@ enum Look {
     Gone,
 }
 
-async fn run(gateway: Arc<Gateway>, job: Job, object: Object) {
-    let request = job.reservation.request();
-    let wake = Arc::new(Notify::new());
-    gateway.followed.0.lock().insert(request, Arc::clone(&wake));
-    let done = tokio::select! {
-        done = until_done(&gateway, &object, &wake) => Some(done),
-        () = gateway.stop.raised() => None,
-    };
+/// Boxed: a conclusion may follow an answer, and following one ends in a conclusion.
+fn run(gateway: Arc<Gateway>, job: Job, object: Object) -> BoxFuture<'static, ()> {
+    Box::pin(async move {
+        let request = job.reservation.request();
+        let wake = Arc::new(Notify::new());
+        let entered = gateway.followed.0.lock().insert(request, Arc::clone(&wake));
+        debug_assert!(entered.is_none(), "one task follows an answer");
+        let done = tokio::select! {
+            done = until_done(&gateway, &object, &wake) => Some(done),
+            () = gateway.stop.raised() => None,
+        };
+        end(&gateway, job, &object, done).await;
+        gateway.followed.0.lock().remove(&request);
+    })
+}
+
+/// Ends the hold by the answer; `None` where the process ends before.
+async fn end(gateway: &Gateway, job: Job, object: &Object, done: Option<Option<Bytes>>) {
     match done {
         // The next process goes on.
         None => job.reservation.leave(),
@@ -161,15 +172,17 @@ async fn run(gateway: Arc<Gateway>, job: Job, object: Object) {
                 true => End::Complete,
                 false => End::UpstreamCut,
             };
-            settle(&gateway, job, facts, end, &object).await;
+            settle(gateway, job, facts, end, object).await;
         }
         Some(None) => {
-            tracing::error!(request_id = %request, object = %object.id, "an answer in the background is gone at its upstream: nothing is charged");
+            tracing::error!(
+                request_id = %job.reservation.request(), object = %object.id,
+                "an answer in the background is gone at its upstream: nothing is charged"
+            );
             job.reservation.void_answered().await;
-            forget(&gateway, &object).await;
+            forget(gateway, object).await;
         }
     }
-    gateway.followed.0.lock().remove(&request);
 }
 
 async fn settle(
