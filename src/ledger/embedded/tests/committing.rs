@@ -69,7 +69,7 @@ async fn holds_voids_and_renewals_do_not_wait_for_the_disk() {
     let clock = Clock::manual(START);
     let ledger = open(&dir.store(), &clock);
     furnish(&ledger, 1).await;
-    clock.advance(1);
+    clock.advance(2_000);
     let key = ledger.key(digest(0), Freshness::Shown).await;
     let asked = Quote {
         // Its id tells that it is new: nobody has to look for its receipt.
