@@ -54,6 +54,8 @@ pub use super::tally::Sum;
 const EXIT_NOT_DURABLE: i32 = 70;
 /// How long the book answers repeats of ended requests; after that, the store does.
 const ENDED_KEPT_MS: u64 = 60 * 1000;
+/// How far the system's clock, which names requests, may be from the store's before every hold looks for a receipt.
+const SKEW_MS: u64 = 1_000;
 /// How long a settle may come after its hold lapsed.
 const LAPSED_KEPT_MS: u64 = 24 * 60 * 60 * 1000;
 /// How often ended things are dropped, and of how much time at once: a bound on the work of one call.

@@ -8,8 +8,8 @@ use rusqlite::params;
 
 use super::audit::{self, BookState, Stored};
 use super::{
-    ENDED_KEPT_MS, Embedded, RECEIPTS_PER_TRIM_MAX, Reader, TRIM_PAUSE, blocking, open, reads,
-    restore, tally,
+    ENDED_KEPT_MS, Embedded, RECEIPTS_PER_TRIM_MAX, Reader, SKEW_MS, TRIM_PAUSE, blocking, open,
+    reads, restore, tally,
 };
 use crate::clock::UnixMs;
 use crate::ledger::credit::{Credited, Entry};
@@ -297,14 +297,15 @@ impl Ledger for Embedded {
 
 impl Embedded {
     /// Whether a request has a receipt that the book need not know of: it was settled by an earlier process, or more
-    /// than a minute ago. One that began since, as its id tells, cannot have been; so ordinary requests read nothing.
+    /// than a minute ago. One that began since, as its id tells by the system's clock, cannot have been; so ordinary
+    /// requests read nothing.
     async fn was_settled_before(&self, quote: &Quote) -> Result<bool, LedgerError> {
         let now = self.clock.now();
-        let known_since = self
-            .opened
-            .max(UnixMs(now.0.saturating_sub_unsigned(ENDED_KEPT_MS)));
-        let began = quote.request.began();
-        if began.is_some_and(|began| known_since < began && began <= now) {
+        let kept = ENDED_KEPT_MS - 2 * SKEW_MS;
+        let known_since =
+            UnixMs(now.0.saturating_sub_unsigned(kept)).max(self.opened.plus(SKEW_MS));
+        let is_new = |began: UnixMs| known_since < began && began <= now.plus(SKEW_MS);
+        if quote.request.began().is_some_and(is_new) {
             return Ok(false);
         }
         let receipt = self.receipt(quote.request, Some(quote.wallet.clone()));

@@ -14,7 +14,7 @@ use crate::stores::open_edited;
 /// Each has to be found within so many schedules.
 const SCHEDULES: u64 = 8 * SHARING;
 
-const EDITS: [(&str, &str); 46] = [
+const EDITS: [(&str, &str); 44] = [
     // What is read, added and compared is no double.
     (
         "if not n or (n > -EXACT and n < EXACT) then",

@@ -13,6 +13,7 @@ use crate::ledger::hold::{Charge, FreeUnits, Hold, HoldRef, IdempotencyClaim, Qu
 use crate::ledger::id::{KeyDigest, RequestId, WalletId};
 use crate::ledger::key::{Freshness, Key, OnDisconnect, OnShort};
 use crate::ledger::limit::{Ask, CounterAsk, Window};
+use crate::ledger::object::{Object, ObjectKind};
 use crate::ledger::receipt::Detail;
 use crate::ledger::wallet::NewWallet;
 use crate::money::Nano;
@@ -81,6 +82,30 @@ pub fn wallet_id(n: u64) -> WalletId {
 
 pub fn request(n: u64) -> RequestId {
     RequestId::from_bytes(u128::from(n).to_be_bytes())
+}
+
+/// A request that tells when it began.
+pub fn began(at: UnixMs, n: u64) -> RequestId {
+    let mut bytes = [0; 16];
+    bytes[..6].copy_from_slice(&at.0.to_be_bytes()[2..]);
+    (bytes[6], bytes[8]) = (0x70, 0x80);
+    bytes[9..].copy_from_slice(&n.to_be_bytes()[1..]);
+    RequestId::from_bytes(bytes)
+}
+
+/// A file of a wallet that ends after a minute.
+pub fn object(id: &str, wallet: u64) -> Object {
+    Object {
+        id: id.parse().unwrap(),
+        wallet: wallet_id(wallet),
+        key: format!("key-{wallet}").parse().unwrap(),
+        kind: ObjectKind::File,
+        upstream: "one".into(),
+        model: "".into(),
+        created_at: START,
+        expires_at: START.plus(60_000),
+        pending: None,
+    }
 }
 
 pub fn hold_ref(n: u64, wallet: u64) -> HoldRef {
