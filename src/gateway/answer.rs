@@ -24,6 +24,7 @@ use super::refusal::Refused;
 use super::service::{Counts, Service};
 use super::signal::Signal;
 use crate::ledger::key::OnDisconnect;
+use crate::price::ImageShape;
 use crate::upstream::UpstreamBody;
 use crate::usage::answer::{AnswerFacts, read_answer};
 use crate::usage::transcript::Transcript;
@@ -302,6 +303,7 @@ pub fn facts(body: &[u8], service: Service) -> Facts {
             usage: None,
             items: None,
             text: Transcript::of(body),
+            image: ImageShape::default(),
             client_gone: false,
         };
     };
@@ -313,6 +315,7 @@ pub fn facts(body: &[u8], service: Service) -> Facts {
         usage,
         items: (items > 0 || answer.is_short).then_some(items),
         text: transcript(&answer, service),
+        image: ImageShape::read(answer.image.size, answer.image.quality),
         client_gone: false,
     }
 }

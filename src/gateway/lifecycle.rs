@@ -112,8 +112,7 @@ async fn hold(
         let price = model
             .at(now)
             .ok_or_else(|| Refused::unknown_model(asked.model()))?;
-        let price = asked.price(price);
-        let segments = asked.quote(&model, &price, key.on_short)?;
+        let (terms, segments) = asked.quote(&model, price, now, key)?;
         let (limits, counters) = counters(key, &model, demand(&segments), now, &gateway.zone);
         let quote = Quote {
             request: read.record.id(),
@@ -135,7 +134,7 @@ async fn hold(
         match answer {
             Ok(hold) => {
                 let pinned = Pinned {
-                    price: price.into_owned(),
+                    terms,
                     catalog,
                     model,
                 };

@@ -11,8 +11,8 @@ use tollgate::ledger::key::{Key, OnDisconnect, OnShort};
 use tollgate::ledger::limit::{Ask, CounterAsk, Window};
 use tollgate::ledger::receipt::Detail;
 use tollgate::ledger::wallet::NewWallet;
-use tollgate::money::Nano;
-use tollgate::price::Segment;
+use tollgate::money::{Factor, Nano};
+use tollgate::price::{Applied, Segment};
 use tollgate::usage::{Counted, Meter, Usage};
 
 /// 2026-01-05T00:00:00Z, a Monday.
@@ -111,6 +111,7 @@ pub fn key(name: &str, wallet: &str) -> Key {
         on_short: OnShort::Refuse,
         on_disconnect: OnDisconnect::Drain,
         offline_allowance: Nano::ZERO,
+        multiplier: Factor::ONE,
         created_at: START,
     }
 }
@@ -204,6 +205,7 @@ pub fn charge(priced: i64) -> Charge {
             streamed: true,
             attempts: 1,
             flags: vec!["client_gone".into()],
+            pricing: Applied::default(),
         },
     }
 }

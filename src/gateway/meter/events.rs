@@ -11,6 +11,7 @@ use crate::gateway::receipt;
 use crate::gateway::refusal::Refused;
 use crate::gateway::service::Service;
 use crate::ledger::hold::Settled;
+use crate::price::ImageShape;
 use crate::usage::sse::{Event, Scanner};
 use crate::usage::stream::{Kind, StreamMeter, splice_cost};
 
@@ -140,6 +141,7 @@ impl EventTap {
             usage: facts.usage,
             items: Some(0),
             text: facts.transcript,
+            image: ImageShape::default(),
             client_gone: false,
         }
     }
