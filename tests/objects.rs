@@ -144,7 +144,10 @@ fn a_response_in_the_background_is_charged_once_when_it_is_done() {
     assert_eq!(receipts.len(), 1);
     assert_eq!(receipts[0]["cost"], COST);
     assert_eq!(receipts[0]["counted"], "exact");
-    assert_eq!(receipts[0]["request_id"], asked.header("x-tollgate-request-id"));
+    assert_eq!(
+        receipts[0]["request_id"],
+        asked.header("x-tollgate-request-id")
+    );
     for _ in 0..3 {
         let again = proxy.send(ALICE, Call::get(&path));
         assert_eq!(again.status, 200, "{again:?}");
@@ -160,7 +163,11 @@ fn a_response_in_the_background_whose_stream_breaks_off_is_followed() {
     let asked = proxy.send(ALICE, ask(json!({ "background": true, "stream": true })));
     assert!(asked.text().contains("response.created"), "{asked:?}");
     assert!(proxy.receipts("alice").is_empty());
-    keeper.finish("resp_1", "completed", json!({ "input_tokens": 20, "output_tokens": 5 }));
+    keeper.finish(
+        "resp_1",
+        "completed",
+        json!({ "input_tokens": 20, "output_tokens": 5 }),
+    );
     let receipt = until("the charge", || proxy.receipts("alice").pop());
     assert_eq!(receipt["cost"], COST);
 }
@@ -182,7 +189,11 @@ fn what_runs_in_the_background_is_charged_by_the_process_that_is_there_when_it_e
     let mut proxy = Proxy::start(&setup(&keeper));
     let id = id(&proxy.send(ALICE, ask(json!({ "background": true }))));
     proxy.kill();
-    keeper.finish(&id, "completed", json!({ "input_tokens": 20, "output_tokens": 5 }));
+    keeper.finish(
+        &id,
+        "completed",
+        json!({ "input_tokens": 20, "output_tokens": 5 }),
+    );
     proxy.serve();
     let receipt = until("the charge", || proxy.receipts("alice").pop());
     assert_eq!(receipt["cost"], COST);
@@ -199,7 +210,11 @@ fn a_process_that_is_told_to_end_leaves_what_runs_to_the_next_one() {
     let mut proxy = Proxy::start(&setup(&keeper));
     let id = id(&proxy.send(ALICE, ask(json!({ "background": true }))));
     assert!(proxy.terminate().success());
-    keeper.finish(&id, "completed", json!({ "input_tokens": 20, "output_tokens": 5 }));
+    keeper.finish(
+        &id,
+        "completed",
+        json!({ "input_tokens": 20, "output_tokens": 5 }),
+    );
     proxy.serve();
     let receipt = until("the charge", || proxy.receipts("alice").pop());
     assert_eq!(receipt["cost"], COST);
@@ -209,17 +224,19 @@ fn a_process_that_is_told_to_end_leaves_what_runs_to_the_next_one() {
 #[test]
 fn files_are_reached_listed_and_used_by_their_wallet_alone() {
     let (keeper, proxy) = start();
-    let form = "--b\r\ncontent-disposition: form-data; name=\"purpose\"\r\n\r\nuser_data\r\n--b--\r\n";
-    let upload = || {
-        Call::post("/v1/files", form).header("content-type", "multipart/form-data; boundary=b")
-    };
+    let form =
+        "--b\r\ncontent-disposition: form-data; name=\"purpose\"\r\n\r\nuser_data\r\n--b--\r\n";
+    let upload =
+        || Call::post("/v1/files", form).header("content-type", "multipart/form-data; boundary=b");
     let first = id(&proxy.send(ALICE, upload()));
     let second = id(&proxy.send(ALICE, upload()));
     let other = id(&proxy.send(BOB, upload()));
     let listed = |secret: &str, path: &str| {
         let page = proxy.view(secret, path);
         let ids = page["data"].as_array().expect("a list").iter();
-        let ids: Vec<String> = ids.map(|file| file["id"].as_str().expect("an id").to_owned()).collect();
+        let ids: Vec<String> = ids
+            .map(|file| file["id"].as_str().expect("an id").to_owned())
+            .collect();
         (ids, page["has_more"] == true)
     };
     assert_eq!(listed(BOB, "/v1/files"), (vec![other.clone()], false));
@@ -233,15 +250,26 @@ fn files_are_reached_listed_and_used_by_their_wallet_alone() {
     let content = proxy.send(ALICE, Call::get(&format!("/v1/files/{first}/content")));
     assert!(content.text().contains("user_data"), "{content:?}");
     let using = |id: &str| {
-        ask(json!({ "input": [{ "role": "user", "content": [{ "type": "input_file", "file_id": id }] }] }))
+        ask(
+            json!({ "input": [{ "role": "user", "content": [{ "type": "input_file", "file_id": id }] }] }),
+        )
     };
     assert_eq!(proxy.send(ALICE, using(&second)).status, 200);
     let stolen = proxy.send(ALICE, using(&other));
     not_found(&stolen);
-    assert_eq!(stolen.json()["error"]["param"], "input[0].content[0].file_id");
+    assert_eq!(
+        stolen.json()["error"]["param"],
+        "input[0].content[0].file_id"
+    );
     not_found(&proxy.send(ALICE, Call::get(&format!("/v1/files/{other}"))));
-    not_found(&proxy.send(ALICE, Call::new("DELETE", &format!("/v1/files/{other}"), "")));
-    let deleted = proxy.send(ALICE, Call::new("DELETE", &format!("/v1/files/{first}"), ""));
+    not_found(&proxy.send(
+        ALICE,
+        Call::new("DELETE", &format!("/v1/files/{other}"), ""),
+    ));
+    let deleted = proxy.send(
+        ALICE,
+        Call::new("DELETE", &format!("/v1/files/{first}"), ""),
+    );
     assert_eq!(deleted.status, 200, "{deleted:?}");
     assert_eq!(listed(ALICE, "/v1/files"), (vec![second], false));
     assert_eq!(keeper.count("GET /files"), 0);

@@ -27,6 +27,8 @@ mod images;
 mod leaving;
 #[path = "wire/own.rs"]
 mod own;
+#[path = "wire/prices.rs"]
+mod prices;
 #[path = "wire/refusals.rs"]
 mod refusals;
 #[path = "wire/repeats.rs"]

@@ -95,7 +95,9 @@ fn upstream(name: &str, field: &Field<'_>) -> Upstream {
         ),
         breaker_cooldown_ms: ms("breaker_cooldown_ms", default.breaker_cooldown_ms),
         ask_usage: section.word("ask_usage", default.ask_usage),
-        files: remote("files").and_then(|field| field.flag()).unwrap_or(false),
+        files: remote("files")
+            .and_then(|field| field.flag())
+            .unwrap_or(false),
     };
     if let (Some(field), Some(_), true) =
         (&base_url, &api_key, is_open(upstream.base_url.as_deref()))

@@ -24,6 +24,7 @@ use super::refusal::Refused;
 use super::service::{Counts, Service};
 use super::signal::Signal;
 use crate::ledger::key::OnDisconnect;
+use crate::price::ImageShape;
 use crate::upstream::UpstreamBody;
 use crate::usage::answer::{AnswerFacts, read_answer};
 use crate::usage::transcript::Transcript;
@@ -310,6 +311,7 @@ pub fn facts(body: &[u8], service: Service) -> Facts {
             items: None,
             text: Transcript::of(body),
             object: None,
+            image: ImageShape::default(),
             client_gone: false,
         };
     };
@@ -324,6 +326,7 @@ pub fn facts(body: &[u8], service: Service) -> Facts {
         object: (service == Service::Responses)
             .then(|| written(&answer))
             .flatten(),
+        image: ImageShape::read(answer.image.size, answer.image.quality),
         client_gone: false,
     }
 }

@@ -1,6 +1,6 @@
 //! What a client asks for, whichever service it asks: one face for the request's side of all of them.
 
-use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -9,8 +9,10 @@ use super::refusal::Refused;
 use super::reservation::Reservation;
 use super::service::{Counts, Paths, Service};
 use super::splice::{Clamp, Edits, Layout, splice};
-use crate::ledger::key::OnShort;
-use crate::price::{Model, PriceVersion, QuoteError, Segment, WorstCase};
+use crate::clock::UnixMs;
+use crate::ledger::key::{Key, OnShort};
+use crate::money::Factor;
+use crate::price::{Model, PriceVersion, QuoteError, Segment, Terms, WorstCase};
 use crate::usage::Meter;
 
 /// A request's body, read.
@@ -96,23 +98,26 @@ impl<'b> Asked<'b> {
         Err(Refused::bad_request(message).param("model"))
     }
 
-    /// The price of it: that of the model, but of what is free.
-    pub fn price<'p>(&self, of_model: &'p PriceVersion) -> Cow<'p, PriceVersion> {
-        match self.service.counts() {
-            Counts::Nothing => Cow::Owned(of_model.freed()),
-            _ => Cow::Borrowed(of_model),
-        }
-    }
-
-    /// The worst case, priced.
+    /// What it is priced by, held at `now` by a key; and the worst case in priced segments.
     pub fn quote(
         &self,
         model: &Model,
-        price: &PriceVersion,
-        on_short: OnShort,
-    ) -> Result<Vec<Segment>, Refused> {
-        let worst = match &self.work {
-            _ if self.service.counts() == Counts::Nothing => return Ok(Vec::new()),
+        price: &Arc<PriceVersion>,
+        now: UnixMs,
+        key: &Key,
+    ) -> Result<(Terms, Vec<Segment>), Refused> {
+        if self.service.counts() == Counts::Nothing {
+            let free = Arc::new(price.freed());
+            let terms = free.terms(now, Factor::ONE, WorstCase::default());
+            return Ok((terms, Vec::new()));
+        }
+        let terms = price.terms(now, key.multiplier, self.worst_case(model, key.on_short)?);
+        let segments = terms.quote().map_err(|error| self.unquotable(error))?;
+        Ok((terms, segments))
+    }
+
+    fn worst_case(&self, model: &Model, on_short: OnShort) -> Result<WorstCase, Refused> {
+        Ok(match &self.work {
             Work::Text(text) => {
                 let mut worst = text.worst_case(&model.bounds)?;
                 if on_short == OnShort::Clamp {
@@ -122,8 +127,7 @@ impl<'b> Asked<'b> {
             }
             Work::Input(input) => input.worst_case(&model.bounds),
             Work::Images(images) => images.worst_case(&model.bounds)?,
-        };
-        price.quote(worst).map_err(|error| self.too_large(error))
+        })
     }
 
     /// The maximum for each choice, where the ledger admitted less than was asked.
@@ -148,8 +152,14 @@ impl<'b> Asked<'b> {
                 .is_some_and(|text| text.stream && text.include_usage != Some(true))
     }
 
-    fn too_large(&self, error: QuoteError) -> Refused {
-        let QuoteError::TooLarge { meter, .. } = error;
+    fn unquotable(&self, error: QuoteError) -> Refused {
+        let meter = match &error {
+            QuoteError::TooLarge { meter, .. } => *meter,
+            QuoteError::NoImagePrice { param, .. } => {
+                let message = format!("Of {}, {error}.", self.model());
+                return Refused::bad_request(message).param(*param);
+            }
+        };
         match self.service.smaller(meter) {
             Some(how) => Refused::bad_request(format!("{error}: {}.", how.advice)).param(how.param),
             None => Refused::bad_request(format!("{error}.")),

@@ -6,19 +6,22 @@ use super::reservation::{Consumed, is_input};
 use super::service::{Counts, Service};
 use crate::ledger::LedgerError;
 use crate::ledger::hold::Settled;
+use crate::price::ImageShape;
 use crate::usage::report::{Reported, Unbelievable};
 use crate::usage::tokenizer::{Tokenizer, pooled};
 use crate::usage::transcript::Transcript;
 use crate::usage::{Counted, Meter, Usage};
 
 /// Every word on what was odd that a receipt can have.
-pub const FLAGS: [&str; 6] = [
+pub const FLAGS: [&str; 8] = [
     "upstream_cut",
     "client_gone",
     "shutting_down",
     "usage_missing",
     "usage_unbelievable",
     "over_bound",
+    "price_fallback",
+    "unpriced_meter",
 ];
 
 /// How an answer came to its end.
@@ -43,6 +46,8 @@ pub struct Facts {
     pub text: Transcript,
     /// What is stored of it at the upstream, where it says so.
     pub object: Option<Written>,
+    /// The images' size and quality, as far as the answer states them.
+    pub image: ImageShape,
     /// Whether the client had gone by then.
     pub client_gone: bool,
 }
@@ -81,7 +86,7 @@ impl Conclusion {
 /// nothing was delivered.
 ///
 /// **Cancellation**: do not drop it; run it in a task that outlives the client.
-pub async fn conclude(job: Job, facts: Facts, end: End) -> Result<Conclusion, LedgerError> {
+pub async fn conclude(mut job: Job, facts: Facts, end: End) -> Result<Conclusion, LedgerError> {
     if let Some(written) = facts.object.as_ref().filter(|_| job.stored) {
         if job.background && (written.is_unfinished || end != End::Complete) {
             let following = background::follow(job, &written.id).await;
@@ -89,6 +94,7 @@ pub async fn conclude(job: Job, facts: Facts, end: End) -> Result<Conclusion, Le
         }
         objects::note(&job, &written.id).await;
     }
+    job.reservation.stated = facts.image.clone();
     let consumed = match job.service.counts() {
         Counts::Images => images(&job, &facts, end),
         Counts::Text | Counts::Input => tokens(&job, &facts, end).await,

@@ -135,8 +135,7 @@ async fn hold(
         let price = model
             .at(now)
             .ok_or_else(|| Refused::unknown_model(asked.model()))?;
-        let price = asked.price(price);
-        let segments = asked.quote(&model, &price, key.on_short)?;
+        let (terms, segments) = asked.quote(&model, price, now, key)?;
         let (limits, counters) = counters(key, &model, Demand::of(&segments), now, &gateway.zone);
         let quote = Quote {
             request: read.record.id(),
@@ -158,7 +157,7 @@ async fn hold(
         match answer {
             Ok(hold) => {
                 let pinned = Pinned {
-                    price: price.into_owned(),
+                    terms,
                     catalog,
                     model,
                 };

@@ -320,7 +320,10 @@ impl Flow {
             record.broke(cut.code);
         }
         Concluded {
-            trailers: settled.as_deref().filter(|_| trailers).map(receipt::trailers),
+            trailers: settled
+                .as_deref()
+                .filter(|_| trailers)
+                .map(receipt::trailers),
             // A stream can say that it was cut; any other body can only break off.
             abort: (cut.is_some() && matches!(tap, Tap::Document(_)))
                 .then_some("the upstream broke off"),

@@ -34,10 +34,10 @@ pub async fn place(
     wallet: &WalletId,
     named: &[Named],
 ) -> Result<Option<Arc<str>>, Refused> {
-    let finding = named.iter().map(|named| async move {
-        let object = find(ledger, wallet, &named.id).await;
-        object.map_err(|refused| refused.param(named.param.as_str()))
-    });
+    let finding: Vec<_> = named
+        .iter()
+        .map(|named| find_named(ledger, wallet, named))
+        .collect();
     let objects = try_join_all(finding).await?;
     let Some(first) = objects.first() else {
         return Ok(None);
@@ -53,6 +53,15 @@ pub async fn place(
         return Err(Refused::bad_request(message).param(named[index].param.as_str()));
     }
     Ok(Some(Arc::clone(&first.upstream)))
+}
+
+async fn find_named(
+    ledger: &dyn Ledger,
+    wallet: &WalletId,
+    named: &Named,
+) -> Result<Object, Refused> {
+    let object = find(ledger, wallet, &named.id).await;
+    object.map_err(|refused| refused.param(named.param.as_str()))
 }
 
 /// An object of a wallet.

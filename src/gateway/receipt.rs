@@ -233,6 +233,7 @@ pub fn object(receipt: &Receipt, currency: &str) -> Value {
         "streamed": receipt.detail.streamed,
         "attempts": receipt.detail.attempts,
         "flags": receipt.detail.flags,
+        "pricing": receipt.detail.pricing,
         "held_at": receipt.held_at.to_string(),
         "settled_at": receipt.settled_at.to_string(),
     });

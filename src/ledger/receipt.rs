@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::id::{BodyHash, KeyId, RequestId, WalletId};
 use crate::clock::UnixMs;
 use crate::money::Nano;
-use crate::price::FreeUnits;
+use crate::price::{Applied, FreeUnits};
 use crate::usage::{Counted, Usage};
 
 /// A client's wish that a request be charged at most once.
@@ -77,9 +77,13 @@ pub struct Detail {
     /// These attempts in their order, where there was more than one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tries: Vec<Try>,
-    /// Words on what was odd: `upstream_cut`, `client_gone`, `usage_missing`, `usage_unbelievable`, `over_bound`.
+    /// Words on what was odd: `upstream_cut`, `client_gone`, `usage_missing`, `usage_unbelievable`, `over_bound`,
+    /// `price_fallback`, `unpriced_meter`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<Arc<str>>,
+    /// Which of several prices it went by.
+    #[serde(default, skip_serializing_if = "Applied::is_plain")]
+    pub pricing: Applied,
 }
 
 /// One attempt at an upstream.

@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::answer::{Choice, last_usage};
+use super::answer::{Choice, last_usage, read_answer};
 use super::lenient::{Object, Objects, plain};
 use super::report::{self, Reported, Unbelievable};
 use super::skeleton::Skeleton;
@@ -52,6 +52,10 @@ pub struct StreamFacts {
     pub sequence: Option<u64>,
     /// The id of the response that it is.
     pub response: Option<String>,
+    /// The size of its pictures, in the vendor's words.
+    pub size: Option<String>,
+    /// Their quality.
+    pub quality: Option<String>,
 }
 
 /// Reads events as they pass.
@@ -66,6 +70,8 @@ pub struct StreamMeter {
     pictures: u64,
     sequence: Option<u64>,
     response: Option<String>,
+    size: Option<String>,
+    quality: Option<String>,
     /// The event that was too large to wait for its end.
     oversized: Option<Skeleton>,
 }
@@ -140,6 +146,8 @@ impl StreamMeter {
             pictures: self.pictures,
             sequence: self.sequence,
             response: self.response,
+            size: self.size,
+            quality: self.quality,
         }
     }
 
@@ -163,7 +171,7 @@ impl StreamMeter {
         let is_usage_only = seen.usage && self.read_usage(data);
         match seen {
             _ if seen.error => Kind::Error,
-            _ if self.ends(&seen) => Kind::Done,
+            _ if self.ends(&seen, data) => Kind::Done,
             _ if is_usage_only => Kind::UsageOnly,
             _ if seen.text => Kind::Content,
             _ if seen.finish => Kind::Finish,
@@ -172,19 +180,31 @@ impl StreamMeter {
     }
 
     /// Whether the event is the last one, by its type.
-    fn ends(&mut self, seen: &Seen) -> bool {
+    fn ends(&mut self, seen: &Seen, data: &[u8]) -> bool {
         match seen.typed {
             Typed::Plain | Typed::Repeats | Typed::PictureFails => return false,
             Typed::Picture => {
-                self.pictures += u64::from(seen.picture);
+                self.picture(seen, data);
                 return false;
             }
-            Typed::PicturesEnd => self.pictures += u64::from(seen.picture),
+            Typed::PicturesEnd => self.picture(seen, data),
             Typed::Ends => {}
             Typed::Fails => self.saw_error |= self.usage.is_none(),
         }
         self.saw_done = true;
         true
+    }
+
+    fn picture(&mut self, seen: &Seen, data: &[u8]) {
+        self.pictures += u64::from(seen.picture);
+        if let Ok(told) = read_answer(data) {
+            self.size = told.image.size.map(str::to_owned).or(self.size.take());
+            self.quality = told
+                .image
+                .quality
+                .map(str::to_owned)
+                .or(self.quality.take());
+        }
     }
 
     /// Takes the event's report, which replaces earlier ones; in an API that tells its usage in parts, what it leaves

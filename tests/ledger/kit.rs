@@ -12,8 +12,8 @@ use tollgate::ledger::limit::{Ask, CounterAsk, Window};
 use tollgate::ledger::object::{Object, ObjectKind, ObjectRef, Pending};
 use tollgate::ledger::receipt::{Detail, Try, TryFailure, TryOutcome};
 use tollgate::ledger::wallet::NewWallet;
-use tollgate::money::Nano;
-use tollgate::price::Segment;
+use tollgate::money::{Factor, Nano};
+use tollgate::price::{Applied, Segment};
 use tollgate::usage::{Counted, Meter, Usage};
 
 /// 2026-01-05T00:00:00Z, a Monday.
@@ -122,6 +122,7 @@ pub fn key(name: &str, wallet: &str) -> Key {
         on_short: OnShort::Refuse,
         on_disconnect: OnDisconnect::Drain,
         offline_allowance: Nano::ZERO,
+        multiplier: Factor::ONE,
         created_at: START,
     }
 }
@@ -219,6 +220,7 @@ pub fn charge(priced: i64) -> Charge {
                 tried("demo", TryOutcome::Status(200)),
             ],
             flags: vec!["client_gone".into()],
+            pricing: Applied::default(),
         },
     }
 }

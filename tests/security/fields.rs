@@ -93,7 +93,10 @@ fn what_lives_in_the_upstreams_account_is_out_of_reach() {
     ]}]});
     let answer = proxy.send(ALICE, chat(file));
     refusal(&answer, 404, "object_not_found", Retry::ByStatus);
-    assert_eq!(answer.json()["error"]["param"], "messages[0].content[0].file.file_id");
+    assert_eq!(
+        answer.json()["error"]["param"],
+        "messages[0].content[0].file.file_id"
+    );
     assert_eq!(mock.arrived(), 0);
 }
 

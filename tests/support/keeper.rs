@@ -102,7 +102,10 @@ fn serve(mut stream: TcpStream, kept: &Mutex<Kept>) {
             body.len()
         );
         let sent = stream.write_all(head.as_bytes());
-        if sent.and_then(|()| stream.write_all(body.as_bytes())).is_err() {
+        if sent
+            .and_then(|()| stream.write_all(body.as_bytes()))
+            .is_err()
+        {
             return;
         }
     }
@@ -206,7 +209,10 @@ fn write(kept: &mut Kept, body: &[u8]) -> (u16, &'static str, String) {
 }
 
 fn found(object: Option<&Value>, query: &str) -> (u16, &'static str, String) {
-    assert!(!query.contains("secret"), "a query of the operator's: {query}");
+    assert!(
+        !query.contains("secret"),
+        "a query of the operator's: {query}"
+    );
     match object {
         Some(object) => (200, JSON, object.to_string()),
         None => missing(),

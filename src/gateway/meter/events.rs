@@ -11,6 +11,7 @@ use crate::gateway::receipt;
 use crate::gateway::refusal::Refused;
 use crate::gateway::service::Service;
 use crate::ledger::hold::Settled;
+use crate::price::ImageShape;
 use crate::usage::sse::{Event, Scanner};
 use crate::usage::stream::{Kind, StreamMeter, splice_cost};
 
@@ -151,6 +152,7 @@ impl EventTap {
                 id,
                 is_unfinished: false,
             }),
+            image: ImageShape::read(facts.size.as_deref(), facts.quality.as_deref()),
             client_gone: false,
         }
     }

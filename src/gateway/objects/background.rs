@@ -185,13 +185,7 @@ async fn end(gateway: &Gateway, job: Job, object: &Object, done: Option<Option<B
     }
 }
 
-async fn settle(
-    gateway: &Gateway,
-    job: Job,
-    facts: Facts,
-    end: End,
-    object: &Object,
-) {
+async fn settle(gateway: &Gateway, job: Job, facts: Facts, end: End, object: &Object) {
     match conclude(job, facts, end).await {
         // The settle has ended what was pending.
         Ok(Conclusion::Charged(_) | Conclusion::Later) => {}

@@ -41,8 +41,7 @@ pub(super) async fn upload(
     let endpoint = keeper(asked)?;
     let gateway = asked.gateway;
     let bounds = gateway.caps.request_body;
-    let (body, _memory) =
-        body::read(asked.headers, body, bounds, &gateway.request_memory).await?;
+    let (body, _memory) = body::read(asked.headers, body, bounds, &gateway.request_memory).await?;
     asked.record.read();
     let upstream = Arc::clone(endpoint.upstream());
     let (parts, answer) = asked
@@ -79,7 +78,11 @@ pub(super) async fn list(asked: &Asked<'_>) -> Result<Response<ClientBody>, Refu
         after: None,
         limit: PAGE,
     };
-    for (name, value) in asked.query.split('&').filter_map(|pair| pair.split_once('=')) {
+    for (name, value) in asked
+        .query
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+    {
         match name {
             "limit" => query.limit = limit(value)?,
             "after" => query.after = Some(value.parse().map_err(|_| unknown(value))?),
@@ -89,17 +92,23 @@ pub(super) async fn list(asked: &Asked<'_>) -> Result<Response<ClientBody>, Refu
     let wanted = query.limit;
     // One more tells whether there are more.
     query.limit = wanted + 1;
-    let mut objects = asked.gateway.ledger.objects(query).await.map_err(|error| match error {
-        LedgerError::NotFound(_) => unknown("after").param("after"),
-        error => {
-            tracing::error!(%error, "no objects can be listed");
-            Refused::ledger_unavailable()
-        }
-    })?;
+    let mut objects = asked
+        .gateway
+        .ledger
+        .objects(query)
+        .await
+        .map_err(|error| match error {
+            LedgerError::NotFound(_) => unknown("after").param("after"),
+            error => {
+                tracing::error!(%error, "no objects can be listed");
+                Refused::ledger_unavailable()
+            }
+        })?;
     let has_more = objects.len() > wanted as usize;
     objects.truncate(wanted as usize);
-    let shown = stream::iter(&objects).map(|object| show(asked, object));
-    let shown: Vec<_> = shown.buffered(ASKED_AT_ONCE).collect().await;
+    let showing: Vec<_> = objects.iter().map(|object| show(asked, object)).collect();
+    let showing = stream::iter(showing).buffered(ASKED_AT_ONCE);
+    let shown: Vec<_> = showing.collect().await;
     let shown = shown.into_iter().collect::<Result<Vec<_>, _>>()?;
     let shown: Vec<Box<RawValue>> = shown.into_iter().flatten().collect();
     let page = serde_json::json!({
@@ -148,9 +157,7 @@ fn limit(text: &str) -> Result<u32, Refused> {
 fn keeper(asked: &Asked<'_>) -> Result<Arc<Endpoint>, Refused> {
     let catalog = asked.gateway.catalog();
     let keeper = catalog.upstreams.keeper_of_files();
-    keeper.ok_or_else(|| {
-        Refused::unknown_url(&Method::POST, "/v1/files").retry(Retry::Never)
-    })
+    keeper.ok_or_else(|| Refused::unknown_url(&Method::POST, "/v1/files").retry(Retry::Never))
 }
 
 fn not_understood() -> Refused {

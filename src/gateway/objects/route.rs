@@ -117,8 +117,14 @@ mod tests {
             let id = "resp_1".to_owned();
             Some(ObjectCall::Response { id, what })
         };
-        assert_eq!(at(Method::GET, "/v1/responses/resp_1"), response(OfResponse::Get));
-        assert_eq!(at(Method::DELETE, "/v1/responses/resp_1"), response(OfResponse::Delete));
+        assert_eq!(
+            at(Method::GET, "/v1/responses/resp_1"),
+            response(OfResponse::Get)
+        );
+        assert_eq!(
+            at(Method::DELETE, "/v1/responses/resp_1"),
+            response(OfResponse::Delete)
+        );
         assert_eq!(
             at(Method::POST, "/v1/responses/resp_1/cancel"),
             response(OfResponse::Cancel)

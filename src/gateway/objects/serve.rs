@@ -70,11 +70,7 @@ pub(super) struct Asked<'a> {
 }
 
 impl Asked<'_> {
-    async fn response(
-        &self,
-        id: &str,
-        what: OfResponse,
-    ) -> Result<Response<ClientBody>, Refused> {
+    async fn response(&self, id: &str, what: OfResponse) -> Result<Response<ClientBody>, Refused> {
         let object = find(&*self.gateway.ledger, &self.key.wallet, id).await?;
         let path = |rest: &str| format!("/responses/{id}{rest}{}", self.query_part());
         match what {
@@ -100,7 +96,10 @@ impl Asked<'_> {
     async fn file(&self, id: &str, what: OfFile) -> Result<Response<ClientBody>, Refused> {
         let object = find(&*self.gateway.ledger, &self.key.wallet, id).await?;
         match what {
-            OfFile::Get => self.pass(&object, Method::GET, &format!("/files/{id}")).await,
+            OfFile::Get => {
+                self.pass(&object, Method::GET, &format!("/files/{id}"))
+                    .await
+            }
             OfFile::Content => {
                 let path = format!("/files/{id}/content");
                 self.pass(&object, Method::GET, &path).await
@@ -152,7 +151,9 @@ impl Asked<'_> {
     }
 
     async fn delete(&self, object: &Object, path: &str) -> Result<Response<ClientBody>, Refused> {
-        let (parts, body) = self.whole(object, Method::DELETE, path, Bytes::new()).await?;
+        let (parts, body) = self
+            .whole(object, Method::DELETE, path, Bytes::new())
+            .await?;
         let is_gone = parts.status.is_success() || parts.status == StatusCode::NOT_FOUND;
         if is_gone && let Err(error) = self.gateway.ledger.drop_object(object.name()).await {
             tracing::error!(%error, "an object that is gone was not forgotten");

@@ -2,7 +2,7 @@
 
 use super::{BadRequest, ImageRequest, InputRequest, TextRequest};
 use crate::gateway::splice::MaximumField;
-use crate::price::{Bounds, WorstCase};
+use crate::price::{Bounds, ImageShape, WorstCase};
 
 /// How large a request is, in the measures that bound its input tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -98,7 +98,7 @@ impl TextRequest<'_> {
             input_tokens: self.input.tokens_max(bounds),
             output_tokens,
             output_tokens_min: output_tokens,
-            images: 0,
+            ..WorstCase::default()
         })
     }
 
@@ -181,6 +181,8 @@ impl ImageRequest<'_> {
             output_tokens,
             output_tokens_min: output_tokens,
             images: self.n,
+            shape: ImageShape::read(self.size.as_deref(), self.quality.as_deref()),
+            ..WorstCase::default()
         })
     }
 }

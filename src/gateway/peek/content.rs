@@ -57,8 +57,7 @@ const MEDIA: &[&str] = &[
     "videos",
 ];
 
-static FILE: LazyLock<Table> =
-LazyLock::new(|| {
+static FILE: LazyLock<Table> = LazyLock::new(|| {
     Table::new(&[
         (Rule::Object, &["file_id"]),
         (Rule::Refuse(Why::Shared), &["file_ids", "id"]),

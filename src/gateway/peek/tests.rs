@@ -29,6 +29,8 @@ fn bounds() -> Bounds {
         image_tokens_max: 1_500,
         overhead_tokens: 30,
         images_max: 4,
+        seconds_max: Bounds::SECONDS_MAX,
+        characters_max: Bounds::CHARACTERS_MAX,
         max_tokens_field: MaxTokensField::Both,
     }
 }
@@ -281,7 +283,7 @@ fn the_worst_case_of_a_chat_saturates() {
             input_tokens: u64::MAX,
             output_tokens: u64::MAX,
             output_tokens_min: u64::MAX,
-            images: 0
+            ..WorstCase::default()
         }
     );
 }

@@ -24,7 +24,7 @@ use crate::ledger::grant::ModelSet;
 use crate::ledger::id::WalletId;
 use crate::ledger::key::{Key, OnDisconnect, OnShort};
 use crate::ledger::wallet::{NewWallet, WalletView};
-use crate::money::Nano;
+use crate::money::{Factor, Nano};
 use brittle::{Brittle, Moment};
 
 const SECRET: &str = "a-secret-for-tests-only";
@@ -166,6 +166,7 @@ async fn open(ledger: &dyn Ledger) {
         on_short: OnShort::Refuse,
         on_disconnect: OnDisconnect::Drain,
         offline_allowance: Nano::ZERO,
+        multiplier: Factor::ONE,
         created_at: ledger.now(),
     };
     let digest = ledger.digest(SECRET);

@@ -47,7 +47,10 @@ pub async fn resume(gateway: Arc<Gateway>) {
             keys = all_keys(&gateway).await;
         }
         for object in page {
-            let key = keys.as_ref().and_then(|keys| keys.get(&object.key)).cloned();
+            let key = keys
+                .as_ref()
+                .and_then(|keys| keys.get(&object.key))
+                .cloned();
             tokio::spawn(take_up(Arc::clone(&gateway), object, key));
         }
     }

@@ -166,8 +166,13 @@ fn objects_of_the_upstream_are_named_and_make_the_input_unbounded() {
         ]
     );
     assert!(request.input.unbounded && request.stored && request.background);
-    let many: Vec<_> = (0..65).map(|n| format!(r#"{{"type":"input_file","file_id":"f{n}"}}"#)).collect();
-    let body = format!(r#"{{"model":"m","input":[{{"content":[{}]}}]}}"#, many.join(","));
+    let many: Vec<_> = (0..65)
+        .map(|n| format!(r#"{{"type":"input_file","file_id":"f{n}"}}"#))
+        .collect();
+    let body = format!(
+        r#"{{"model":"m","input":[{{"content":[{}]}}]}}"#,
+        many.join(",")
+    );
     let refusal = peek_responses(body.as_bytes(), CAPS).unwrap_err();
     assert!(refusal.message.contains("64"), "{refusal:?}");
     let unstored = read(r#"{"model":"m","input":"x","store":false}"#);

@@ -16,8 +16,8 @@ use crate::ledger::limit::{Ask, CounterAsk, Window};
 use crate::ledger::object::{Object, ObjectKind};
 use crate::ledger::receipt::Detail;
 use crate::ledger::wallet::NewWallet;
-use crate::money::Nano;
-use crate::price::Segment;
+use crate::money::{Factor, Nano};
+use crate::price::{Applied, Segment};
 use crate::usage::{Counted, Meter, Usage};
 
 /// 2026-01-01T00:00:00Z.
@@ -164,6 +164,7 @@ pub fn new_key(n: u64) -> Key {
         on_short: OnShort::Refuse,
         on_disconnect: OnDisconnect::Drain,
         offline_allowance: Nano::ZERO,
+        multiplier: Factor::ONE,
         created_at: START,
     }
 }
@@ -262,6 +263,7 @@ pub fn charge(hold: &Hold, output: u64) -> Charge {
             } else {
                 Vec::new()
             },
+            pricing: Applied::default(),
         },
     }
 }
