@@ -110,7 +110,7 @@ impl Tap {
 pub enum Progress {
     /// More is to come.
     Flowing,
-    /// The end marker came, but no usage yet.
+    /// The end came; usage, or a marker, may follow it.
     EndedWithoutUsage,
     /// Everything that matters came.
     Ended,

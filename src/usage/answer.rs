@@ -80,7 +80,8 @@ pub fn read_answer(body: &[u8]) -> Result<AnswerFacts<'_>, AnswerError> {
     let answer: Answer<'_> = serde_json::from_slice(json)?;
     let images = image_count(&answer.data).max(image_count(&answer.images));
     let error = says_something(answer.error);
-    let is_short = error || lacks_entries(&answer.data) || lacks_entries(&answer.images);
+    let lists = [&answer.data, &answer.images, &answer.results];
+    let is_short = error || lists.into_iter().any(lacks_entries);
     let choices = answer.choices.0.as_ref().map_or(0, Vec::len);
     Ok(AnswerFacts {
         usage: last_usage(answer.usage, &answer.choices),

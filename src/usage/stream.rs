@@ -12,7 +12,7 @@ use super::lenient::{Object, Objects, plain};
 use super::report::{self, Reported, Unbelievable};
 use super::skeleton::Skeleton;
 use super::sse::Event;
-use super::transcript::{Seen, Transcript, Typed};
+use super::transcript::{Mark, Seen, Transcript, Typed};
 
 /// What an event is to the one who forwards it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +118,16 @@ impl StreamMeter {
         }
     }
 
+    /// How much text came so far, to [`StreamMeter::rewind`] to.
+    pub fn mark(&self) -> Mark {
+        self.transcript.mark()
+    }
+
+    /// Takes back the text that came since: it reached nobody.
+    pub fn rewind(&mut self, earlier: Mark) {
+        self.transcript.rewind(earlier);
+    }
+
     /// What is known of the usage so far.
     pub fn usage(&self) -> Option<Result<Reported, Unbelievable>> {
         self.usage
@@ -213,11 +223,13 @@ impl StreamMeter {
         let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(data) else {
             return false;
         };
-        let nested = [&chunk.response, &chunk.message]
-            .into_iter()
-            .find_map(|nested| nested.0.as_ref()?.usage);
-        let read = |raw: &RawValue| report::read(raw.get().as_bytes());
-        let told = last_usage(chunk.usage, &chunk.choices).or_else(|| nested.and_then(read));
+        let nested = |within: &Object<Choice<'_>>| {
+            let usage = within.0.as_ref()?.usage?;
+            report::read(usage.get().as_bytes())
+        };
+        let told = last_usage(chunk.usage, &chunk.choices)
+            .or_else(|| nested(&chunk.response))
+            .or_else(|| nested(&chunk.message).map(|told| told.map(Reported::input_alone)));
         self.usage = match (told, self.usage) {
             (Some(Ok(later)), Some(Ok(earlier))) if chunk.kind.is_some() => {
                 Some(Ok(later.after(earlier)))

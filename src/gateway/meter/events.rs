@@ -25,6 +25,8 @@ pub struct EventTap {
     strip_usage: bool,
     /// The end marker came.
     ended: bool,
+    /// It was a `[DONE]`: nothing comes after that.
+    marked: bool,
     /// The upstream told of an error of its own.
     failed: bool,
     /// Whose events these are.
@@ -47,6 +49,7 @@ impl EventTap {
             held: Vec::new(),
             strip_usage,
             ended: false,
+            marked: false,
             failed: false,
             service,
             sequence: None,
@@ -92,14 +95,18 @@ impl EventTap {
     fn read(&mut self, event: &Event) -> Kind {
         let kind = self.meter.event(event);
         self.ended |= kind == Kind::Done;
+        self.marked |= kind == Kind::Done && event.is_done();
         self.failed |= kind == Kind::Error;
         kind
     }
 
     /// How far the stream is.
     pub fn progress(&self) -> Progress {
-        // Elsewhere the end marker brings the usage itself, or there is none.
-        let may_follow = self.service.has_stream_options() && self.meter.usage().is_none();
+        // Usage may follow the end where it is told in a chunk of its own; elsewhere some send a `[DONE]` after the end.
+        let may_follow = match self.service.has_stream_options() {
+            true => self.meter.usage().is_none(),
+            false => !self.marked,
+        };
         match self.ended {
             false => Progress::Flowing,
             true if may_follow && self.held_bytes() <= HELD_BYTES_MAX => {
@@ -116,8 +123,13 @@ impl EventTap {
     /// Reads what the upstream left unfinished at its end.
     pub fn close(&mut self) {
         if let Some(rest) = self.scanner.finish() {
+            let (before, has_begun) = (self.meter.mark(), rest.is_tail);
             let kind = self.read(&rest);
             self.held.push((kind, rest));
+            // What a stream that was cut left unfinished reaches nobody, unless its beginning has left already.
+            if !has_begun && self.verdict(End::Complete) == End::UpstreamCut {
+                self.meter.rewind(before);
+            }
         }
     }
 
@@ -181,7 +193,7 @@ impl EventTap {
                 continue;
             }
             // An event that the upstream left unfinished cannot be followed by anything.
-            if cut.is_some() && !event.bytes.ends_with(b"\n") {
+            if cut.is_some() && !event.is_whole() {
                 continue;
             }
             if let Some(comment) = comment.take() {
