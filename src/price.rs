@@ -151,6 +151,16 @@ impl Model {
 }
 
 impl PriceVersion {
+    /// The same with nothing to pay.
+    #[must_use]
+    pub fn freed(&self) -> Self {
+        PriceVersion {
+            free: true,
+            rates: [None; Meter::ALL.len()],
+            ..self.clone()
+        }
+    }
+
     /// The price of one unit of a meter: its own, else that of its side (input, output); `None`
     /// where neither is written, as everywhere in a free version.
     pub fn rate(&self, meter: Meter) -> Option<UnitPrice> {

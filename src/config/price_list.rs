@@ -28,10 +28,18 @@ pub struct ModelRow {
 /// What a model does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Category {
-    /// Text from text (and perhaps images), by `/chat/completions` and `/completions`.
+    /// Text from text (and perhaps images), by `/chat/completions`, `/completions`, `/responses` and `/messages`.
     Chat,
     /// Vectors for texts, by `/embeddings`.
     Embedding,
+    /// Documents put in order, by `/rerank`.
+    Rerank,
+    /// Harmful content found, by `/moderations`.
+    Moderation,
+    /// Speech from text.
+    Speech,
+    /// Text from speech.
+    Transcription,
     /// Images from text.
     TextToImage,
     /// Images from an image and text.
@@ -145,7 +153,12 @@ impl Category {
     /// Whether images are made.
     pub const fn is_image(self) -> bool {
         match self {
-            Category::Chat | Category::Embedding => false,
+            Category::Chat
+            | Category::Embedding
+            | Category::Rerank
+            | Category::Moderation
+            | Category::Speech
+            | Category::Transcription => false,
             Category::TextToImage | Category::ImageEdit | Category::MultiImageEdit => true,
         }
     }

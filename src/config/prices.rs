@@ -150,7 +150,9 @@ fn fits(item: &Field<'_>, row: &PriceRow, category: Category, has_per: bool) {
     let only_requests = has("request") && first_token.is_none();
     let (complete, needs) = match category {
         Category::Chat => (tokens || only_requests, "input and output"),
-        Category::Embedding => (has("input") || only_requests, "input"),
+        Category::Embedding | Category::Rerank | Category::Moderation => {
+            (has("input") || only_requests, "input")
+        }
         _ => (has("image") || tokens || has("request"), "image"),
     };
     if !complete {

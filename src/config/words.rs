@@ -40,6 +40,10 @@ words!(AskUsage { "auto" => Auto, "never" => Never });
 words!(Category {
     "chat" => Chat,
     "embedding" => Embedding,
+    "rerank" => Rerank,
+    "moderation" => Moderation,
+    "speech" => Speech,
+    "transcription" => Transcription,
     "text-to-image" => TextToImage,
     "image-edit" => ImageEdit,
     "multi-image-edit" => MultiImageEdit,

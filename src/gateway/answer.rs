@@ -21,7 +21,7 @@ use super::meter::{DocumentTap, EventTap, MeteredBody, Tap};
 use super::passage::Passage;
 use super::receipt;
 use super::refusal::Refused;
-use super::service::Service;
+use super::service::{Counts, Service};
 use super::signal::Signal;
 use crate::ledger::key::OnDisconnect;
 use crate::upstream::UpstreamBody;
@@ -57,7 +57,8 @@ pub async fn deliver(
     }
     if is_event_stream(response) {
         job.reservation.detail.streamed = true;
-        let tap = Tap::Events(Box::new(EventTap::new(strip_usage)));
+        let tap = EventTap::new(job.service, strip_usage);
+        let tap = Tap::Events(Box::new(tap));
         return Ok(flow(gateway, answer.response, Bytes::new(), tap, job));
     }
     document(gateway, answer.response, job, gone).await
@@ -257,10 +258,10 @@ async fn charge(
     let limits = job.reservation.limits.clone();
     let mut facts = facts(&body, job.service);
     let is_known = facts.items.is_some()
-        || match job.service {
-            Service::Chat | Service::Completions => true,
-            Service::Embeddings => facts.usage.is_some(),
-            Service::Images => false,
+        || match job.service.counts() {
+            Counts::Text | Counts::Nothing => true,
+            Counts::Input => facts.usage.is_some(),
+            Counts::Images => false,
         };
     if !is_known {
         job.reservation.void().await;
@@ -304,8 +305,8 @@ pub fn facts(body: &[u8], service: Service) -> Facts {
             client_gone: false,
         };
     };
-    let (usage, items) = match service {
-        Service::Embeddings => (answer.input_usage(), answer.embeddings),
+    let (usage, items) = match service.counts() {
+        Counts::Input => (answer.input_usage(), answer.results),
         _ => (answer.usage, answer.images),
     };
     Facts {
@@ -319,7 +320,7 @@ pub fn facts(body: &[u8], service: Service) -> Facts {
 /// Only read where it may be needed: it walks the whole body again.
 fn transcript(answer: &AnswerFacts<'_>, service: Service) -> Transcript {
     match answer.usage {
-        _ if service == Service::Embeddings => Transcript::default(),
+        _ if matches!(service.counts(), Counts::Input | Counts::Nothing) => Transcript::default(),
         Some(Ok(reported)) if reported.has_input && reported.has_output => Transcript::default(),
         _ => answer.transcript(),
     }

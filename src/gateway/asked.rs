@@ -1,25 +1,31 @@
 //! What a client asks for, whichever service it asks: one face for the request's side of all of them.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
-use super::peek::{self, BadRequest, EmbeddingRequest, ImageRequest, PeekCaps, TextRequest};
+use super::peek::{self, BadRequest, ImageRequest, InputRequest, PeekCaps, TextRequest};
 use super::refusal::Refused;
 use super::reservation::Reservation;
-use super::service::{Paths, Service};
-use super::splice::{Clamp, Edits, splice};
+use super::service::{Counts, Paths, Service};
+use super::splice::{Clamp, Edits, Layout, splice};
 use crate::ledger::key::OnShort;
 use crate::price::{Model, PriceVersion, QuoteError, Segment, WorstCase};
 use crate::usage::Meter;
 
 /// A request's body, read.
-pub enum Asked<'b> {
-    /// For a chat.
-    Chat(TextRequest<'b>),
-    /// For completions of plain text.
-    Completions(TextRequest<'b>),
-    /// For embeddings.
-    Embeddings(EmbeddingRequest<'b>),
-    /// For images.
+pub struct Asked<'b> {
+    service: Service,
+    work: Work<'b>,
+}
+
+/// What is to be done.
+enum Work<'b> {
+    /// Text is to be written.
+    Text(TextRequest<'b>),
+    /// Something is to be read, and nothing written.
+    Input(InputRequest<'b>),
+    /// Images are to be made.
     Images(ImageRequest<'b>),
 }
 
@@ -27,42 +33,56 @@ impl<'b> Asked<'b> {
     /// Reads a body.
     pub fn read(service: Service, body: &'b [u8], json_depth: usize) -> Result<Self, Refused> {
         let caps = PeekCaps { json_depth };
-        match service {
-            Service::Chat => peek::peek_chat(body, caps).map(Asked::Chat),
-            Service::Completions => peek::peek_completions(body, caps).map(Asked::Completions),
-            Service::Embeddings => peek::peek_embeddings(body, caps).map(Asked::Embeddings),
-            Service::Images => peek::peek_images(body, caps).map(Asked::Images),
-        }
-        .map_err(Refused::from)
+        let work = match service {
+            Service::Chat => peek::peek_chat(body, caps).map(Work::Text),
+            Service::Completions => peek::peek_completions(body, caps).map(Work::Text),
+            Service::Responses | Service::ResponseTokens => {
+                peek::peek_responses(body, caps).map(Work::Text)
+            }
+            Service::Messages | Service::MessageTokens => {
+                peek::peek_messages(body, caps).map(Work::Text)
+            }
+            Service::Embeddings => peek::peek_embeddings(body, caps).map(Work::Input),
+            Service::Rerank => peek::peek_rerank(body, caps).map(Work::Input),
+            Service::Moderations => peek::peek_moderations(body, caps).map(Work::Input),
+            Service::Images => peek::peek_images(body, caps).map(Work::Images),
+        };
+        Ok(Asked {
+            service,
+            work: work?,
+        })
     }
 
     /// The service.
     pub fn service(&self) -> Service {
-        match self {
-            Asked::Chat(_) => Service::Chat,
-            Asked::Completions(_) => Service::Completions,
-            Asked::Embeddings(_) => Service::Embeddings,
-            Asked::Images(_) => Service::Images,
-        }
+        self.service
     }
 
     /// The model, as the client named it.
     pub fn model(&self) -> &str {
-        match self {
-            Asked::Chat(text) | Asked::Completions(text) => &text.model,
-            Asked::Embeddings(embeddings) => &embeddings.model,
-            Asked::Images(images) => &images.model,
+        match &self.work {
+            Work::Text(text) => &text.model,
+            Work::Input(input) => &input.model,
+            Work::Images(images) => &images.model,
         }
     }
 
     /// Whether the model can do this at all.
     pub fn fits(&self, model: &Model) -> Result<(), Refused> {
-        if self.service().serves(model.category) {
+        if self.service.serves(model.category) {
             return Ok(());
         }
         let (id, paths) = (&model.id, Paths(model.category));
         let message = format!("The model `{id}` is served at {paths}.");
         Err(Refused::bad_request(message).param("model"))
+    }
+
+    /// The price of it: that of the model, but of what is free.
+    pub fn price<'p>(&self, of_model: &'p PriceVersion) -> Cow<'p, PriceVersion> {
+        match self.service.counts() {
+            Counts::Nothing => Cow::Owned(of_model.freed()),
+            _ => Cow::Borrowed(of_model),
+        }
     }
 
     /// The worst case, priced.
@@ -72,22 +92,26 @@ impl<'b> Asked<'b> {
         price: &PriceVersion,
         on_short: OnShort,
     ) -> Result<Vec<Segment>, Refused> {
-        let worst = match self {
-            Asked::Chat(text) | Asked::Completions(text) => {
+        let worst = match &self.work {
+            _ if self.service.counts() == Counts::Nothing => return Ok(Vec::new()),
+            Work::Text(text) => {
                 let mut worst = text.worst_case(&model.bounds)?;
                 if on_short == OnShort::Clamp {
                     worst.output_tokens_min = text.output_floor(&model.bounds);
                 }
                 worst
             }
-            Asked::Embeddings(embeddings) => embeddings.worst_case(&model.bounds),
-            Asked::Images(images) => images.worst_case(&model.bounds)?,
+            Work::Input(input) => input.worst_case(&model.bounds),
+            Work::Images(images) => images.worst_case(&model.bounds)?,
         };
         price.quote(worst).map_err(|error| self.too_large(error))
     }
 
     /// The maximum for each choice, where the ledger admitted less than was asked.
     pub fn clamp(&self, reservation: &Reservation) -> Option<u64> {
+        if self.service.counts() == Counts::Nothing {
+            return None;
+        }
         let text = self.text()?;
         let admitted = reservation.bound(Meter::is_output);
         let worst: WorstCase = text.worst_case(&reservation.model.bounds).ok()?;
@@ -99,22 +123,32 @@ impl<'b> Asked<'b> {
 
     /// Whether the stream's usage chunk would be there for our sake only.
     pub fn asks_usage_unasked(&self) -> bool {
-        self.text()
-            .is_some_and(|text| text.stream && text.include_usage != Some(true))
+        self.service.has_stream_options()
+            && self
+                .text()
+                .is_some_and(|text| text.stream && text.include_usage != Some(true))
     }
 
     fn too_large(&self, error: QuoteError) -> Refused {
         let QuoteError::TooLarge { meter, .. } = error;
-        match self.service().smaller(meter) {
+        match self.service.smaller(meter) {
             Some(how) => Refused::bad_request(format!("{error}: {}.", how.advice)).param(how.param),
             None => Refused::bad_request(format!("{error}.")),
         }
     }
 
     fn text(&self) -> Option<&TextRequest<'b>> {
-        match self {
-            Asked::Chat(text) | Asked::Completions(text) => Some(text),
-            Asked::Embeddings(_) | Asked::Images(_) => None,
+        match &self.work {
+            Work::Text(text) => Some(text),
+            Work::Input(_) | Work::Images(_) => None,
+        }
+    }
+
+    fn layout(&self) -> &Layout {
+        match &self.work {
+            Work::Text(text) => &text.layout,
+            Work::Input(input) => &input.layout,
+            Work::Images(images) => &images.layout,
         }
     }
 
@@ -127,11 +161,6 @@ impl<'b> Asked<'b> {
         clamp: Option<u64>,
         row: &Model,
     ) -> Bytes {
-        let layout = match self {
-            Asked::Chat(text) | Asked::Completions(text) => &text.layout,
-            Asked::Embeddings(embeddings) => &embeddings.layout,
-            Asked::Images(images) => &images.layout,
-        };
         let clamp = clamp.zip(self.text()).map(|(tokens, text)| Clamp {
             tokens,
             field: text.max_tokens_field(&row.bounds),
@@ -141,7 +170,7 @@ impl<'b> Asked<'b> {
             include_usage,
             clamp,
         };
-        splice(body, layout, &edits)
+        splice(body, self.layout(), &edits)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::job::Job;
 use super::reservation::{Consumed, is_input};
-use super::service::Service;
+use super::service::{Counts, Service};
 use crate::ledger::LedgerError;
 use crate::ledger::hold::Settled;
 use crate::usage::report::{Reported, Unbelievable};
@@ -49,9 +49,10 @@ pub struct Facts {
 ///
 /// **Cancellation**: do not drop it; run it in a task that outlives the client.
 pub async fn conclude(job: Job, facts: Facts, end: End) -> Result<Option<Settled>, LedgerError> {
-    let consumed = match job.service {
-        Service::Images => images(&job, &facts, end),
-        _ => tokens(&job, &facts, end).await,
+    let consumed = match job.service.counts() {
+        Counts::Images => images(&job, &facts, end),
+        Counts::Text | Counts::Input => tokens(&job, &facts, end).await,
+        Counts::Nothing => Some(nothing()),
     };
     let Some(mut consumed) = consumed else {
         job.reservation.void_answered().await;
@@ -73,7 +74,7 @@ pub async fn conclude(job: Job, facts: Facts, end: End) -> Result<Option<Settled
 /// the input is charged, since the upstream has read it. Images that nobody got are not; nor is
 /// anything where the proxy ends, and sends those away who would have waited.
 pub async fn abandon(job: Job) {
-    if job.service == Service::Images || is_stopping(&job) {
+    if matches!(job.service.counts(), Counts::Images | Counts::Nothing) || is_stopping(&job) {
         return job.reservation.void().await;
     }
     let input = input_tokens(&job).await;
@@ -90,6 +91,15 @@ pub async fn abandon(job: Job) {
 /// Whether the process ends: who went then was likely sent away.
 fn is_stopping(job: &Job) -> bool {
     job.reservation.gateway().stop.is_raised()
+}
+
+/// What is free comes to nothing, whatever was answered.
+fn nothing() -> Consumed {
+    Consumed {
+        usage: Usage::NONE,
+        counted: Counted::Exact,
+        flags: Vec::new(),
+    }
 }
 
 /// Images are counted as they are delivered, so a count is exact. Where an answer that has left
@@ -175,8 +185,8 @@ async fn tokens(job: &Job, facts: &Facts, end: End) -> Option<Consumed> {
 
 /// Whether nothing was delivered. Embeddings of no known shape count as delivered, unless the upstream cut them.
 fn is_empty(job: &Job, facts: &Facts, end: End) -> bool {
-    match job.service {
-        Service::Embeddings => match facts.items {
+    match job.service.counts() {
+        Counts::Input => match facts.items {
             Some(items) => items == 0,
             None => end == End::UpstreamCut,
         },
@@ -201,9 +211,9 @@ async fn input_tokens(job: &Job) -> u64 {
     let (tokenizer, body) = (job.reservation.model.tokenizer, job.request_body.clone());
     let bound = job.reservation.bound(is_input);
     let count = match job.service {
-        Service::Chat | Service::Images => Tokenizer::count_chat,
         Service::Completions => Tokenizer::count_prompts,
         Service::Embeddings => Tokenizer::count_inputs,
+        _ => Tokenizer::count_chat,
     };
     let counted = pooled(move || count(tokenizer, &body)).await;
     counted.flatten().map_or(bound, |tokens| tokens.min(bound))

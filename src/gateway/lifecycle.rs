@@ -112,7 +112,8 @@ async fn hold(
         let price = model
             .at(now)
             .ok_or_else(|| Refused::unknown_model(asked.model()))?;
-        let segments = asked.quote(&model, price, key.on_short)?;
+        let price = asked.price(price);
+        let segments = asked.quote(&model, &price, key.on_short)?;
         let (limits, counters) = counters(key, &model, demand(&segments), now, &gateway.zone);
         let quote = Quote {
             request: read.record.id(),
@@ -134,7 +135,7 @@ async fn hold(
         match answer {
             Ok(hold) => {
                 let pinned = Pinned {
-                    price: price.clone(),
+                    price: price.into_owned(),
                     catalog,
                     model,
                 };

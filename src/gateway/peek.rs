@@ -16,11 +16,17 @@ mod depth;
 mod embeddings;
 mod generation;
 mod images;
+mod items;
 mod link;
+mod messages;
+mod moderations;
 mod options;
 mod prompts;
+mod rerank;
+mod responses;
 mod scalar;
 mod seen;
+mod speech;
 mod table;
 mod text;
 mod tools;
@@ -31,7 +37,7 @@ mod tests;
 
 use std::borrow::Cow;
 
-use super::splice::Layout;
+use super::splice::{Layout, MaximumField};
 pub use bounds::InputSize;
 
 /// The longest model name, in bytes.
@@ -46,7 +52,7 @@ pub struct PeekCaps {
     pub json_depth: usize,
 }
 
-/// What matters of a request for text: a chat, or a completion.
+/// What matters of a request for text: a chat, a completion, a response, a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TextRequest<'b> {
     /// The model, as the client named it; never empty.
@@ -62,15 +68,15 @@ pub struct TextRequest<'b> {
     /// Bytes of the body that may become output beyond the maximum: rejected tokens of a `prediction` are
     /// output, and so is an echoed prompt at some servers, once for each choice.
     pub extra_output: u64,
-    /// Whether `max_tokens` alone bounds it, whatever field the model has for a chat.
-    pub max_tokens_only: bool,
+    /// The field that bounds it; `None` where the model's row says.
+    pub maximum: Option<MaximumField>,
     /// Where to edit; [`TextRequest::client_max`] reads the maxima.
     pub layout: Layout,
 }
 
-/// What matters of a request for embeddings.
+/// What matters of a request to which nothing is written: embeddings, an order of documents, a moderation, a count.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EmbeddingRequest<'b> {
+pub struct InputRequest<'b> {
     /// The model, as the client named it; never empty.
     pub model: Cow<'b, str>,
     /// What bounds the input tokens.
@@ -86,12 +92,27 @@ pub struct ImageRequest<'b> {
     pub model: Cow<'b, str>,
     /// Images asked for; 1 to [`N_MAX`].
     pub n: u64,
+    /// Previews of each that are asked for.
+    pub partial_images: u64,
     /// The size, as the client wrote it.
     pub size: Option<Cow<'b, str>>,
     /// The quality, as the client wrote it.
     pub quality: Option<Cow<'b, str>>,
     /// `url` or `b64_json`, as the client wrote it.
     pub response_format: Option<Cow<'b, str>>,
+    /// What bounds the input tokens.
+    pub input: InputSize,
+    /// Where to edit.
+    pub layout: Layout,
+}
+
+/// What matters of a request for speech.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpeechRequest<'b> {
+    /// The model, as the client named it; never empty.
+    pub model: Cow<'b, str>,
+    /// Characters (Unicode scalar values) of the text that is to be spoken.
+    pub characters: u64,
     /// What bounds the input tokens.
     pub input: InputSize,
     /// Where to edit.
@@ -131,8 +152,48 @@ pub fn peek_completions(body: &[u8], caps: PeekCaps) -> Result<TextRequest<'_>, 
 ///
 /// # Errors
 /// As [`peek_chat`].
-pub fn peek_embeddings(body: &[u8], caps: PeekCaps) -> Result<EmbeddingRequest<'_>, BadRequest> {
+pub fn peek_embeddings(body: &[u8], caps: PeekCaps) -> Result<InputRequest<'_>, BadRequest> {
     embeddings::peek(walk::text(body, caps)?)
+}
+
+/// Reads the body of a request for a response.
+///
+/// # Errors
+/// As [`peek_chat`].
+pub fn peek_responses(body: &[u8], caps: PeekCaps) -> Result<TextRequest<'_>, BadRequest> {
+    responses::peek(walk::text(body, caps)?)
+}
+
+/// Reads the body of a request for a message, or for the count of its tokens.
+///
+/// # Errors
+/// As [`peek_chat`].
+pub fn peek_messages(body: &[u8], caps: PeekCaps) -> Result<TextRequest<'_>, BadRequest> {
+    messages::peek(walk::text(body, caps)?)
+}
+
+/// Reads the body of a request to put documents in order.
+///
+/// # Errors
+/// As [`peek_chat`].
+pub fn peek_rerank(body: &[u8], caps: PeekCaps) -> Result<InputRequest<'_>, BadRequest> {
+    rerank::peek(walk::text(body, caps)?)
+}
+
+/// Reads the body of a request for a moderation.
+///
+/// # Errors
+/// As [`peek_chat`].
+pub fn peek_moderations(body: &[u8], caps: PeekCaps) -> Result<InputRequest<'_>, BadRequest> {
+    moderations::peek(walk::text(body, caps)?)
+}
+
+/// Reads the body of a request for speech.
+///
+/// # Errors
+/// As [`peek_chat`].
+pub fn peek_speech(body: &[u8], caps: PeekCaps) -> Result<SpeechRequest<'_>, BadRequest> {
+    speech::peek(walk::text(body, caps)?)
 }
 
 /// Reads the body of a request for images.

@@ -4,6 +4,7 @@
 //! cause says whether that can help: a spent balance never heals by itself, an occupied one does.
 
 mod code;
+mod event;
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -46,10 +47,15 @@ pub struct Refused {
     pub headers: Option<Box<HeaderMap>>,
     /// The receipt of the request that this one repeats.
     pub receipt: Option<Box<serde_json::Value>>,
+    /// What was asked for, where that is known: some APIs have a shape of their own.
+    pub service: Option<Service>,
 }
 
 #[derive(Serialize)]
 struct Body<'a> {
+    /// `error`, where the API's errors say so.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
     error: Error<'a>,
 }
 
@@ -83,6 +89,7 @@ impl Refused {
             retry: Retry::ByStatus,
             headers: None,
             receipt: None,
+            service: None,
         }
     }
 
@@ -251,9 +258,10 @@ impl Refused {
         )
     }
 
-    /// The refusal as JSON, as it stands in a body or in a stream's error event.
-    pub fn body(&self) -> Bytes {
+    /// The refusal as JSON.
+    fn body_for(&self, service: Option<Service>) -> Bytes {
         let body = Body {
+            kind: (service == Some(Service::Messages)).then_some("error"),
             error: Error {
                 message: &self.message,
                 kind: self.kind,
@@ -269,7 +277,7 @@ impl Refused {
 
     /// The refusal as a whole response.
     pub fn into_response(self) -> Response<Full<Bytes>> {
-        let mut response = Response::new(Full::new(self.body()));
+        let mut response = Response::new(Full::new(self.body_for(self.service)));
         *response.status_mut() = self.status;
         let map = response.headers_mut();
         map.insert(

@@ -63,7 +63,12 @@ async fn dispatch(
     };
     record.is_for(service.path());
     let record = Arc::clone(record);
-    Detached::new(|gone| lifecycle::serve(gateway, record, service, peer, parts, body, gone)).await
+    let serving =
+        Detached::new(|gone| lifecycle::serve(gateway, record, service, peer, parts, body, gone));
+    serving.await.map_err(|refused| Refused {
+        service: Some(service),
+        ..refused
+    })
 }
 
 /// Upgrades would pass what cannot be metered. (A length that can be read in two ways does not

@@ -1,4 +1,4 @@
-//! The metered services: their paths, and which models are served where.
+//! The metered services: their paths, which models are served where, and what counts in each.
 
 use std::fmt;
 
@@ -12,10 +12,35 @@ pub enum Service {
     Chat,
     /// Completions of plain text.
     Completions,
+    /// OpenAI's Responses.
+    Responses,
+    /// How many tokens a response's input has.
+    ResponseTokens,
+    /// Anthropic's Messages.
+    Messages,
+    /// How many tokens a message's input has.
+    MessageTokens,
     /// Vectors for texts.
     Embeddings,
+    /// Documents in the order of their relevance to a query.
+    Rerank,
+    /// Whether texts and images are harmful.
+    Moderations,
     /// Images made or edited.
     Images,
+}
+
+/// What an answer of a service comes to, where nothing is said of it otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counts {
+    /// Input and output tokens.
+    Text,
+    /// Input tokens only: nothing is written.
+    Input,
+    /// Images, and tokens where the model's row prices them.
+    Images,
+    /// Nothing: it is free.
+    Nothing,
 }
 
 /// How a request of a service consumes less.
@@ -34,10 +59,16 @@ pub struct Paths(pub Category);
 
 impl Service {
     /// Every service.
-    pub const ALL: [Service; 4] = [
+    pub const ALL: [Service; 10] = [
         Service::Chat,
         Service::Completions,
+        Service::Responses,
+        Service::ResponseTokens,
+        Service::Messages,
+        Service::MessageTokens,
         Service::Embeddings,
+        Service::Rerank,
+        Service::Moderations,
         Service::Images,
     ];
 
@@ -46,7 +77,13 @@ impl Service {
         match self {
             Service::Chat => "/chat/completions",
             Service::Completions => "/completions",
+            Service::Responses => "/responses",
+            Service::ResponseTokens => "/responses/input_tokens",
+            Service::Messages => "/messages",
+            Service::MessageTokens => "/messages/count_tokens",
             Service::Embeddings => "/embeddings",
+            Service::Rerank => "/rerank",
+            Service::Moderations => "/moderations",
             Service::Images => "/images/generations",
         }
     }
@@ -57,18 +94,42 @@ impl Service {
         Service::ALL.into_iter().find(|each| each.path() == path)
     }
 
+    /// What an answer comes to.
+    pub const fn counts(self) -> Counts {
+        match self {
+            Service::Chat | Service::Completions | Service::Responses | Service::Messages => {
+                Counts::Text
+            }
+            Service::Embeddings | Service::Rerank | Service::Moderations => Counts::Input,
+            Service::Images => Counts::Images,
+            Service::ResponseTokens | Service::MessageTokens => Counts::Nothing,
+        }
+    }
+
     /// Whether models of a category are served here.
     pub const fn serves(self, category: Category) -> bool {
         match self {
-            Service::Chat | Service::Completions => matches!(category, Category::Chat),
+            Service::Chat
+            | Service::Completions
+            | Service::Responses
+            | Service::ResponseTokens
+            | Service::Messages
+            | Service::MessageTokens => matches!(category, Category::Chat),
             Service::Embeddings => matches!(category, Category::Embedding),
+            Service::Rerank => matches!(category, Category::Rerank),
+            Service::Moderations => matches!(category, Category::Moderation),
             Service::Images => category.is_image(),
         }
     }
 
+    /// Whether a stream tells its usage only where `stream_options` asks for it.
+    pub const fn has_stream_options(self) -> bool {
+        matches!(self, Service::Chat | Service::Completions)
+    }
+
     /// Whether its answers may be event streams.
     pub const fn streams(self) -> bool {
-        matches!(self, Service::Chat | Service::Completions)
+        matches!(self.counts(), Counts::Text | Counts::Images)
     }
 
     /// How a request consumes less of a meter; `None` where no field of it decides that.
@@ -81,15 +142,29 @@ impl Service {
             (Service::Chat | Service::Completions, true) => {
                 ("output", "max_tokens", "lower `max_tokens` or `n`")
             }
-            (Service::Chat, false) => ("input", "messages", "shorten the messages"),
+            (Service::Responses, true) => {
+                ("output", "max_output_tokens", "lower `max_output_tokens`")
+            }
+            (Service::Messages, true) => ("output", "max_tokens", "lower `max_tokens`"),
+            (Service::Chat | Service::Messages | Service::MessageTokens, false) => {
+                ("input", "messages", "shorten the messages")
+            }
             (Service::Completions, false) => ("input", "prompt", "shorten the prompt"),
-            (Service::Embeddings, _) => ("input", "input", "send less input at once"),
+            (Service::Responses | Service::ResponseTokens, false) => {
+                ("input", "input", "shorten the input")
+            }
+            (Service::Embeddings | Service::Moderations, _) => {
+                ("input", "input", "send less input at once")
+            }
+            (Service::Rerank, _) => ("input", "documents", "send fewer documents at once"),
             (Service::Images, true) => ("images", "n", "lower `n`"),
             (Service::Images, false) => (
                 "input",
                 "prompt",
                 "shorten the prompt, or send fewer images",
             ),
+            // What is free has nothing to save.
+            (Service::ResponseTokens | Service::MessageTokens, true) => return None,
         };
         Some(Smaller {
             part,
@@ -128,7 +203,12 @@ mod tests {
 
     #[test]
     fn every_category_is_served_somewhere_and_every_path_is_found() {
-        for (word, category) in Category::WORDS {
+        // Those that come as forms are not served yet.
+        let forms = [Category::Speech, Category::Transcription];
+        let all = Category::WORDS
+            .iter()
+            .filter(|(_, each)| !forms.contains(each));
+        for (word, category) in all {
             let served = Service::ALL.iter().any(|each| each.serves(*category));
             assert!(served, "{word}");
         }
@@ -145,7 +225,8 @@ mod tests {
     fn a_category_names_all_of_its_paths() {
         assert_eq!(
             Paths(Category::Chat).to_string(),
-            "POST /v1/chat/completions and POST /v1/completions"
+            "POST /v1/chat/completions and POST /v1/completions and POST /v1/responses and \
+             POST /v1/responses/input_tokens and POST /v1/messages and POST /v1/messages/count_tokens"
         );
         assert_eq!(
             Paths(Category::Embedding).to_string(),

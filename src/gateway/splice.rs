@@ -10,6 +10,30 @@ use crate::price::MaxTokensField;
 
 const MAX_TOKENS: &str = "max_tokens";
 const MAX_COMPLETION_TOKENS: &str = "max_completion_tokens";
+const MAX_OUTPUT_TOKENS: &str = "max_output_tokens";
+
+/// The field whose maximum of output tokens an endpoint obeys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MaximumField {
+    /// `max_tokens`.
+    MaxTokens,
+    /// `max_completion_tokens`.
+    MaxCompletionTokens,
+    /// Either of these two.
+    Either,
+    /// `max_output_tokens`.
+    MaxOutputTokens,
+}
+
+impl From<MaxTokensField> for MaximumField {
+    fn from(of_chats: MaxTokensField) -> Self {
+        match of_chats {
+            MaxTokensField::MaxTokens => MaximumField::MaxTokens,
+            MaxTokensField::MaxCompletionTokens => MaximumField::MaxCompletionTokens,
+            MaxTokensField::Both => MaximumField::Either,
+        }
+    }
+}
 
 /// A range of bytes of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -31,25 +55,43 @@ pub struct Layout {
     pub max_tokens: Option<Maximum>,
     /// The value of `max_completion_tokens`, where there is one.
     pub max_completion_tokens: Option<Maximum>,
+    /// The value of `max_output_tokens`, where there is one.
+    pub max_output_tokens: Option<Maximum>,
     /// `stream_options`.
     pub stream_options: StreamOptions,
 }
 
 impl Layout {
+    /// Of a body in which nothing but the model can be edited.
+    pub fn of_model(first_member: usize, model: Span) -> Self {
+        Layout {
+            first_member,
+            model,
+            max_tokens: None,
+            max_completion_tokens: None,
+            max_output_tokens: None,
+            stream_options: StreamOptions::Absent,
+        }
+    }
+
     /// The maxima that the client wrote, with their fields' names.
     pub fn maxima(&self) -> impl Iterator<Item = (&'static str, Maximum)> {
-        let max_tokens = self.max_tokens.map(|sent| (MAX_TOKENS, sent));
-        let completion = self.max_completion_tokens;
-        let completion = completion.map(|sent| (MAX_COMPLETION_TOKENS, sent));
-        max_tokens.into_iter().chain(completion)
+        [
+            (MAX_TOKENS, self.max_tokens),
+            (MAX_COMPLETION_TOKENS, self.max_completion_tokens),
+            (MAX_OUTPUT_TOKENS, self.max_output_tokens),
+        ]
+        .into_iter()
+        .filter_map(|(name, sent)| Some((name, sent?)))
     }
 
     /// Whether the client set a maximum where `field` says that it is obeyed.
-    pub fn is_bounded(&self, field: MaxTokensField) -> bool {
+    pub fn is_bounded(&self, field: MaximumField) -> bool {
         let obeyed = |name| match field {
-            MaxTokensField::MaxTokens => name == MAX_TOKENS,
-            MaxTokensField::MaxCompletionTokens => name == MAX_COMPLETION_TOKENS,
-            MaxTokensField::Both => true,
+            MaximumField::MaxTokens => name == MAX_TOKENS,
+            MaximumField::MaxCompletionTokens => name == MAX_COMPLETION_TOKENS,
+            MaximumField::Either => name == MAX_TOKENS || name == MAX_COMPLETION_TOKENS,
+            MaximumField::MaxOutputTokens => name == MAX_OUTPUT_TOKENS,
         };
         self.maxima()
             .any(|(name, sent)| sent.tokens.is_some() && obeyed(name))
@@ -101,7 +143,7 @@ pub struct Clamp {
     /// How many tokens.
     pub tokens: u64,
     /// The field that must have them.
-    pub field: MaxTokensField,
+    pub field: MaximumField,
 }
 
 /// An ordered set of edits, applied in one pass.
@@ -202,8 +244,9 @@ fn lower(splicer: &mut Splicer<'_>, layout: &Layout, clamp: &Clamp) {
         return;
     }
     let field = match clamp.field {
-        MaxTokensField::MaxTokens | MaxTokensField::Both => MAX_TOKENS,
-        MaxTokensField::MaxCompletionTokens => MAX_COMPLETION_TOKENS,
+        MaximumField::MaxTokens | MaximumField::Either => MAX_TOKENS,
+        MaximumField::MaxCompletionTokens => MAX_COMPLETION_TOKENS,
+        MaximumField::MaxOutputTokens => MAX_OUTPUT_TOKENS,
     };
     // A null must be replaced: a second member of the same name would be a duplicate key.
     let null = layout.maxima().find(|(name, _)| *name == field);

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-use super::lenient::{Objects, is_text, says_something, trimmed};
+use super::lenient::{Object, Objects, is_text, plain, says_something, trimmed};
 use super::report::{self, Reported, Unbelievable};
 use super::transcript::Transcript;
 
@@ -15,8 +15,8 @@ pub struct AnswerFacts<'a> {
     pub usage: Option<Result<Reported, Unbelievable>>,
     /// Entries of `data` (or of `images`, as some name it) that carry an image and are not errors.
     pub images: u64,
-    /// Entries of `data` that carry an embedding.
-    pub embeddings: u64,
+    /// Entries of `data` that carry an embedding, or entries of `results`: an order of documents, or moderations.
+    pub results: u64,
     /// Whether the answer says itself that it carries nothing, or less than asked for: by an error of its own, an
     /// empty list, or an entry that is an error. Where it does not, having no `images` means that its shape is unknown.
     pub is_short: bool,
@@ -24,8 +24,20 @@ pub struct AnswerFacts<'a> {
     pub choices: u64,
     /// Whether the answer has an `error` of its own.
     pub error: bool,
-    top_usage: Option<&'a str>,
+    /// The `size` and `quality` of the images, where the answer tells them.
+    pub image: ImageShape<'a>,
+    /// What tells the input: the usage, or what stands for it.
+    told_input: Option<&'a str>,
     body: &'a [u8],
+}
+
+/// How large and how good an answer's images are, in the vendor's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct ImageShape<'a> {
+    /// Such as `1024x1024`.
+    pub size: Option<&'a str>,
+    /// Such as `high`.
+    pub quality: Option<&'a str>,
 }
 
 impl AnswerFacts<'_> {
@@ -36,7 +48,7 @@ impl AnswerFacts<'_> {
 
     /// What was reported, of a service that writes nothing: all of it is input.
     pub fn input_usage(&self) -> Option<Result<Reported, Unbelievable>> {
-        report::read_input(self.top_usage?.as_bytes())
+        report::read_input(self.told_input?.as_bytes())
     }
 }
 
@@ -69,13 +81,30 @@ pub fn read_answer(body: &[u8]) -> Result<AnswerFacts<'_>, AnswerError> {
     Ok(AnswerFacts {
         usage: last_usage(answer.usage, &answer.choices),
         images,
-        embeddings: count(&answer.data, |entry| says_something(entry.embedding)),
+        results: count(&answer.data, |entry| says_something(entry.embedding))
+            .max(count(&answer.results, |_| true))
+            .max(count(&answer.data, |entry| {
+                says_something(entry.relevance_score)
+            })),
         is_short,
         choices: u64::try_from(choices).unwrap_or(u64::MAX),
         error,
-        top_usage: answer.usage.map(RawValue::get),
+        image: ImageShape {
+            size: answer.size.and_then(plain),
+            quality: answer.quality.and_then(plain),
+        },
+        told_input: told_input(&answer).map(RawValue::get),
         body: json,
     })
+}
+
+/// The usage; where there is none, what servers that put documents in order tell in its place.
+fn told_input<'a>(answer: &Answer<'a>) -> Option<&'a RawValue> {
+    let said = |raw: &&RawValue| raw.get() != "null";
+    let meta = answer.meta.0.as_ref();
+    let tokens = meta.and_then(|meta| meta.tokens).filter(said);
+    let billed = meta.and_then(|meta| meta.billed_units).filter(said);
+    answer.usage.filter(said).or(tokens).or(billed)
 }
 
 /// The report of one object: its own, else that of its first choice.
@@ -106,7 +135,23 @@ struct Answer<'a> {
     #[serde(borrow, default)]
     images: Objects<Entry<'a>>,
     #[serde(borrow, default)]
+    results: Objects<Entry<'a>>,
+    #[serde(borrow, default)]
     error: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    size: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    quality: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    meta: Object<Meta<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Meta<'a> {
+    #[serde(borrow, default)]
+    tokens: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    billed_units: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -117,6 +162,9 @@ struct Entry<'a> {
     b64_json: Option<&'a RawValue>,
     #[serde(borrow, default)]
     embedding: Option<&'a RawValue>,
+    /// Of a document, where `data` is their order.
+    #[serde(borrow, default)]
+    relevance_score: Option<&'a RawValue>,
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
 }

@@ -42,6 +42,12 @@ pub(super) fn is_text(value: Option<&RawValue>) -> bool {
     value.is_some_and(|raw| raw.get().starts_with('"') && raw.get() != "\"\"")
 }
 
+/// The inside of a string that has no escapes and is not empty.
+pub(super) fn plain(value: &RawValue) -> Option<&str> {
+    let inside = value.get().strip_prefix('"')?.strip_suffix('"')?;
+    (!inside.is_empty() && !inside.contains('\\')).then_some(inside)
+}
+
 /// The bytes without a byte order mark and the blanks around them.
 pub(super) fn trimmed(bytes: &[u8]) -> &[u8] {
     bytes

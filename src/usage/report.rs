@@ -4,14 +4,17 @@
 //! and keeps the largest: gateways fill the spellings that they do not use with 0. What comes out
 //! is disjoint ([`Usage`]); what cannot be true is [`Unbelievable`], never repaired.
 
-use serde::Deserialize;
 use thiserror::Error;
 
-use super::lenient::{Object, trimmed};
-use super::{Meter, Usage};
+use super::lenient::trimmed;
+use super::{Meter, Unit, Usage};
 use count::{Count, fact};
+use fields::{CacheCreation, Details, Fields};
+use meters::{input_meters, inside, output_meters};
 
 mod count;
+mod fields;
+mod meters;
 
 /// The largest count that is believed: 2^40.
 pub const COUNT_MAX: u64 = 1 << 40;
@@ -25,6 +28,38 @@ pub struct Reported {
     pub has_input: bool,
     /// Whether the output was reported.
     pub has_output: bool,
+}
+
+impl Reported {
+    /// This report after an `earlier` one of the same answer: a side that it leaves out, or for which it has nothing
+    /// where there was something, stays as it was told before.
+    pub fn after(self, earlier: Reported) -> Reported {
+        let mut joined = self;
+        let (mut input, mut output) = (self.has_input, self.has_output);
+        let total = |report: &Reported, side: fn(Meter) -> bool| {
+            let counts = report.usage.iter().filter(|(meter, _)| side(*meter));
+            counts.fold(0_u64, |sum, (_, count)| sum.saturating_add(count))
+        };
+        input &= total(&self, is_input) > 0 || !earlier.has_input;
+        output &= total(&self, Meter::is_output) > 0 || !earlier.has_output;
+        for meter in Meter::ALL {
+            let from = match meter {
+                meter if is_input(meter) => input,
+                meter if meter.is_output() => output,
+                _ => true,
+            };
+            if !from {
+                joined.usage = joined.usage.with(meter, earlier.usage.get(meter));
+            }
+        }
+        joined.has_input |= earlier.has_input;
+        joined.has_output |= earlier.has_output;
+        joined
+    }
+}
+
+fn is_input(meter: Meter) -> bool {
+    meter.unit() == Unit::Tokens && !meter.is_output()
 }
 
 /// Why a report is not believed. The request is then counted here.
@@ -70,40 +105,11 @@ fn read_as(
     match trimmed(usage) {
         b"" | b"null" | b"[]" => None,
         object => match serde_json::from_slice(object) {
-            Ok(fields) => reported(&fields).transpose(),
-            Err(_) => Some(Err(Unbelievable::Malformed)),
+            // Fields without names, as an array would give them, are no report.
+            Ok(fields) if object.starts_with(b"{") => reported(&fields).transpose(),
+            _ => Some(Err(Unbelievable::Malformed)),
         },
     }
-}
-
-/// Every field that any vendor is known to send and that bears on money.
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Fields {
-    prompt_tokens: Count,
-    input_tokens: Count,
-    completion_tokens: Count,
-    output_tokens: Count,
-    total_tokens: Count,
-    cached_tokens: Count,
-    prompt_cache_hit_tokens: Count,
-    prompt_cache_miss_tokens: Count,
-    cache_read_input_tokens: Count,
-    cache_creation_input_tokens: Count,
-    reasoning_tokens: Count,
-    prompt_tokens_details: Object<Details>,
-    input_tokens_details: Object<Details>,
-    completion_tokens_details: Object<Details>,
-    output_tokens_details: Object<Details>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Details {
-    cached_tokens: Count,
-    cache_write_tokens: Count,
-    audio_tokens: Count,
-    reasoning_tokens: Count,
 }
 
 /// The wholes, before their parts are taken out.
@@ -117,10 +123,15 @@ struct Wholes {
 /// What is inside the wholes.
 struct Parts {
     cached: u64,
+    /// However long it is kept.
     cache_write: u64,
+    /// Of that, what is kept for an hour.
+    cache_write_hour: u64,
     audio_input: u64,
+    image_input: u64,
     reasoning: u64,
     audio_output: u64,
+    image_output: u64,
 }
 
 fn reported(fields: &Fields) -> Result<Option<Reported>, Unbelievable> {
@@ -194,9 +205,21 @@ fn parts(fields: &Fields) -> Result<Parts, Unbelievable> {
             fields.cache_creation_input_tokens,
         ),
     ])?;
+    let (cache_write, cache_write_hour) = cache_writes(fields, cache_write)?;
     let audio_input = fact(&[
         ("prompt_tokens_details.audio_tokens", prompt.audio_tokens),
         ("input_tokens_details.audio_tokens", input.audio_tokens),
+    ])?;
+    let image_input = fact(&[
+        ("prompt_tokens_details.image_tokens", prompt.image_tokens),
+        ("input_tokens_details.image_tokens", input.image_tokens),
+    ])?;
+    let image_output = fact(&[
+        (
+            "completion_tokens_details.image_tokens",
+            completion.image_tokens,
+        ),
+        ("output_tokens_details.image_tokens", output.image_tokens),
     ])?;
     let reasoning = fact(&[
         (
@@ -218,11 +241,36 @@ fn parts(fields: &Fields) -> Result<Parts, Unbelievable> {
     ])?;
     Ok(Parts {
         cached: cached.unwrap_or(0),
-        cache_write: cache_write.unwrap_or(0),
+        cache_write,
+        cache_write_hour,
         audio_input: audio_input.unwrap_or(0),
+        image_input: image_input.unwrap_or(0),
         reasoning: reasoning.unwrap_or(0),
         audio_output: audio_output.unwrap_or(0),
+        image_output: image_output.unwrap_or(0),
     })
+}
+
+/// What was written to the cache in all, and what of it for an hour.
+fn cache_writes(fields: &Fields, told: Option<u64>) -> Result<(u64, u64), Unbelievable> {
+    let none = CacheCreation::default();
+    let by_time = fields.cache_creation.0.as_ref().unwrap_or(&none);
+    let short = by_time
+        .ephemeral_5m_input_tokens
+        .known("cache_creation.ephemeral_5m_input_tokens")?
+        .unwrap_or(0);
+    let hour = by_time
+        .ephemeral_1h_input_tokens
+        .known("cache_creation.ephemeral_1h_input_tokens")?
+        .unwrap_or(0);
+    let all = told.unwrap_or(short + hour);
+    inside(
+        "cache_creation",
+        short + hour,
+        all,
+        "cache_creation_input_tokens",
+    )?;
+    Ok((all, hour))
 }
 
 fn wholes(fields: &Fields, parts: &Parts) -> Result<Wholes, Unbelievable> {
@@ -290,55 +338,6 @@ fn wholes(fields: &Fields, parts: &Parts) -> Result<Wholes, Unbelievable> {
         output,
         reasoning_beside,
     })
-}
-
-fn input_meters(usage: Usage, input: u64, parts: &Parts) -> Result<Usage, Unbelievable> {
-    let whole = "prompt_tokens";
-    inside("cached_tokens", parts.cached, input, whole)?;
-    inside("audio_tokens", parts.audio_input, input, whole)?;
-    let cache = parts.cached + parts.cache_write;
-    inside("cached_tokens + cache_write_tokens", cache, input, whole)?;
-    let rest = input - cache;
-    // Audio may come from the cache too: there it is charged as cached.
-    let audio = parts.audio_input.min(rest);
-    Ok(usage
-        .with(Meter::CachedInput, parts.cached)
-        .with(Meter::CacheWrite, parts.cache_write)
-        .with(Meter::AudioInput, audio)
-        .with(Meter::Input, rest - audio))
-}
-
-fn output_meters(
-    usage: Usage,
-    output: u64,
-    reasoning_beside: bool,
-    parts: &Parts,
-) -> Result<Usage, Unbelievable> {
-    let whole = "completion_tokens";
-    inside("audio_tokens", parts.audio_output, output, whole)?;
-    let rest = if reasoning_beside {
-        output
-    } else {
-        inside("reasoning_tokens", parts.reasoning, output, whole)?;
-        output - parts.reasoning
-    };
-    let audio = parts.audio_output.min(rest);
-    Ok(usage
-        .with(Meter::Reasoning, parts.reasoning)
-        .with(Meter::AudioOutput, audio)
-        .with(Meter::Output, rest - audio))
-}
-
-fn inside(
-    part: &'static str,
-    count: u64,
-    whole_count: u64,
-    whole: &'static str,
-) -> Result<(), Unbelievable> {
-    if count > whole_count {
-        return Err(Unbelievable::Contradiction { part, whole });
-    }
-    Ok(())
 }
 
 #[cfg(test)]

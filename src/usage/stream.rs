@@ -1,4 +1,4 @@
-//! Reads a chat's stream, event by event, while it passes: usage, text, and how it ended.
+//! Reads an answer's stream, event by event, while it passes: usage, text, and how it ended.
 //!
 //! An event is parsed only if it holds a usage object. All others are walked over once by
 //! [`Transcript::feed`].
@@ -8,11 +8,11 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::answer::{Choice, last_usage};
-use super::lenient::Objects;
-use super::report::{Reported, Unbelievable};
+use super::lenient::{Object, Objects};
+use super::report::{self, Reported, Unbelievable};
 use super::skeleton::Skeleton;
 use super::sse::Event;
-use super::transcript::Transcript;
+use super::transcript::{Seen, Transcript, Typed};
 
 /// What an event is to the one who forwards it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub enum Kind {
     UsageOnly,
     /// The model stopped; no text in this event.
     Finish,
-    /// `[DONE]`.
+    /// The end marker: `[DONE]`, or the event that its API ends with.
     Done,
     /// The upstream reports an error instead of going on.
     Error,
@@ -36,7 +36,7 @@ pub enum Kind {
 pub struct StreamFacts {
     /// The last report, `None` if there was none.
     pub usage: Option<Result<Reported, Unbelievable>>,
-    /// Whether `[DONE]` came.
+    /// Whether the end marker came.
     pub saw_done: bool,
     /// Whether the upstream sent an error event.
     pub saw_error: bool,
@@ -46,6 +46,10 @@ pub struct StreamFacts {
     pub content_events: u64,
     /// That text.
     pub transcript: Transcript,
+    /// Pictures that were delivered whole.
+    pub pictures: u64,
+    /// The last `sequence_number`.
+    pub sequence: Option<u64>,
 }
 
 /// Reads events as they pass.
@@ -57,6 +61,8 @@ pub struct StreamMeter {
     finish_reason_seen: bool,
     content_events: u64,
     transcript: Transcript,
+    pictures: u64,
+    sequence: Option<u64>,
     /// The event that was too large to wait for its end.
     oversized: Option<Skeleton>,
 }
@@ -113,6 +119,11 @@ impl StreamMeter {
         self.finish_reason_seen
     }
 
+    /// How many pictures were delivered whole so far.
+    pub fn pictures(&self) -> u64 {
+        self.pictures
+    }
+
     /// The verdict at the end of the stream, however it ended.
     pub fn finish(mut self) -> StreamFacts {
         self.end_oversized();
@@ -123,6 +134,8 @@ impl StreamMeter {
             finish_reason_seen: self.finish_reason_seen,
             content_events: self.content_events,
             transcript: self.transcript,
+            pictures: self.pictures,
+            sequence: self.sequence,
         }
     }
 
@@ -138,9 +151,11 @@ impl StreamMeter {
         self.saw_error |= seen.error;
         self.finish_reason_seen |= seen.finish;
         self.content_events += u64::from(seen.text);
+        self.sequence = seen.sequence.or(self.sequence);
         let is_usage_only = seen.usage && self.read_usage(data);
         match seen {
             _ if seen.error => Kind::Error,
+            _ if self.ends(&seen) => Kind::Done,
             _ if is_usage_only => Kind::UsageOnly,
             _ if seen.text => Kind::Content,
             _ if seen.finish => Kind::Finish,
@@ -148,12 +163,39 @@ impl StreamMeter {
         }
     }
 
-    /// Takes the event's report, which replaces earlier ones. Returns whether the event holds nothing else.
+    /// Whether the event is the last one, by its type.
+    fn ends(&mut self, seen: &Seen) -> bool {
+        match seen.typed {
+            Typed::Plain | Typed::Repeats | Typed::PictureFails => return false,
+            Typed::Picture => {
+                self.pictures += u64::from(seen.picture);
+                return false;
+            }
+            Typed::PicturesEnd => self.pictures += u64::from(seen.picture),
+            Typed::Ends => {}
+            Typed::Fails => self.saw_error |= self.usage.is_none(),
+        }
+        self.saw_done = true;
+        true
+    }
+
+    /// Takes the event's report, which replaces earlier ones; in an API that tells its usage in parts, what it leaves
+    /// out stays. Returns whether the event holds nothing else.
     fn read_usage(&mut self, data: &[u8]) -> bool {
         let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(data) else {
             return false;
         };
-        self.usage = last_usage(chunk.usage, &chunk.choices).or(self.usage);
+        let nested = [&chunk.response, &chunk.message]
+            .into_iter()
+            .find_map(|nested| nested.0.as_ref()?.usage);
+        let read = |raw: &RawValue| report::read(raw.get().as_bytes());
+        let told = last_usage(chunk.usage, &chunk.choices).or_else(|| nested.and_then(read));
+        self.usage = match (told, self.usage) {
+            (Some(Ok(later)), Some(Ok(earlier))) if chunk.kind.is_some() => {
+                Some(Ok(later.after(earlier)))
+            }
+            (told, before) => told.or(before),
+        };
         chunk.is_usage_only()
     }
 }
@@ -194,6 +236,14 @@ struct Chunk<'a> {
     usage: Option<&'a RawValue>,
     #[serde(borrow, default)]
     choices: Objects<Choice<'a>>,
+    /// Where the events of Responses have it.
+    #[serde(borrow, default)]
+    response: Object<Choice<'a>>,
+    /// Where the first event of Messages has it.
+    #[serde(borrow, default)]
+    message: Object<Choice<'a>>,
+    #[serde(borrow, default, rename = "type")]
+    kind: Option<&'a RawValue>,
 }
 
 impl Chunk<'_> {

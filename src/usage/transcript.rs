@@ -27,8 +27,59 @@ pub struct Seen {
     pub usage: bool,
     /// A top-level `error` that is not null, or a top-level `"type": "error"`.
     pub error: bool,
-    /// A `finish_reason` that is a string.
+    /// A `finish_reason` or a `stop_reason` that is a string.
     pub finish: bool,
+    /// What the top-level `type` says.
+    pub typed: Typed,
+    /// A top-level `url` or `b64_json`: a picture.
+    pub picture: bool,
+    /// The top-level `sequence_number`.
+    pub sequence: Option<u64>,
+}
+
+/// What the `type` of an event says of the stream that it is in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Typed {
+    /// There is none, or it says nothing that matters.
+    #[default]
+    Plain,
+    /// It tells again what came before, or tells of its frame.
+    Repeats,
+    /// It is the last event.
+    Ends,
+    /// It is the last event, and the answer failed.
+    Fails,
+    /// It brings one picture of several.
+    Picture,
+    /// It is the last event, and may bring a picture.
+    PicturesEnd,
+    /// It tells of one picture that failed.
+    PictureFails,
+}
+
+impl Typed {
+    fn of(value: &[u8]) -> Typed {
+        match value {
+            b"response.completed"
+            | b"response.incomplete"
+            | b"message_stop"
+            | b"transcript.text.done"
+            | b"speech.audio.done" => Typed::Ends,
+            b"response.failed" => Typed::Fails,
+            b"image_generation.completed" | b"image_edit.completed" => Typed::PicturesEnd,
+            b"image_generation.partial_succeeded" => Typed::Picture,
+            b"image_generation.partial_failed" => Typed::PictureFails,
+            b"transcript.text.segment" => Typed::Repeats,
+            _ if value.starts_with(b"response.") => {
+                let is_sound = value.ends_with(b"audio.delta");
+                match value.ends_with(b".delta") && !is_sound {
+                    true => Typed::Plain,
+                    false => Typed::Repeats,
+                }
+            }
+            _ => Typed::Plain,
+        }
+    }
 }
 
 impl Transcript {
@@ -48,8 +99,17 @@ impl Transcript {
             reasoning: None,
             seen: Seen::default(),
         };
+        let before = (self.escaped.len(), self.bytes_seen);
         walk.run(self);
-        walk.seen
+        let mut seen = walk.seen;
+        if seen.typed != Typed::Plain && before.1 > 0 {
+            self.escaped.truncate(before.0);
+            self.bytes_seen = before.1;
+            seen.text = false;
+        }
+        // The other pictures are still to come.
+        seen.error &= seen.typed != Typed::PictureFails;
+        seen
     }
 
     /// Whether the model wrote nothing.
@@ -146,6 +206,9 @@ impl<'a> Walk<'a> {
                 Some(end? + 1)
             }
             &first => {
+                if name == b"sequence_number" && self.depth == 1 {
+                    self.seen.sequence = number(&self.json[at..]);
+                }
                 self.other_member(name, first);
                 Some(at)
             }
@@ -155,9 +218,15 @@ impl<'a> Walk<'a> {
     fn text_member(&mut self, name: &'a [u8], value: &'a [u8], transcript: &mut Transcript) {
         match name {
             _ if self.passing_over.is_some() || value.is_empty() => {}
-            b"finish_reason" => self.seen.finish = true,
+            b"finish_reason" | b"stop_reason" => self.seen.finish = true,
             b"error" if self.depth == 1 => self.seen.error = true,
             b"type" if self.depth == 1 && value == b"error" => self.seen.error = true,
+            b"type" if self.depth == 1 => self.seen.typed = Typed::of(value),
+            b"url" | b"b64_json" if self.depth == 1 => self.seen.picture = true,
+            b"delta" if self.depth == 1 => {
+                self.seen.text = true;
+                transcript.append(value);
+            }
             b"reasoning" | b"reasoning_content" => {
                 let same = |(other, text)| other != name && text == value;
                 if !self.reasoning.is_some_and(same) {
@@ -166,7 +235,8 @@ impl<'a> Walk<'a> {
                 }
                 self.reasoning = Some((name, value));
             }
-            b"content" | b"refusal" | b"arguments" | b"name" | b"text" | b"input" => {
+            b"content" | b"refusal" | b"arguments" | b"name" | b"text" | b"input" | b"thinking"
+            | b"partial_json" => {
                 self.seen.text = true;
                 transcript.append(value);
             }
@@ -184,7 +254,14 @@ impl<'a> Walk<'a> {
         // What these hold is not text of the model, or a second copy of it.
         let is_passed_over = matches!(
             name,
-            b"usage" | b"error" | b"logprobs" | b"reasoning_details" | b"annotations"
+            b"usage"
+                | b"error"
+                | b"logprobs"
+                | b"reasoning_details"
+                | b"annotations"
+                | b"tools"
+                | b"tool_choice"
+                | b"metadata"
         );
         if is_container && is_passed_over && self.passing_over.is_none() {
             self.passing_over = Some(self.depth);
@@ -195,6 +272,13 @@ impl<'a> Walk<'a> {
         let rest = self.json.get(from..).unwrap_or_default();
         from + rest.len() - rest.trim_ascii_start().len()
     }
+}
+
+/// The digits that `json` begins with.
+fn number(json: &[u8]) -> Option<u64> {
+    let end = json.iter().position(|byte| !byte.is_ascii_digit());
+    let digits = &json[..end.unwrap_or(json.len())];
+    std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
 /// Where the string whose first byte is at `start` has its closing quote.

@@ -9,6 +9,7 @@ use super::Progress;
 use crate::gateway::conclude::{End, Facts};
 use crate::gateway::receipt;
 use crate::gateway::refusal::Refused;
+use crate::gateway::service::Service;
 use crate::ledger::hold::Settled;
 use crate::usage::sse::{Event, Scanner};
 use crate::usage::stream::{Kind, StreamMeter, splice_cost};
@@ -25,6 +26,10 @@ pub struct EventTap {
     ended: bool,
     /// The upstream told of an error of its own.
     failed: bool,
+    /// Whose events these are.
+    service: Service,
+    /// The last `sequence_number` that came.
+    sequence: Option<u64>,
     /// An event has begun to flow whose end has not come.
     open: bool,
 }
@@ -34,7 +39,7 @@ const HELD_BYTES_MAX: usize = 256 << 10;
 
 impl EventTap {
     /// A tap; `strip_usage` where the client did not ask for the usage chunk, but we did.
-    pub fn new(strip_usage: bool) -> Self {
+    pub fn new(service: Service, strip_usage: bool) -> Self {
         EventTap {
             scanner: Scanner::new(),
             meter: StreamMeter::new(),
@@ -42,6 +47,8 @@ impl EventTap {
             strip_usage,
             ended: false,
             failed: false,
+            service,
+            sequence: None,
             open: false,
         }
     }
@@ -90,10 +97,14 @@ impl EventTap {
 
     /// How far the stream is.
     pub fn progress(&self) -> Progress {
-        match (self.ended, self.meter.usage().is_some()) {
-            (false, _) => Progress::Flowing,
-            (true, false) if self.held_bytes() <= HELD_BYTES_MAX => Progress::EndedWithoutUsage,
-            (true, _) => Progress::Ended,
+        // Elsewhere the end marker brings the usage itself, or there is none.
+        let may_follow = self.service.has_stream_options() && self.meter.usage().is_none();
+        match self.ended {
+            false => Progress::Flowing,
+            true if may_follow && self.held_bytes() <= HELD_BYTES_MAX => {
+                Progress::EndedWithoutUsage
+            }
+            true => Progress::Ended,
         }
     }
 
@@ -113,7 +124,10 @@ impl EventTap {
     /// cut, and so was one that says so itself.
     pub fn verdict(&self, end: End) -> End {
         let usage_chunk = self.held.iter().any(|(kind, _)| *kind == Kind::UsageOnly);
-        let whole = self.ended || usage_chunk || self.meter.finish_reason_seen();
+        let whole = self.ended
+            || usage_chunk
+            || self.meter.finish_reason_seen()
+            || self.meter.pictures() > 0;
         match end {
             End::Complete if self.failed || !whole => End::UpstreamCut,
             end => end,
@@ -128,9 +142,10 @@ impl EventTap {
     /// What the stream said.
     pub fn facts(&mut self) -> Facts {
         let facts = std::mem::take(&mut self.meter).finish();
+        self.sequence = facts.sequence;
         Facts {
             usage: facts.usage,
-            items: Some(0),
+            items: Some(facts.pictures),
             text: facts.transcript,
             client_gone: false,
         }
@@ -172,17 +187,10 @@ impl EventTap {
             ready.add(comment);
         }
         if let Some(refused) = cut {
-            ready.add(error_event(refused));
+            ready.add(refused.event(self.service, self.sequence));
         }
         ready.into_bytes().into_iter().collect()
     }
-}
-
-fn error_event(refused: &Refused) -> Bytes {
-    let mut event = BytesMut::from(&b"data: "[..]);
-    event.extend_from_slice(&refused.body());
-    event.extend_from_slice(b"\n\n");
-    event.freeze()
 }
 
 /// Pieces that leave together: one is passed on as it is, more are joined into one write.

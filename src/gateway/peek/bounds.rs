@@ -1,7 +1,8 @@
 //! The worst case of a request, from its size and its model's bounds.
 
-use super::{BadRequest, EmbeddingRequest, ImageRequest, TextRequest};
-use crate::price::{Bounds, MaxTokensField, WorstCase};
+use super::{BadRequest, ImageRequest, InputRequest, TextRequest};
+use crate::gateway::splice::MaximumField;
+use crate::price::{Bounds, WorstCase};
 
 /// How large a request is, in the measures that bound its input tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,6 +53,9 @@ impl InputSize {
     }
 }
 
+/// Output tokens of a preview of an image (OpenAI's guide on image generation).
+const PREVIEW_TOKENS: u64 = 100;
+
 impl TextRequest<'_> {
     /// The maximum of one choice that the client set, in a field that its endpoint obeys. Where it sent another one
     /// beside, the larger: who knows both takes either. A 0 is none: some servers take it for the absence of a maximum.
@@ -60,12 +64,10 @@ impl TextRequest<'_> {
         self.sent_max().filter(|_| obeyed)
     }
 
-    /// The field that bounds this request on a model with these bounds: theirs, but of a completion always the one.
-    pub fn max_tokens_field(&self, bounds: &Bounds) -> MaxTokensField {
-        match self.max_tokens_only {
-            true => MaxTokensField::MaxTokens,
-            false => bounds.max_tokens_field,
-        }
+    /// The field that bounds this request on a model with these bounds: that of its service, for chats the model's.
+    pub fn max_tokens_field(&self, bounds: &Bounds) -> MaximumField {
+        let of_model = || MaximumField::from(bounds.max_tokens_field);
+        self.maximum.unwrap_or_else(of_model)
     }
 
     fn sent_max(&self) -> Option<u64> {
@@ -142,7 +144,7 @@ impl TextRequest<'_> {
     }
 }
 
-impl EmbeddingRequest<'_> {
+impl InputRequest<'_> {
     /// The most that this request can consume on a model with these bounds. Nothing is written.
     pub fn worst_case(&self, bounds: &Bounds) -> WorstCase {
         WorstCase {
@@ -168,9 +170,11 @@ impl ImageRequest<'_> {
                 ),
             ));
         }
+        let previews = self.partial_images.saturating_mul(PREVIEW_TOKENS);
         let output_tokens = bounds
             .max_output_tokens
             .saturating_add(bounds.reasoning_tokens_max)
+            .saturating_add(previews)
             .saturating_mul(self.n);
         Ok(WorstCase {
             input_tokens: self.input.tokens_max(bounds),

@@ -40,6 +40,7 @@ static CHAT: LazyLock<Table> = LazyLock::new(|| {
         (Rule::Refuse(Why::Builtin), table::BUILTINS),
         (Rule::Refuse(Why::Audio), &["audio"]),
         (Rule::Refuse(Why::Maximum), table::MAXIMA),
+        (Rule::Refuse(Why::Maximum), &["max_output_tokens"]),
         (Rule::Refuse(Why::Count), table::COUNTS),
     ])
 });
@@ -59,7 +60,7 @@ pub(super) fn peek(body: &str) -> Result<TextRequest<'_>, BadRequest> {
     let extent = Extent {
         choices: chat.common.n.unwrap_or(1),
         extra_output: chat.prediction_bytes,
-        max_tokens_only: false,
+        maximum: None,
         input: chat.input,
     };
     chat.common.finish(&pass, extent)
@@ -98,7 +99,9 @@ impl<'b> Members<'b> for Chat<'b> {
                 Ok(())
             }
             "tools" => {
-                let elements = &mut Tools;
+                let elements = &mut Tools {
+                    input: &mut self.input,
+                };
                 map.next_value_seed(Array { pass, at, elements })
             }
             _ => {

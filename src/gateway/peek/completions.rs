@@ -11,7 +11,7 @@ use super::prompts;
 use super::table::{self, Rule, Table, Why};
 use super::walk::{Members, Pass, walk};
 use super::{BadRequest, InputSize, N_MAX, TextRequest, scalar};
-use crate::gateway::splice::Maximum;
+use crate::gateway::splice::{Maximum, MaximumField};
 
 static COMPLETION: LazyLock<Table> = LazyLock::new(|| {
     Table::new(&[
@@ -39,6 +39,7 @@ static COMPLETION: LazyLock<Table> = LazyLock::new(|| {
         (Rule::Refuse(Why::Builtin), table::BUILTINS),
         (Rule::Refuse(Why::Audio), &["audio"]),
         (Rule::Refuse(Why::Maximum), table::MAXIMA),
+        (Rule::Refuse(Why::Maximum), &["max_output_tokens"]),
         // The field of a chat. A server that does not know it here would write as much as it likes.
         (Rule::Refuse(Why::Maximum), &["max_completion_tokens"]),
         (Rule::Refuse(Why::Count), table::COUNTS),
@@ -69,7 +70,7 @@ pub(super) fn peek(body: &str) -> Result<TextRequest<'_>, BadRequest> {
             true => each.saturating_mul(completion.prompt_bytes),
             false => 0,
         },
-        max_tokens_only: true,
+        maximum: Some(MaximumField::MaxTokens),
         input: InputSize {
             prompts: completion.prompts,
             ..completion.input

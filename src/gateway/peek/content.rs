@@ -101,21 +101,8 @@ impl<'b> Members<'b> for Message<'_> {
         map: &mut A,
     ) -> Result<(), A::Error> {
         let at = At::Member(&at, name);
-        // Text stays unread: what is wrong inside of it is the upstream's to say.
         let raw = map.next_value::<&'b RawValue>()?;
-        let read = match raw.get().as_bytes() {
-            [b'"', ..] | b"null" => Ok(()),
-            [b'[', ..] => {
-                let elements = &mut Parts {
-                    input: &mut *self.input,
-                };
-                pass.parse(raw.get(), Array { pass, at, elements })
-            }
-            _ => Err(BadRequest::at(
-                at.to_string(),
-                format!("{at} must be a string, an array of parts, or null."),
-            )),
-        };
+        let read = text_or_parts(pass, at, raw, self.input);
         read.map_err(|refusal| pass.refuse(refusal))
     }
 
@@ -125,8 +112,43 @@ impl<'b> Members<'b> for Message<'_> {
 }
 
 /// The parts of a message's content.
-struct Parts<'i> {
-    input: &'i mut InputSize,
+pub(super) struct Parts<'i> {
+    pub(super) input: &'i mut InputSize,
+}
+
+/// Reads one part by itself.
+pub(super) fn part<'b>(
+    pass: &Pass<'b>,
+    at: At<'_>,
+    raw: &'b RawValue,
+    input: &mut InputSize,
+) -> Result<(), BadRequest> {
+    let mut part = Part::default();
+    let members = &mut part;
+    pass.parse(raw.get(), Object { pass, at, members })?;
+    part.add_to(input);
+    Ok(())
+}
+
+/// Reads content that is a text, or an array of parts.
+pub(super) fn text_or_parts<'b>(
+    pass: &Pass<'b>,
+    at: At<'_>,
+    raw: &'b RawValue,
+    input: &mut InputSize,
+) -> Result<(), BadRequest> {
+    // Text stays unread: what is wrong inside of it is the upstream's to say.
+    match raw.get().as_bytes() {
+        [b'"', ..] | b"null" => Ok(()),
+        [b'[', ..] => {
+            let elements = &mut Parts { input };
+            pass.parse(raw.get(), Array { pass, at, elements })
+        }
+        _ => Err(BadRequest::at(
+            at.to_string(),
+            format!("{at} must be a string, an array of parts, or null."),
+        )),
+    }
 }
 
 impl<'b> Elements<'b> for Parts<'_> {
@@ -221,8 +243,11 @@ impl Kind {
     fn of(name: Option<&str>) -> Self {
         match name {
             None => Kind::Untyped,
-            Some("text" | "input_text" | "output_text" | "refusal") => Kind::Text,
-            Some("image_url") => Kind::Image,
+            Some(
+                "text" | "input_text" | "output_text" | "refusal" | "summary_text"
+                | "reasoning_text",
+            ) => Kind::Text,
+            Some("image_url" | "input_image") => Kind::Image,
             Some(_) => Kind::Other,
         }
     }

@@ -10,8 +10,8 @@ use super::at::At;
 use super::prompts;
 use super::table::{self, Rule, Table, Why};
 use super::walk::{Members, Pass, walk};
-use super::{BadRequest, EmbeddingRequest, InputSize, scalar};
-use crate::gateway::splice::{Layout, Span, StreamOptions};
+use super::{BadRequest, InputRequest, InputSize, scalar};
+use crate::gateway::splice::{Layout, Span};
 
 static EMBEDDING: LazyLock<Table> = LazyLock::new(|| {
     Table::new(&[
@@ -52,7 +52,7 @@ const INPUTS: &[&str] = &[
 ];
 
 /// Reads a request for embeddings.
-pub(super) fn peek(body: &str) -> Result<EmbeddingRequest<'_>, BadRequest> {
+pub(super) fn peek(body: &str) -> Result<InputRequest<'_>, BadRequest> {
     let pass = Pass::new(body);
     let mut embedding = Embedding::default();
     walk(&pass, &mut embedding)?;
@@ -63,19 +63,13 @@ pub(super) fn peek(body: &str) -> Result<EmbeddingRequest<'_>, BadRequest> {
             "input is missing or empty: send a string, an array of strings, or token ids.",
         ));
     }
-    Ok(EmbeddingRequest {
+    Ok(InputRequest {
         model,
         input: InputSize {
             body_bytes: pass.body_bytes(),
             ..embedding.input
         },
-        layout: Layout {
-            first_member: pass.first_member(),
-            model: model_span,
-            max_tokens: None,
-            max_completion_tokens: None,
-            stream_options: StreamOptions::Absent,
-        },
+        layout: Layout::of_model(pass.first_member(), model_span),
     })
 }
 

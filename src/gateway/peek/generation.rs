@@ -1,4 +1,4 @@
-//! The members that chats and completions share: the model, choices, maxima, streaming.
+//! The members that requests for text share: the model, choices, maxima, streaming.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use super::at::At;
 use super::options::stream_options;
 use super::walk::Pass;
 use super::{BadRequest, InputSize, N_MAX, TextRequest, scalar};
-use crate::gateway::splice::{Layout, Maximum, Span, StreamOptions};
+use crate::gateway::splice::{Layout, Maximum, MaximumField, Span, StreamOptions};
 
 /// What has been read so far.
 #[derive(Default)]
@@ -18,6 +18,7 @@ pub(super) struct Generation<'b> {
     pub(super) max_tokens: Option<Maximum>,
     model: Option<(Cow<'b, str>, Span)>,
     max_completion_tokens: Option<Maximum>,
+    max_output_tokens: Option<Maximum>,
     stream_options: StreamOptions,
     include_usage: Option<bool>,
 }
@@ -26,7 +27,7 @@ pub(super) struct Generation<'b> {
 pub(super) struct Extent {
     pub(super) choices: u64,
     pub(super) extra_output: u64,
-    pub(super) max_tokens_only: bool,
+    pub(super) maximum: Option<MaximumField>,
     pub(super) input: InputSize,
 }
 
@@ -47,6 +48,7 @@ impl<'b> Generation<'b> {
             "max_completion_tokens" => {
                 self.max_completion_tokens = Some(maximum(raw, at, span)?);
             }
+            "max_output_tokens" => self.max_output_tokens = Some(maximum(raw, at, span)?),
             "stream" => self.stream = scalar::boolean(raw, at)?.unwrap_or(false),
             "stream_options" => {
                 (self.stream_options, self.include_usage) = stream_options(pass, at, raw)?;
@@ -80,12 +82,13 @@ impl<'b> Generation<'b> {
                 ..extent.input
             },
             extra_output: extent.extra_output,
-            max_tokens_only: extent.max_tokens_only,
+            maximum: extent.maximum,
             layout: Layout {
                 first_member: pass.first_member(),
                 model: model_span,
                 max_tokens: self.max_tokens,
                 max_completion_tokens: self.max_completion_tokens,
+                max_output_tokens: self.max_output_tokens,
                 stream_options: self.stream_options,
             },
         })

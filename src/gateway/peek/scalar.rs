@@ -79,3 +79,14 @@ pub(super) fn service_tier(raw: &RawValue, at: At<'_>) -> Result<(), BadRequest>
         )),
     }
 }
+
+/// Refuses any number but one.
+pub(super) fn one(raw: &RawValue, at: At<'_>) -> Result<(), BadRequest> {
+    match raw.get() {
+        "null" | "1" => Ok(()),
+        _ => Err(BadRequest::at(
+            at.to_string(),
+            format!("{at} must be 1 here: send a request for each."),
+        )),
+    }
+}

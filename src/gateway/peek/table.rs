@@ -36,6 +36,10 @@ pub(super) enum Why {
     Prompt,
     /// Another place for `input`.
     Input,
+    /// Another place for `documents`.
+    Documents,
+    /// It changes the price in a way that no row has.
+    Dearer,
 }
 
 impl Why {
@@ -68,6 +72,10 @@ impl Why {
             Why::Input => {
                 "is not accepted: it is read by some upstreams instead of `input`. Use `input`."
             }
+            Why::Documents => {
+                "is not accepted: it is read by some upstreams instead of `documents`. Use `documents`."
+            }
+            Why::Dearer => "is not accepted: what it asks for has no price here. Remove it.",
         }
     }
 }
@@ -164,7 +172,6 @@ pub(super) const MAXIMA: &[&str] = &[
     "n_predict",
     "num_predict",
     "max_new_tokens",
-    "max_output_tokens",
     "max_gen_tokens",
     "max_gen_len",
     "max_length",

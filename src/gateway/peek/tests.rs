@@ -2,8 +2,11 @@
 
 mod completions;
 mod embeddings;
+mod messages;
+mod ordering;
 mod properties;
 mod refusals;
+mod responses;
 
 use super::{ImageRequest, InputSize, PeekCaps, TextRequest, peek_chat, peek_images};
 use crate::price::{Bounds, MaxTokensField, WorstCase};

@@ -9,12 +9,14 @@ use serde_json::value::RawValue;
 use super::at::At;
 use super::table::{Rule, Table};
 use super::walk::{Elements, Members, Object, Pass};
-use super::{BadRequest, scalar};
+use super::{BadRequest, InputSize, scalar};
 
 static TOOL: LazyLock<Table> = LazyLock::new(|| Table::new(&[(Rule::Read, &["type", "function"])]));
 
-/// `tools`.
-pub(super) struct Tools;
+/// `tools`; what they make of the input is noted there.
+pub(super) struct Tools<'i> {
+    pub(super) input: &'i mut InputSize,
+}
 
 /// One of `tools`.
 #[derive(Default)]
@@ -23,7 +25,7 @@ struct Tool<'b> {
     has_function: bool,
 }
 
-impl<'b> Elements<'b> for Tools {
+impl<'b> Elements<'b> for Tools<'_> {
     const EXPECTED: &'static str = "an array of tools";
 
     fn next<S: SeqAccess<'b>>(
@@ -42,6 +44,11 @@ impl<'b> Elements<'b> for Tools {
         match members.kind.as_deref() {
             Some("function" | "custom") => Ok(Some(())),
             None if members.has_function => Ok(Some(())),
+            // The client runs them; what the model is told of them is the upstream's own text.
+            Some("local_shell" | "apply_patch") => {
+                self.input.unbounded = true;
+                Ok(Some(()))
+            }
             _ => {
                 let at = At::Member(&at, "type");
                 Err(pass.refuse(BadRequest::at(

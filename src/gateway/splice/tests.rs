@@ -4,9 +4,8 @@ use bytes::Bytes;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{Clamp, Edits, MAX_COMPLETION_TOKENS, MAX_TOKENS, Span, Splicer, splice};
+use super::{Clamp, Edits, MAX_COMPLETION_TOKENS, MAX_TOKENS, MaximumField, Span, Splicer, splice};
 use crate::gateway::peek::{PeekCaps, peek_chat};
-use crate::price::MaxTokensField;
 
 const CAPS: PeekCaps = PeekCaps { json_depth: 64 };
 
@@ -31,18 +30,18 @@ const STREAM_OPTIONS: &[(&str, &str)] = &[
     ),
 ];
 
-const FIELDS: &[MaxTokensField] = &[
-    MaxTokensField::MaxTokens,
-    MaxTokensField::MaxCompletionTokens,
-    MaxTokensField::Both,
+const FIELDS: &[MaximumField] = &[
+    MaximumField::MaxTokens,
+    MaximumField::MaxCompletionTokens,
+    MaximumField::Either,
 ];
 
 /// The fields that are obeyed, the one that is written first.
-fn obeyed(field: MaxTokensField) -> &'static [&'static str] {
+fn obeyed(field: MaximumField) -> &'static [&'static str] {
     match field {
-        MaxTokensField::MaxTokens => &[MAX_TOKENS],
-        MaxTokensField::MaxCompletionTokens => &[MAX_COMPLETION_TOKENS],
-        MaxTokensField::Both => &[MAX_TOKENS, MAX_COMPLETION_TOKENS],
+        MaximumField::MaxTokens => &[MAX_TOKENS],
+        MaximumField::MaxCompletionTokens => &[MAX_COMPLETION_TOKENS],
+        _ => &[MAX_TOKENS, MAX_COMPLETION_TOKENS],
     }
 }
 
@@ -85,7 +84,7 @@ struct Case {
     blanks: Vec<String>,
     model: Option<String>,
     include_usage: bool,
-    clamp: Option<(u64, MaxTokensField)>,
+    clamp: Option<(u64, MaximumField)>,
     /// What the edits put before the first member.
     inserted: String,
 }
@@ -244,7 +243,7 @@ fn no_edit_gives_the_same_bytes_without_a_copy() {
         include_usage: true,
         clamp: Some(Clamp {
             tokens: 5,
-            field: MaxTokensField::MaxTokens,
+            field: MaximumField::MaxTokens,
         }),
     };
     for edits in [Edits::default(), edits] {

@@ -136,12 +136,12 @@ fn embeddings_are_counted_in_either_encoding() {
         {"index":1,"embedding":"AACAPw=="},{"index":2,"embedding":[]},{"index":3}],
         "model":"m","usage":{"prompt_tokens":7,"total_tokens":7}}"#,
     );
-    assert_eq!((read.embeddings, read.images, read.is_short), (2, 0, false));
+    assert_eq!((read.results, read.images, read.is_short), (2, 0, false));
     let reported = read.input_usage().unwrap().unwrap();
     assert_eq!(reported.usage, Usage::tokens(7, 0));
     assert!(facts(r#"{"data":[]}"#).is_short);
     let unknown = facts(r#"{"vectors":[[1]],"usage":{"total_tokens":3}}"#);
-    assert_eq!((unknown.embeddings, unknown.is_short), (0, false));
+    assert_eq!((unknown.results, unknown.is_short), (0, false));
     assert_eq!(
         unknown.input_usage().unwrap().unwrap().usage,
         Usage::tokens(3, 0)

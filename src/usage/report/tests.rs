@@ -254,3 +254,65 @@ fn of_a_service_that_writes_nothing_all_is_input() {
         assert!(read_input(absurd.as_bytes()).unwrap().is_err(), "{absurd}");
     }
 }
+
+#[test]
+fn tokens_of_images_are_told_apart_and_overlap_neither_audio_nor_the_cache() {
+    let usage = usage(
+        r#"{"input_tokens":100,"input_tokens_details":{"text_tokens":10,"image_tokens":90,"cached_tokens":40},
+            "output_tokens":500,"output_tokens_details":{"image_tokens":480,"text_tokens":20}}"#,
+    );
+    assert_eq!(usage.get(Meter::CachedInput), 40);
+    assert_eq!(usage.get(Meter::ImageInput), 60);
+    assert_eq!(usage.get(Meter::Input), 0);
+    assert_eq!(usage.get(Meter::ImageOutput), 480);
+    assert_eq!(usage.get(Meter::Output), 20);
+}
+
+#[test]
+fn what_is_cached_for_an_hour_is_told_apart() {
+    let usage = usage(
+        r#"{"input_tokens":3,"cache_read_input_tokens":20,"cache_creation_input_tokens":100,
+            "cache_creation":{"ephemeral_5m_input_tokens":60,"ephemeral_1h_input_tokens":40},"output_tokens":7}"#,
+    );
+    let count = |meter| usage.get(meter);
+    assert_eq!(
+        [
+            count(Meter::Input),
+            count(Meter::CachedInput),
+            count(Meter::CacheWrite),
+            count(Meter::CacheWriteHour),
+            count(Meter::Output)
+        ],
+        [3, 20, 60, 40, 7]
+    );
+    let more = read(
+        br#"{"input_tokens":3,"cache_creation_input_tokens":50,"cache_creation":{"ephemeral_1h_input_tokens":60},"output_tokens":7}"#,
+    );
+    assert!(matches!(
+        more,
+        Some(Err(Unbelievable::Contradiction { .. }))
+    ));
+}
+
+#[test]
+fn a_later_report_keeps_what_it_leaves_out() {
+    let report = |json: &str| read(json.as_bytes()).unwrap().unwrap();
+    let start = report(
+        r#"{"input_tokens":25,"cache_read_input_tokens":5,"cache_creation_input_tokens":0,"output_tokens":1}"#,
+    );
+    for (later, input, output) in [
+        (r#"{"output_tokens":15}"#, 25, 15),
+        (r#"{"input_tokens":0,"output_tokens":15}"#, 25, 15),
+        (
+            r#"{"input_tokens":30,"cache_read_input_tokens":5,"output_tokens":15}"#,
+            30,
+            15,
+        ),
+    ] {
+        let joined = report(later).after(start);
+        assert!(joined.has_input && joined.has_output);
+        assert_eq!(joined.usage.get(Meter::Input), input, "{later}");
+        assert_eq!(joined.usage.get(Meter::CachedInput), 5, "{later}");
+        assert_eq!(joined.usage.get(Meter::Output), output, "{later}");
+    }
+}

@@ -257,3 +257,113 @@ proptest! {
         meter.finish();
     }
 }
+
+const RESPONSES: &str = r#"event: response.created
+data: {"type":"response.created","sequence_number":0,"response":{"id":"resp_1","status":"in_progress","tools":[{"type":"function","name":"f"}],"output":[],"usage":null}}
+
+event: response.output_item.added
+data: {"type":"response.output_item.added","sequence_number":1,"item":{"id":"msg_1","type":"message","content":[]}}
+
+event: response.output_text.delta
+data: {"type":"response.output_text.delta","sequence_number":2,"item_id":"msg_1","delta":"Hel","obfuscation":"xx"}
+
+event: response.output_text.delta
+data: {"delta":"lo","type":"response.output_text.delta","sequence_number":3,"item_id":"msg_1"}
+
+event: response.output_text.done
+data: {"type":"response.output_text.done","sequence_number":4,"text":"Hello"}
+
+event: response.completed
+data: {"type":"response.completed","sequence_number":5,"response":{"id":"resp_1","status":"completed","error":null,"output":[{"type":"message","content":[{"type":"output_text","text":"Hello"}]}],"usage":{"input_tokens":20,"input_tokens_details":{"cached_tokens":8},"output_tokens":11,"output_tokens_details":{"reasoning_tokens":6},"total_tokens":31}}}
+
+"#;
+
+#[test]
+fn a_response_ends_with_its_usage_and_its_text_is_taken_once() {
+    let (kinds, facts) = read(RESPONSES);
+    use Kind::*;
+    assert_eq!(kinds, [Other, Other, Content, Content, Other, Done]);
+    let expected = Usage::tokens(12, 5)
+        .with(crate::usage::Meter::CachedInput, 8)
+        .with(crate::usage::Meter::Reasoning, 6);
+    assert_eq!(facts.usage.unwrap().unwrap().usage, expected);
+    assert_eq!(facts.transcript.text(), "Hello");
+    assert_eq!(facts.sequence, Some(5));
+    assert!(facts.saw_done && !facts.saw_error);
+}
+
+#[test]
+fn a_response_that_failed_is_an_error_only_where_it_tells_no_usage() {
+    let failed = |usage: &str| {
+        let event = format!(
+            "data: {{\"type\":\"response.failed\",\"response\":{{\"status\":\"failed\",\"error\":{{\"code\":\"x\"}},\"usage\":{usage}}}}}\n\n"
+        );
+        read(&event)
+    };
+    let (kinds, facts) = failed("null");
+    assert_eq!(kinds, [Kind::Done]);
+    assert!(facts.saw_done && facts.saw_error && facts.usage.is_none());
+    let (kinds, facts) = failed(r#"{"input_tokens":5,"output_tokens":2}"#);
+    assert_eq!(kinds, [Kind::Done]);
+    assert!(facts.saw_done && !facts.saw_error);
+    assert_eq!(facts.usage.unwrap().unwrap().usage, Usage::tokens(5, 2));
+}
+
+const MESSAGES: &str = r#"event: message_start
+data: {"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","content":[],"stop_reason":null,"usage":{"input_tokens":25,"cache_creation_input_tokens":10,"cache_read_input_tokens":5,"output_tokens":1}}}
+
+event: content_block_start
+data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}
+
+event: ping
+data: {"type":"ping"}
+
+event: content_block_delta
+data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hello"}}
+
+event: content_block_stop
+data: {"type":"content_block_stop","index":0}
+
+event: message_delta
+data: {"type":"message_delta","delta":{"stop_reason":"end_turn","stop_sequence":null},"usage":{"output_tokens":15}}
+
+event: message_stop
+data: {"type":"message_stop"}
+
+"#;
+
+#[test]
+fn a_message_tells_its_usage_in_two_parts() {
+    let (kinds, facts) = read(MESSAGES);
+    use Kind::*;
+    assert_eq!(kinds, [Other, Other, Other, Content, Other, Finish, Done]);
+    let expected = Usage::tokens(25, 15)
+        .with(crate::usage::Meter::CachedInput, 5)
+        .with(crate::usage::Meter::CacheWrite, 10);
+    assert_eq!(facts.usage.unwrap().unwrap().usage, expected);
+    assert_eq!(facts.transcript.text(), "Hello");
+}
+
+#[test]
+fn a_stream_of_pictures_counts_those_that_are_whole() {
+    let stream = r#"data: {"type":"image_generation.partial_image","b64_json":"AA","partial_image_index":0}
+
+data: {"type":"image_generation.completed","b64_json":"AAAA","size":"1024x1024","usage":{"input_tokens":10,"output_tokens":20,"total_tokens":30}}
+
+"#;
+    let (kinds, facts) = read(stream);
+    assert_eq!(kinds, [Kind::Other, Kind::Done]);
+    assert_eq!(facts.pictures, 1);
+    assert_eq!(facts.usage.unwrap().unwrap().usage, Usage::tokens(10, 20));
+    // Another vendor's last event has no picture, and an error is that of one picture.
+    let stream = r#"data: {"type":"image_generation.partial_succeeded","url":"https://x","image_index":0}
+
+data: {"type":"image_generation.partial_failed","error":{"code":"x"},"image_index":1}
+
+data: {"type":"image_generation.completed","usage":{"generated_images":1,"output_tokens":4096,"total_tokens":4096}}
+
+"#;
+    let (kinds, facts) = read(stream);
+    assert_eq!(kinds, [Kind::Other, Kind::Other, Kind::Done]);
+    assert_eq!((facts.pictures, facts.saw_error), (1, false));
+}

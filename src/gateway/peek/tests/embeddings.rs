@@ -1,11 +1,11 @@
 //! Embeddings: inputs in, and nothing that could be written out.
 
 use super::{CAPS, bounds};
-use crate::gateway::peek::{BadRequest, EmbeddingRequest, peek_embeddings};
+use crate::gateway::peek::{BadRequest, InputRequest, peek_embeddings};
 use crate::price::WorstCase;
 
 /// A request with these members beside its model.
-fn read(members: &str) -> Result<EmbeddingRequest<'static>, BadRequest> {
+fn read(members: &str) -> Result<InputRequest<'static>, BadRequest> {
     let body: &'static str = format!(r#"{{"model":"m",{members}}}"#).leak();
     peek_embeddings(body.as_bytes(), CAPS)
 }

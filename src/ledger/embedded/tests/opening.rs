@@ -81,7 +81,13 @@ fn a_newer_schema_and_foreign_files_are_refused() {
         .unwrap();
     let newer = Embedded::open(options(&dir.store(), &clock)).err().unwrap();
     assert!(
-        matches!(newer, OpenError::Schema { found: 99, known: 3 }),
+        matches!(
+            newer,
+            OpenError::Schema {
+                found: 99,
+                known: 3
+            }
+        ),
         "{newer}"
     );
 

@@ -1,0 +1,160 @@
+//! The items of a response's input: messages, calls of functions and their outputs, reasoning.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use serde::de::{MapAccess, SeqAccess};
+use serde_json::value::RawValue;
+
+use super::at::At;
+use super::content::text_or_parts;
+use super::table::{Rule, Table, Why};
+use super::walk::{Elements, Members, Object, Pass};
+use super::{BadRequest, InputSize, scalar};
+
+static ITEM: LazyLock<Table> = LazyLock::new(|| {
+    Table::new(&[
+        (
+            Rule::Read,
+            &["type", "content", "output", "encrypted_content"],
+        ),
+        (
+            Rule::Guard,
+            &["role", "name", "arguments", "input", "summary", "call_id"],
+        ),
+        (
+            Rule::Unbounded,
+            &["file_url", "file_data", "image_url", "result", "screenshot"],
+        ),
+        (
+            Rule::Refuse(Why::Shared),
+            &["file_id", "file_ids", "container_id"],
+        ),
+    ])
+});
+
+/// The array of items, added up in `input`.
+pub(super) struct Items<'i> {
+    pub(super) input: &'i mut InputSize,
+}
+
+impl<'b> Elements<'b> for Items<'_> {
+    const EXPECTED: &'static str = "an array of items";
+
+    fn next<S: SeqAccess<'b>>(
+        &mut self,
+        pass: &Pass<'b>,
+        at: At<'_>,
+        seq: &mut S,
+    ) -> Result<Option<()>, S::Error> {
+        let mut item = Item::default();
+        let members = &mut item;
+        if seq
+            .next_element_seed(Object { pass, at, members })?
+            .is_none()
+        {
+            return Ok(None);
+        }
+        item.add_to(self.input, at)
+            .map(Some)
+            .map_err(|refusal| pass.refuse(refusal))
+    }
+}
+
+/// One item. Its type may come after what it types.
+#[derive(Default)]
+struct Item<'b> {
+    kind: Option<Cow<'b, str>>,
+    is_encrypted: bool,
+    input: InputSize,
+}
+
+impl Item<'_> {
+    fn add_to(self, input: &mut InputSize, at: At<'_>) -> Result<(), BadRequest> {
+        let is_bounded = match self.kind.as_deref() {
+            // The upstream looks reasoning up by its id where the item does not bring it along.
+            Some("reasoning") => self.is_encrypted,
+            Some("item_reference") => {
+                let at = At::Member(&at, "type");
+                let message = format!(
+                    "{at} must not be item_reference: stored objects of the upstream cannot be used through this proxy. Send the item itself."
+                );
+                return Err(BadRequest::at(at.to_string(), message));
+            }
+            None
+            | Some(
+                "message"
+                | "function_call"
+                | "function_call_output"
+                | "custom_tool_call"
+                | "custom_tool_call_output"
+                | "local_shell_call"
+                | "local_shell_call_output"
+                | "apply_patch_call"
+                | "apply_patch_call_output",
+            ) => true,
+            Some(_) => false,
+        };
+        input.unbounded |= !is_bounded;
+        input.add(&self.input);
+        Ok(())
+    }
+}
+
+impl<'b> Members<'b> for Item<'b> {
+    fn table() -> &'static Table {
+        &ITEM
+    }
+
+    fn read<A: MapAccess<'b>>(
+        &mut self,
+        pass: &Pass<'b>,
+        at: At<'_>,
+        name: &'static str,
+        map: &mut A,
+    ) -> Result<(), A::Error> {
+        let at = At::Member(&at, name);
+        let raw = map.next_value::<&'b RawValue>()?;
+        let read = match (name, raw.get().as_bytes()) {
+            ("type", _) => scalar::text(raw, at).map(|kind| self.kind = kind),
+            ("encrypted_content", text) => {
+                self.is_encrypted = text.starts_with(b"\"");
+                Ok(())
+            }
+            // A screenshot, or another object of a tool.
+            ("output", [b'{', ..]) => {
+                self.input.unbounded = true;
+                let members = &mut Output;
+                pass.parse(raw.get(), Object { pass, at, members })
+            }
+            _ => text_or_parts(pass, at, raw, &mut self.input),
+        };
+        read.map_err(|refusal| pass.refuse(refusal))
+    }
+
+    fn unbounded(&mut self) {
+        self.input.unbounded = true;
+    }
+}
+
+static OUTPUT: LazyLock<Table> =
+    LazyLock::new(|| Table::new(&[(Rule::Refuse(Why::Shared), &["file_id", "file_ids"])]));
+
+/// The output of a tool that is neither a text nor parts.
+struct Output;
+
+impl<'b> Members<'b> for Output {
+    fn table() -> &'static Table {
+        &OUTPUT
+    }
+
+    fn read<A: MapAccess<'b>>(
+        &mut self,
+        _pass: &Pass<'b>,
+        _at: At<'_>,
+        _name: &'static str,
+        _map: &mut A,
+    ) -> Result<(), A::Error> {
+        Ok(())
+    }
+}

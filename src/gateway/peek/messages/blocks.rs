@@ -1,0 +1,237 @@
+//! The messages and their blocks: what in them is not bounded by their bytes.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use serde::de::{MapAccess, SeqAccess};
+use serde_json::value::RawValue;
+
+use crate::gateway::peek::at::At;
+use crate::gateway::peek::table::{Rule, Table, Why};
+use crate::gateway::peek::walk::{Array, Elements, Members, Object, Pass};
+use crate::gateway::peek::{BadRequest, InputSize, scalar};
+
+/// The array of messages, added up in `input`.
+pub(super) struct Messages<'i> {
+    pub(super) input: &'i mut InputSize,
+    /// Whether there is an array at all.
+    pub(super) given: bool,
+}
+
+impl<'b> Elements<'b> for Messages<'_> {
+    const EXPECTED: &'static str = "an array of messages";
+
+    fn next<S: SeqAccess<'b>>(
+        &mut self,
+        pass: &Pass<'b>,
+        at: At<'_>,
+        seq: &mut S,
+    ) -> Result<Option<()>, S::Error> {
+        self.given = true;
+        let members = &mut Message {
+            input: &mut *self.input,
+        };
+        seq.next_element_seed(Object { pass, at, members })
+    }
+}
+
+static MESSAGE: LazyLock<Table> = LazyLock::new(|| {
+    Table::new(&[
+        (Rule::Read, &["content"]),
+        (Rule::Guard, &["role"]),
+        (Rule::Refuse(Why::Shared), &["file_id", "container"]),
+    ])
+});
+
+struct Message<'i> {
+    input: &'i mut InputSize,
+}
+
+impl<'b> Members<'b> for Message<'_> {
+    fn table() -> &'static Table {
+        &MESSAGE
+    }
+
+    fn read<A: MapAccess<'b>>(
+        &mut self,
+        pass: &Pass<'b>,
+        at: At<'_>,
+        name: &'static str,
+        map: &mut A,
+    ) -> Result<(), A::Error> {
+        let at = At::Member(&at, name);
+        let raw = map.next_value::<&'b RawValue>()?;
+        text_or_blocks(pass, at, raw, self.input).map_err(|refusal| pass.refuse(refusal))
+    }
+
+    fn unknown(&mut self) {
+        // No member but these is known; a server that reads another one may find anything there.
+        self.input.unbounded = true;
+    }
+}
+
+/// Reads a text, or an array of blocks.
+pub(super) fn text_or_blocks<'b>(
+    pass: &Pass<'b>,
+    at: At<'_>,
+    raw: &'b RawValue,
+    input: &mut InputSize,
+) -> Result<(), BadRequest> {
+    match raw.get().as_bytes() {
+        [b'"', ..] | b"null" => Ok(()),
+        [b'[', ..] => {
+            let elements = &mut Blocks { input };
+            pass.parse(raw.get(), Array { pass, at, elements })
+        }
+        _ => Err(BadRequest::at(
+            at.to_string(),
+            format!("{at} must be a string or an array of blocks."),
+        )),
+    }
+}
+
+struct Blocks<'i> {
+    input: &'i mut InputSize,
+}
+
+impl<'b> Elements<'b> for Blocks<'_> {
+    const EXPECTED: &'static str = "an array of blocks";
+
+    fn next<S: SeqAccess<'b>>(
+        &mut self,
+        pass: &Pass<'b>,
+        at: At<'_>,
+        seq: &mut S,
+    ) -> Result<Option<()>, S::Error> {
+        let mut block = Block::default();
+        let members = &mut block;
+        let next = seq.next_element_seed(Object { pass, at, members })?;
+        if next.is_some() {
+            block.add_to(self.input);
+        }
+        Ok(next)
+    }
+}
+
+static BLOCK: LazyLock<Table> = LazyLock::new(|| {
+    Table::new(&[
+        (Rule::Read, &["type", "source", "content"]),
+        (
+            Rule::Guard,
+            &[
+                "text",
+                "thinking",
+                "signature",
+                "name",
+                "input",
+                "cache_control",
+            ],
+        ),
+        (Rule::Refuse(Why::Shared), &["file_id", "file_ids"]),
+    ])
+});
+
+/// One block. Its type may come after what it types.
+#[derive(Default)]
+struct Block<'b> {
+    kind: Option<Cow<'b, str>>,
+    source: Source,
+    input: InputSize,
+}
+
+impl Block<'_> {
+    fn add_to(mut self, input: &mut InputSize) {
+        match self.kind.as_deref() {
+            Some(
+                "text" | "thinking" | "redacted_thinking" | "tool_use" | "tool_result"
+                | "search_result",
+            ) => {}
+            Some("image") => {
+                self.input.images = self.input.images.saturating_add(1);
+                let written = self.source.data_bytes;
+                self.input.inline_media_bytes =
+                    self.input.inline_media_bytes.saturating_add(written);
+            }
+            // Documents, and whatever comes: their tokens cannot be told from their bytes.
+            _ => self.input.unbounded = true,
+        }
+        input.add(&self.input);
+    }
+}
+
+impl<'b> Members<'b> for Block<'b> {
+    fn table() -> &'static Table {
+        &BLOCK
+    }
+
+    fn read<A: MapAccess<'b>>(
+        &mut self,
+        pass: &Pass<'b>,
+        at: At<'_>,
+        name: &'static str,
+        map: &mut A,
+    ) -> Result<(), A::Error> {
+        let at = At::Member(&at, name);
+        let raw = map.next_value::<&'b RawValue>()?;
+        let read = match (name, raw.get().as_bytes()) {
+            ("type", _) => scalar::text(raw, at).map(|kind| self.kind = kind),
+            // A search result names its source as a text.
+            ("source", [b'{', ..]) => {
+                let members = &mut self.source;
+                pass.parse(raw.get(), Object { pass, at, members })
+            }
+            ("content", [b'[' | b'"', ..]) => text_or_blocks(pass, at, raw, &mut self.input),
+            ("content", [b'{', ..]) => {
+                self.input.unbounded = true;
+                Ok(())
+            }
+            _ => Ok(()),
+        };
+        read.map_err(|refusal| pass.refuse(refusal))
+    }
+}
+
+static SOURCE: LazyLock<Table> = LazyLock::new(|| {
+    Table::new(&[
+        (Rule::Read, &["type", "data"]),
+        (Rule::Guard, &["url", "media_type"]),
+        (Rule::Refuse(Why::Shared), &["file_id", "file_ids"]),
+    ])
+});
+
+/// Where a block's image or document is.
+#[derive(Default)]
+struct Source {
+    /// How many bytes of the body are written out as media.
+    data_bytes: u64,
+}
+
+impl<'b> Members<'b> for Source {
+    fn table() -> &'static Table {
+        &SOURCE
+    }
+
+    fn read<A: MapAccess<'b>>(
+        &mut self,
+        pass: &Pass<'b>,
+        at: At<'_>,
+        name: &'static str,
+        map: &mut A,
+    ) -> Result<(), A::Error> {
+        let at = At::Member(&at, name);
+        let raw = map.next_value::<&'b RawValue>()?;
+        match name {
+            "data" => self.data_bytes = raw.get().len() as u64,
+            _ => {
+                let kind = scalar::text(raw, at).map_err(|refusal| pass.refuse(refusal))?;
+                if kind.as_deref() == Some("file") {
+                    let message = format!(
+                        "{at} must not be file: stored files of the upstream cannot be used through this proxy. Send the content itself."
+                    );
+                    return Err(pass.refuse(BadRequest::at(at.to_string(), message)));
+                }
+            }
+        }
+        Ok(())
+    }
+}
