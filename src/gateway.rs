@@ -24,6 +24,7 @@ pub mod live;
 pub mod meter;
 pub mod metrics;
 pub mod models;
+pub mod multipart;
 pub mod objects;
 pub mod observe;
 pub mod passage;
