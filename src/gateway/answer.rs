@@ -63,6 +63,12 @@ pub async fn deliver(
         let tap = Tap::Events(Box::new(tap));
         return Ok(flow(gateway, answer.response, Bytes::new(), tap, job));
     }
+    if job.service == Service::Speech && !is_json(response) {
+        // What it costs is known; who listens need not wait for its end.
+        let tail = gateway.caps.answer_tail_bytes;
+        let tap = Tap::Document(Box::new(DocumentTap::opaque(job.service, tail)));
+        return Ok(flow(gateway, answer.response, Bytes::new(), tap, job));
+    }
     document(gateway, answer.response, job, gone).await
 }
 
@@ -150,13 +156,21 @@ fn is_encoded(response: &Response<UpstreamBody>) -> bool {
 }
 
 fn is_event_stream(response: &Response<UpstreamBody>) -> bool {
+    is_of_type(response, "text/event-stream")
+}
+
+fn is_json(response: &Response<UpstreamBody>) -> bool {
+    is_of_type(response, "application/json")
+}
+
+fn is_of_type(response: &Response<UpstreamBody>, essence: &str) -> bool {
     response
         .headers()
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .is_some_and(|value| {
             let kind = value.split(';').next().unwrap_or_default();
-            kind.trim().eq_ignore_ascii_case("text/event-stream")
+            kind.trim().eq_ignore_ascii_case(essence)
         })
 }
 
@@ -261,7 +275,7 @@ async fn charge(
     let mut facts = facts(&body, job.service);
     let is_known = facts.items.is_some()
         || match job.service.counts() {
-            Counts::Text | Counts::Nothing => true,
+            Counts::Text | Counts::Nothing | Counts::Characters | Counts::Seconds => true,
             Counts::Input => facts.usage.is_some(),
             Counts::Images => false,
         };
@@ -310,6 +324,7 @@ pub fn facts(body: &[u8], service: Service) -> Facts {
             usage: None,
             items: None,
             text: Transcript::of(body),
+            seconds: None,
             object: None,
             image: ImageShape::default(),
             client_gone: false,
@@ -323,6 +338,7 @@ pub fn facts(body: &[u8], service: Service) -> Facts {
         usage,
         items: (items > 0 || answer.is_short).then_some(items),
         text: transcript(&answer, service),
+        seconds: answer.seconds,
         object: (service == Service::Responses)
             .then(|| written(&answer))
             .flatten(),

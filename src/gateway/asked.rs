@@ -3,12 +3,17 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderValue};
 
-use super::peek::{self, BadRequest, ImageRequest, InputRequest, Named, PeekCaps, TextRequest};
+use super::multipart::{self, Boundary, Form};
+use super::peek::{
+    self, AudioRequest, BadRequest, Editable, ImageRequest, InputRequest, Named, PeekCaps,
+    SpeechRequest, TextRequest,
+};
 use super::refusal::Refused;
 use super::reservation::Reservation;
 use super::service::{Counts, Paths, Service};
-use super::splice::{Clamp, Edits, Layout, splice};
+use super::splice::{Clamp, Edits, Span, Splicer, splice};
 use crate::clock::UnixMs;
 use crate::ledger::key::{Key, OnShort};
 use crate::money::Factor;
@@ -29,11 +34,20 @@ enum Work<'b> {
     Input(InputRequest<'b>),
     /// Images are to be made.
     Images(ImageRequest<'b>),
+    /// A text is to be spoken.
+    Speech(SpeechRequest<'b>),
+    /// A recording is to be written down.
+    Audio(AudioRequest<'b>),
 }
 
 impl<'b> Asked<'b> {
-    /// Reads a body.
-    pub fn read(service: Service, body: &'b [u8], json_depth: usize) -> Result<Self, Refused> {
+    /// Reads a body of the type that the headers tell.
+    pub fn read(
+        service: Service,
+        headers: &'b HeaderMap,
+        body: &'b [u8],
+        json_depth: usize,
+    ) -> Result<Self, Refused> {
         let caps = PeekCaps { json_depth };
         let work = match service {
             Service::Chat => peek::peek_chat(body, caps).map(Work::Text),
@@ -48,6 +62,16 @@ impl<'b> Asked<'b> {
             Service::Rerank => peek::peek_rerank(body, caps).map(Work::Input),
             Service::Moderations => peek::peek_moderations(body, caps).map(Work::Input),
             Service::Images => peek::peek_images(body, caps).map(Work::Images),
+            Service::ImageEdits if !is_form(headers) => {
+                peek::peek_images(body, caps).map(Work::Images)
+            }
+            Service::ImageEdits | Service::ImageVariations => {
+                form(headers, body).and_then(|form| peek::peek_image_form(form).map(Work::Images))
+            }
+            Service::Speech => peek::peek_speech(body, caps).map(Work::Speech),
+            Service::Transcriptions | Service::Translations => {
+                form(headers, body).and_then(|form| peek::peek_audio(form).map(Work::Audio))
+            }
         };
         Ok(Asked {
             service,
@@ -66,7 +90,26 @@ impl<'b> Asked<'b> {
             Work::Text(text) => &text.model,
             Work::Input(input) => &input.model,
             Work::Images(images) => &images.model,
+            Work::Speech(speech) => &speech.model,
+            Work::Audio(audio) => &audio.model,
         }
+    }
+
+    /// Where the recording is in the body, if there is one.
+    pub fn recording(&self) -> Option<Span> {
+        match &self.work {
+            Work::Audio(audio) => audio.file,
+            _ => None,
+        }
+    }
+
+    /// Whether the body is a form, whose content type goes upstream as the client wrote it.
+    pub fn is_form(&self) -> bool {
+        matches!(
+            &self.work,
+            Work::Images(ImageRequest { edit: Editable::Form(..), .. })
+                | Work::Audio(AudioRequest { edit: Editable::Form(..), .. })
+        )
     }
 
     /// The objects of the upstream that it names.
@@ -74,7 +117,7 @@ impl<'b> Asked<'b> {
         match &self.work {
             Work::Text(text) => &text.objects,
             Work::Input(input) => &input.objects,
-            Work::Images(_) => &[],
+            Work::Images(_) | Work::Speech(_) | Work::Audio(_) => &[],
         }
     }
 
@@ -127,6 +170,8 @@ impl<'b> Asked<'b> {
             }
             Work::Input(input) => input.worst_case(&model.bounds),
             Work::Images(images) => images.worst_case(&model.bounds)?,
+            Work::Speech(speech) => speech.worst_case(&model.bounds)?,
+            Work::Audio(audio) => audio.worst_case(&model.bounds),
         })
     }
 
@@ -169,19 +214,14 @@ impl<'b> Asked<'b> {
     fn text(&self) -> Option<&TextRequest<'b>> {
         match &self.work {
             Work::Text(text) => Some(text),
-            Work::Input(_) | Work::Images(_) => None,
-        }
-    }
-
-    fn layout(&self) -> &Layout {
-        match &self.work {
-            Work::Text(text) => &text.layout,
-            Work::Input(input) => &input.layout,
-            Work::Images(images) => &images.layout,
+            _ => None,
         }
     }
 
     /// The body for an upstream: the client's, with what must differ spliced in.
+    ///
+    /// # Errors
+    /// Where the upstream's name of the model cannot stand in the client's form.
     pub fn edited(
         &self,
         body: &Bytes,
@@ -189,18 +229,49 @@ impl<'b> Asked<'b> {
         include_usage: bool,
         clamp: Option<u64>,
         row: &Model,
-    ) -> Bytes {
+    ) -> Result<Bytes, Refused> {
+        let model = model.filter(|model| *model != self.model());
+        let layout = match &self.work {
+            Work::Text(text) => &text.layout,
+            Work::Input(input) => &input.layout,
+            Work::Speech(speech) => &speech.layout,
+            Work::Images(ImageRequest { edit, .. }) | Work::Audio(AudioRequest { edit, .. }) => {
+                match edit {
+                    Editable::Json(layout) => layout,
+                    Editable::Form(form, part) => {
+                        let mut splicer = Splicer::default();
+                        if let Some(model) = model {
+                            form.replace(part, model, &mut splicer)?;
+                        }
+                        return Ok(splicer.apply(body));
+                    }
+                }
+            }
+        };
         let clamp = clamp.zip(self.text()).map(|(tokens, text)| Clamp {
             tokens,
             field: text.max_tokens_field(&row.bounds),
         });
         let edits = Edits {
-            model: model.filter(|model| *model != self.model()),
+            model,
             include_usage,
             clamp,
         };
-        splice(body, self.layout(), &edits)
+        Ok(splice(body, layout, &edits))
     }
+}
+
+/// Whether the headers tell of a form.
+fn is_form(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE);
+    let kind = kind.map(HeaderValue::as_bytes).unwrap_or_default();
+    let begin = kind.get(.."multipart/".len()).unwrap_or_default();
+    begin.eq_ignore_ascii_case(b"multipart/")
+}
+
+/// The body as a form.
+fn form<'b>(headers: &'b HeaderMap, body: &'b [u8]) -> Result<Form<'b>, BadRequest> {
+    multipart::scan(body, Boundary::of(headers)?)
 }
 
 impl From<BadRequest> for Refused {

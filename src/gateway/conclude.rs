@@ -1,9 +1,12 @@
 //! From what came back to what is charged: the upstream's word where it can be believed, else our own count.
 
+mod audio;
+
 use super::job::Job;
 use super::objects::{self, background};
 use super::reservation::{Consumed, is_input};
 use super::service::{Counts, Service};
+use audio::{characters, seconds};
 use crate::ledger::LedgerError;
 use crate::ledger::hold::Settled;
 use crate::price::ImageShape;
@@ -44,6 +47,8 @@ pub struct Facts {
     pub items: Option<u64>,
     /// The text that was delivered, to be counted where no report can be believed.
     pub text: Transcript,
+    /// Seconds of the recording, where the answer tells them.
+    pub seconds: Option<u64>,
     /// What is stored of it at the upstream, where it says so.
     pub object: Option<Written>,
     /// The images' size and quality, as far as the answer states them.
@@ -97,6 +102,8 @@ pub async fn conclude(mut job: Job, facts: Facts, end: End) -> Result<Conclusion
     job.reservation.stated = facts.image.clone();
     let consumed = match job.service.counts() {
         Counts::Images => images(&job, &facts, end),
+        Counts::Characters => characters(&job, &facts, end),
+        Counts::Seconds => seconds(&job, &facts, end).await,
         Counts::Text | Counts::Input => tokens(&job, &facts, end).await,
         Counts::Nothing => Some(nothing()),
     };
@@ -121,12 +128,18 @@ pub async fn conclude(mut job: Job, facts: Facts, end: End) -> Result<Conclusion
 /// the input is charged, since the upstream has read it. Images that nobody got are not; nor is
 /// anything where the proxy ends, and sends those away who would have waited.
 pub async fn abandon(job: Job) {
-    if matches!(job.service.counts(), Counts::Images | Counts::Nothing) || is_stopping(&job) {
+    if is_stopping(&job) {
         return job.reservation.void().await;
     }
-    let input = input_tokens(&job).await;
+    let usage = match job.service.counts() {
+        Counts::Text | Counts::Input => Usage::tokens(input_tokens(&job).await, 0),
+        Counts::Seconds => audio::abandoned(&job).await,
+        Counts::Images | Counts::Characters | Counts::Nothing => {
+            return job.reservation.void().await;
+        }
+    };
     let consumed = Consumed {
-        usage: Usage::tokens(input, 0),
+        usage,
         counted: Counted::Partial,
         flags: vec!["client_gone"],
     };
@@ -169,7 +182,7 @@ fn images(job: &Job, facts: &Facts, end: End) -> Option<Consumed> {
     Some(with_tokens(job, facts, consumed))
 }
 
-/// Adds the tokens of images whose model is priced by tokens: as reported, else all that was held,
+/// Adds the tokens of what is priced by tokens beside, or instead: as reported, else all that was held,
 /// since nobody but the upstream can count them.
 fn with_tokens(job: &Job, facts: &Facts, mut consumed: Consumed) -> Consumed {
     let input = job.reservation.bound(is_input);
@@ -177,7 +190,7 @@ fn with_tokens(job: &Job, facts: &Facts, mut consumed: Consumed) -> Consumed {
     if input == 0 && output == 0 {
         return consumed;
     }
-    let images = consumed.usage.get(Meter::Images);
+    let own = consumed.usage;
     consumed.usage = match &facts.usage {
         Some(Ok(reported)) if reported.has_input && reported.has_output => reported.usage,
         report => {
@@ -191,8 +204,10 @@ fn with_tokens(job: &Job, facts: &Facts, mut consumed: Consumed) -> Consumed {
             consumed.counted = consumed.counted.max(Counted::Estimated);
             Usage::tokens(input, output)
         }
+    };
+    for (meter, count) in own.iter() {
+        consumed.usage = consumed.usage.with(meter, count);
     }
-    .with(Meter::Images, images);
     consumed
 }
 

@@ -60,7 +60,7 @@ struct Tried {
 /// but where another endpoint may do better, or where they blame the operator.
 ///
 /// **Cancellation**: dropping it closes the connection in use; the upstream may have done the work.
-pub async fn forward<F: Fn(&Endpoint) -> Bytes>(
+pub async fn forward<F: Fn(&Endpoint) -> Result<Bytes, Refused>>(
     upstreams: &Upstreams,
     mut route: Vec<Arc<Endpoint>>,
     mut request: Request<'_, F>,
@@ -71,7 +71,7 @@ pub async fn forward<F: Fn(&Endpoint) -> Bytes>(
     let last = route.len().min(request.attempts_max.max(1) as usize);
     let mut tries = Vec::new();
     for (index, endpoint) in route.into_iter().take(last).enumerate() {
-        let call = request.call(&endpoint, index + 1 == last);
+        let call = request.call(&endpoint, index + 1 == last)?;
         let tried = attempt(upstreams, &endpoint, call, record, until).await;
         // What came of it is known by now: the next may find out.
         drop(probe.take());
@@ -102,18 +102,18 @@ pub async fn forward<F: Fn(&Endpoint) -> Bytes>(
     Err(no_endpoint())
 }
 
-impl<'p, F: Fn(&Endpoint) -> Bytes> Request<'p, F> {
+impl<'p, F: Fn(&Endpoint) -> Result<Bytes, Refused>> Request<'p, F> {
     /// What one endpoint is sent; nothing may be sent after the last.
-    fn call(&mut self, endpoint: &Endpoint, is_last: bool) -> Call<'p> {
-        Call {
+    fn call(&mut self, endpoint: &Endpoint, is_last: bool) -> Result<Call<'p>, Refused> {
+        Ok(Call {
             method: self.method.clone(),
             path: self.path,
             headers: match is_last {
                 true => std::mem::take(&mut self.headers),
                 false => self.headers.clone(),
             },
-            body: (self.body)(endpoint),
-        }
+            body: (self.body)(endpoint)?,
+        })
     }
 }
 

@@ -115,7 +115,15 @@ pub fn towards_upstream(headers: &mut HeaderMap) {
     headers.insert(header::CONTENT_TYPE, JSON);
 }
 
-/// The same of a body that was not read here, whose type stays as the client wrote it.
+/// The content types alone, of which there should be one.
+pub fn content_types(headers: &HeaderMap) -> HeaderMap {
+    let values = headers.get_all(header::CONTENT_TYPE).iter();
+    values
+        .map(|value| (header::CONTENT_TYPE, value.clone()))
+        .collect()
+}
+
+/// The same of a body that is no JSON, whose type stays as the client wrote it.
 pub fn towards_upstream_as_sent(headers: &mut HeaderMap) {
     drop_hop_by_hop(headers);
     for name in &CLIENT_ONLY {

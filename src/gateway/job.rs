@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::budget::Reserved;
 use super::reservation::Reservation;
 use super::service::Service;
+use super::splice::Span;
 use crate::ledger::id::KeyId;
 use crate::ledger::key::OnDisconnect;
 
@@ -28,6 +29,8 @@ pub struct Job {
     pub trailers: bool,
     /// The key that it was sent with.
     pub key: KeyId,
+    /// Where the recording is in the body, if there is one.
+    pub recording: Option<Span>,
     /// Whether the upstream stores the answer.
     pub stored: bool,
     /// Whether the answer is written after the request was answered.

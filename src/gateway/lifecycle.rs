@@ -76,7 +76,8 @@ pub async fn serve(
     };
     // A second handle on the same bytes: what was read of them borrows from it.
     let body = read.body.clone();
-    let asked = Asked::read(service, &body, gateway.caps.json_depth)?;
+    let kind = headers::content_types(&read.headers);
+    let asked = Asked::read(service, &kind, &body, gateway.caps.json_depth)?;
     let catalog = gateway.catalog();
     let model = find_model(&catalog, &asked)?;
     read.record.found(&model.id);
@@ -224,7 +225,10 @@ async fn exchange(
     let strip = |endpoint: &Endpoint| asked.asks_usage_unasked() && endpoint.ask_usage();
     let trailers = headers::has_token(&read.headers, header::TE, "trailers");
     let mut headers = read.headers;
-    headers::towards_upstream(&mut headers);
+    match asked.is_form() {
+        true => headers::towards_upstream_as_sent(&mut headers),
+        false => headers::towards_upstream(&mut headers),
+    }
     let request = Request {
         method: Method::POST,
         path: asked.service().path(),
@@ -261,6 +265,7 @@ async fn exchange(
         idle,
         trailers,
         key: read.key.id.clone(),
+        recording: asked.recording(),
         stored: asked.is_stored(),
         background: asked.is_background(),
         reservation,

@@ -104,6 +104,11 @@ impl<'b> Form<'b> {
         self.boundary
     }
 
+    /// The whole body's length in bytes.
+    pub fn bytes_total(&self) -> u64 {
+        self.body.len() as u64
+    }
+
     /// The bytes of a part's value.
     pub fn bytes(&self, part: &Part<'_>) -> &'b [u8] {
         &self.body[part.value.start..part.value.end]

@@ -187,9 +187,13 @@ fn reported_input(fields: &Fields) -> Result<Option<Reported>, Unbelievable> {
 
 fn parts(fields: &Fields) -> Result<Parts, Unbelievable> {
     let empty = Details::default();
+    let of_input = match &fields.input_tokens_details.0 {
+        Some(_) => &fields.input_tokens_details,
+        None => &fields.input_token_details,
+    };
     let [prompt, input, completion, output] = [
         &fields.prompt_tokens_details,
-        &fields.input_tokens_details,
+        of_input,
         &fields.completion_tokens_details,
         &fields.output_tokens_details,
     ]

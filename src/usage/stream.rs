@@ -52,6 +52,8 @@ pub struct StreamFacts {
     pub sequence: Option<u64>,
     /// The id of the response that it is.
     pub response: Option<String>,
+    /// Seconds of the recording that it writes down.
+    pub seconds: Option<u64>,
     /// The size of its pictures, in the vendor's words.
     pub size: Option<String>,
     /// Their quality.
@@ -70,6 +72,7 @@ pub struct StreamMeter {
     pictures: u64,
     sequence: Option<u64>,
     response: Option<String>,
+    seconds: Option<u64>,
     size: Option<String>,
     quality: Option<String>,
     /// The event that was too large to wait for its end.
@@ -156,6 +159,7 @@ impl StreamMeter {
             pictures: self.pictures,
             sequence: self.sequence,
             response: self.response,
+            seconds: self.seconds,
             size: self.size,
             quality: self.quality,
         }
@@ -198,7 +202,10 @@ impl StreamMeter {
                 return false;
             }
             Typed::PicturesEnd => self.picture(seen, data),
-            Typed::Ends => {}
+            Typed::Ends => {
+                let told = read_answer(data).ok().and_then(|told| told.seconds);
+                self.seconds = told.or(self.seconds);
+            }
             Typed::Fails => self.saw_error |= self.usage.is_none(),
         }
         self.saw_done = true;

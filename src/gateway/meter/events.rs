@@ -9,7 +9,7 @@ use super::Progress;
 use crate::gateway::conclude::{End, Facts, Written};
 use crate::gateway::receipt;
 use crate::gateway::refusal::Refused;
-use crate::gateway::service::Service;
+use crate::gateway::service::{Counts, Service};
 use crate::ledger::hold::Settled;
 use crate::price::ImageShape;
 use crate::usage::sse::{Event, Scanner};
@@ -33,6 +33,8 @@ pub struct EventTap {
     service: Service,
     /// The last `sequence_number` that came.
     sequence: Option<u64>,
+    /// Anything but comments came.
+    passed: bool,
     /// An event has begun to flow whose end has not come.
     open: bool,
 }
@@ -53,6 +55,7 @@ impl EventTap {
             failed: false,
             service,
             sequence: None,
+            passed: false,
             open: false,
         }
     }
@@ -97,6 +100,7 @@ impl EventTap {
         self.ended |= kind == Kind::Done;
         self.marked |= kind == Kind::Done && event.is_done();
         self.failed |= kind == Kind::Error;
+        self.passed |= kind != Kind::Error && !event.is_comment_only();
         kind
     }
 
@@ -158,8 +162,13 @@ impl EventTap {
         self.sequence = facts.sequence;
         Facts {
             usage: facts.usage,
-            items: Some(facts.pictures),
+            items: match self.service.counts() {
+                // Sound in events is no text.
+                Counts::Characters => Some(u64::from(self.passed)),
+                _ => Some(facts.pictures),
+            },
             text: facts.transcript,
+            seconds: facts.seconds,
             object: facts.response.map(|id| Written {
                 id,
                 is_unfinished: false,

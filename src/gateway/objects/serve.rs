@@ -231,7 +231,7 @@ impl Asked<'_> {
             headers: map,
             attempts_max: 1,
             attempts: self.gateway.caps.attempts,
-            body: |_: &Endpoint| body.clone(),
+            body: |_: &Endpoint| Ok(body.clone()),
         };
         let route = vec![endpoint];
         let mut answer = forward(&catalog.upstreams, route, request, self.record).await?;

@@ -1,5 +1,6 @@
 //! What is read of a body, and what is refused.
 
+mod audio;
 mod completions;
 mod embeddings;
 mod messages;

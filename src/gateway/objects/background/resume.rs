@@ -157,6 +157,7 @@ async fn hold(
         idle: Duration::ZERO,
         trailers: false,
         key: key.id.clone(),
+        recording: None,
         stored: true,
         background: true,
     })
