@@ -27,6 +27,8 @@ mod own;
 mod refusals;
 #[path = "wire/repeats.rs"]
 mod repeats;
+#[path = "wire/rivals.rs"]
+mod rivals;
 #[path = "wire/streams.rs"]
 mod streams;
 #[path = "wire/upstream_options.rs"]

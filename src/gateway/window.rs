@@ -138,6 +138,7 @@ mod tests {
         }
     }
 
+    /// Rivals: litellm #25495 #20688: a budget of a day began anew at another time than told.
     #[test]
     fn calendar_periods_begin_at_local_midnight() {
         let shanghai = |per| period_of(per, "2026-11-22T17:30:00Z", "Asia/Shanghai");

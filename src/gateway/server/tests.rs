@@ -172,6 +172,7 @@ async fn open(ledger: &dyn Ledger) {
     ledger.put_key(key, digest).await.expect("a key");
 }
 
+/// Rivals: litellm #27639 #30330, new-api #4429, one-api #518: a hold outlived the handler that panicked.
 #[tokio::test]
 async fn a_panic_before_the_answer_is_a_500_and_ends_the_hold_without_a_charge() {
     let proxy = Proxy::start().await;
