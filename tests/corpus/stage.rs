@@ -2,9 +2,9 @@
 //! to come of it.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::exchange::{Exchange, Outcome};
@@ -90,15 +90,12 @@ impl Stage {
                         };
                         let answer = self.ask(turn, &mut kept);
                         if let Err(why) = turn.exchange.is_told_by(&answer) {
-                            failed
-                                .lock()
-                                .expect("no panic")
-                                .push(format!("{turn}: {why}"));
+                            failed.lock().push(format!("{turn}: {why}"));
                             continue;
                         }
                         if let Outcome::Receipt(_) = turn.exchange.outcome {
                             let id = answer.header("x-tollgate-request-id").to_owned();
-                            charged.lock().expect("no panic").push((id, index));
+                            charged.lock().push((id, index));
                         }
                     }
                 });
@@ -106,8 +103,8 @@ impl Stage {
         });
         self.proxy.idle_wallet("alice");
         let receipts = self.proxy.all_receipts("alice");
-        let charged = charged.into_inner().expect("no panic");
-        let mut failed = failed.into_inner().expect("no panic");
+        let charged = charged.into_inner();
+        let mut failed = failed.into_inner();
         for (id, index) in &charged {
             let turn = &turns[*index];
             let compared = match receipts.get(id) {

@@ -70,7 +70,7 @@ impl Template {
                 self.add(text.as_bytes(), side);
                 return "";
             };
-            self.add(text[..at].as_bytes(), side);
+            self.add(&text.as_bytes()[..at], side);
             text = &text[at..];
             if let Some(rest) = text.strip_prefix(CLOSE) {
                 return rest;

@@ -127,8 +127,8 @@ fn a_model_without_a_price_in_force_does_not_exist() {
 fn what_cannot_be_metered_is_not_served() {
     let (mock, proxy) = start();
     for (method, path) in [
-        ("POST", "/v1/audio/speech"),
-        ("POST", "/v1/responses"),
+        ("POST", "/v1/videos"),
+        ("POST", "/v1/realtime/client_secrets"),
         ("POST", "/v1/chat/completions/"),
         ("POST", "/v1//chat/completions"),
         ("POST", "/v1/../v1/chat/completions"),
