@@ -17,6 +17,8 @@ use crate::file;
 use crate::secret::Secret;
 
 const DAY_MS: u64 = 86_400_000;
+/// The most failures that a breaker waits for.
+const FAILURES_MAX: u64 = 10_000;
 
 /// What is added to an address; an ending that contains another comes before it.
 const ENDPOINTS: [&str; 4] = [
@@ -77,6 +79,14 @@ fn upstream(name: &str, field: &Field<'_>) -> Upstream {
         connect_timeout_ms: ms("connect_timeout_ms", default.connect_timeout_ms),
         response_timeout_ms: ms("response_timeout_ms", default.response_timeout_ms),
         idle_timeout_ms: ms("idle_timeout_ms", default.idle_timeout_ms),
+        total_timeout_ms: ms("total_timeout_ms", default.total_timeout_ms),
+        breaker_failures: section.integer(
+            "breaker_failures",
+            default.breaker_failures,
+            0,
+            FAILURES_MAX,
+        ),
+        breaker_cooldown_ms: ms("breaker_cooldown_ms", default.breaker_cooldown_ms),
         ask_usage: section.word("ask_usage", default.ask_usage),
     };
     if let (Some(field), Some(_), true) =

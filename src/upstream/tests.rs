@@ -1,6 +1,7 @@
 //! What one attempt puts on the wire, and what it makes of what comes back, against a small scripted server.
 
 mod options;
+mod order;
 mod origin;
 
 use std::sync::Arc;
