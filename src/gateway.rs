@@ -130,6 +130,8 @@ pub struct Caps {
     pub h2_streams: u32,
     /// The most endpoints that are tried for a request.
     pub attempts_max: u32,
+    /// How long that may take, up to the head of the answer.
+    pub attempts: Duration,
 }
 
 /// Why nobody should be sent here now.
@@ -237,6 +239,7 @@ impl From<&crate::config::Caps> for Caps {
             connections: size(caps.connections),
             h2_streams: u32::try_from(caps.h2_streams).unwrap_or(u32::MAX),
             attempts_max: u32::try_from(caps.attempts).unwrap_or(u32::MAX),
+            attempts: Duration::from_millis(caps.attempts_ms),
         }
     }
 }

@@ -41,6 +41,7 @@ pub async fn deliver(
     detail.upstream = Arc::clone(answer.endpoint.upstream());
     detail.status = status.as_u16();
     detail.attempts = answer.attempts;
+    detail.tries = std::mem::take(&mut answer.tries);
     headers::towards_client(answer.response.headers_mut());
     let response = &answer.response;
     if let Some(why) = unmeterable(response, job.service) {

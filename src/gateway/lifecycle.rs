@@ -220,6 +220,7 @@ async fn exchange(
         path: asked.service().path(),
         headers,
         attempts_max: gateway.caps.attempts_max,
+        attempts: gateway.caps.attempts,
         body: |endpoint: &Endpoint| {
             // The simulator reads faults from the name as the client wrote it.
             let renamed = endpoint.model().filter(|_| !endpoint.is_simulator());

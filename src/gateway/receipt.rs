@@ -239,6 +239,9 @@ pub fn object(receipt: &Receipt, currency: &str) -> Value {
     if let Value::Object(more) = more {
         fields.extend(more);
     }
+    if !receipt.detail.tries.is_empty() {
+        fields.insert("tries".to_owned(), json!(receipt.detail.tries));
+    }
     Value::Object(fields)
 }
 

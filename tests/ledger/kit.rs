@@ -9,7 +9,7 @@ use tollgate::ledger::hold::{Charge, FreeUnits, HoldRef, IdempotencyClaim, Quote
 use tollgate::ledger::id::{KeyDigest, RequestId, WalletId};
 use tollgate::ledger::key::{Key, OnDisconnect, OnShort};
 use tollgate::ledger::limit::{Ask, CounterAsk, Window};
-use tollgate::ledger::receipt::Detail;
+use tollgate::ledger::receipt::{Detail, Try, TryFailure, TryOutcome};
 use tollgate::ledger::wallet::NewWallet;
 use tollgate::money::Nano;
 use tollgate::price::Segment;
@@ -202,9 +202,20 @@ pub fn charge(priced: i64) -> Charge {
             upstream: "demo".into(),
             status: 200,
             streamed: true,
-            attempts: 1,
+            attempts: 2,
+            tries: vec![
+                tried("spare", TryOutcome::Failed(TryFailure::Connect)),
+                tried("demo", TryOutcome::Status(200)),
+            ],
             flags: vec!["client_gone".into()],
         },
+    }
+}
+
+fn tried(upstream: &str, outcome: TryOutcome) -> Try {
+    Try {
+        upstream: upstream.into(),
+        outcome,
     }
 }
 

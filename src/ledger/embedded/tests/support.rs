@@ -231,6 +231,7 @@ pub fn charge(hold: &Hold, output: u64) -> Charge {
             status: 200,
             streamed: output.is_multiple_of(2),
             attempts: 1,
+            tries: Vec::new(),
             flags: if output == 0 {
                 vec!["usage_missing".into()]
             } else {
