@@ -13,8 +13,12 @@ mod cors;
 mod credentials;
 #[path = "wire/embeddings.rs"]
 mod embeddings;
+#[path = "wire/encodings.rs"]
+mod encodings;
 #[path = "wire/ending.rs"]
 mod ending;
+#[path = "wire/endpoints.rs"]
+mod endpoints;
 #[path = "wire/framing.rs"]
 mod framing;
 #[path = "wire/images.rs"]
