@@ -26,6 +26,7 @@ mod rerank;
 mod responses;
 mod scalar;
 mod seen;
+mod speech;
 mod table;
 mod text;
 mod tools;
@@ -91,12 +92,27 @@ pub struct ImageRequest<'b> {
     pub model: Cow<'b, str>,
     /// Images asked for; 1 to [`N_MAX`].
     pub n: u64,
+    /// Previews of each that are asked for.
+    pub partial_images: u64,
     /// The size, as the client wrote it.
     pub size: Option<Cow<'b, str>>,
     /// The quality, as the client wrote it.
     pub quality: Option<Cow<'b, str>>,
     /// `url` or `b64_json`, as the client wrote it.
     pub response_format: Option<Cow<'b, str>>,
+    /// What bounds the input tokens.
+    pub input: InputSize,
+    /// Where to edit.
+    pub layout: Layout,
+}
+
+/// What matters of a request for speech.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpeechRequest<'b> {
+    /// The model, as the client named it; never empty.
+    pub model: Cow<'b, str>,
+    /// Characters (Unicode scalar values) of the text that is to be spoken.
+    pub characters: u64,
     /// What bounds the input tokens.
     pub input: InputSize,
     /// Where to edit.
@@ -170,6 +186,14 @@ pub fn peek_rerank(body: &[u8], caps: PeekCaps) -> Result<InputRequest<'_>, BadR
 /// As [`peek_chat`].
 pub fn peek_moderations(body: &[u8], caps: PeekCaps) -> Result<InputRequest<'_>, BadRequest> {
     moderations::peek(walk::text(body, caps)?)
+}
+
+/// Reads the body of a request for speech.
+///
+/// # Errors
+/// As [`peek_chat`].
+pub fn peek_speech(body: &[u8], caps: PeekCaps) -> Result<SpeechRequest<'_>, BadRequest> {
+    speech::peek(walk::text(body, caps)?)
 }
 
 /// Reads the body of a request for images.

@@ -129,7 +129,7 @@ impl Service {
 
     /// Whether its answers may be event streams.
     pub const fn streams(self) -> bool {
-        matches!(self.counts(), Counts::Text)
+        matches!(self.counts(), Counts::Text | Counts::Images)
     }
 
     /// How a request consumes less of a meter; `None` where no field of it decides that.

@@ -46,7 +46,7 @@ pub struct StreamFacts {
     pub content_events: u64,
     /// That text.
     pub transcript: Transcript,
-    /// Pictures that were done.
+    /// Pictures that were delivered whole.
     pub pictures: u64,
     /// The last `sequence_number`.
     pub sequence: Option<u64>,
@@ -62,7 +62,6 @@ pub struct StreamMeter {
     content_events: u64,
     transcript: Transcript,
     pictures: u64,
-    pictures_asked: u64,
     sequence: Option<u64>,
     /// The event that was too large to wait for its end.
     oversized: Option<Skeleton>,
@@ -72,14 +71,6 @@ impl StreamMeter {
     /// A meter at the start of a stream.
     pub fn new() -> Self {
         StreamMeter::default()
-    }
-
-    /// A meter of a stream that ends with this many pictures, each in an event of its own.
-    pub fn of_pictures(pictures_asked: u64) -> Self {
-        StreamMeter {
-            pictures_asked,
-            ..StreamMeter::default()
-        }
     }
 
     /// Reads one event. The tail of an oversized one ([`Event::is_tail`]) completes its fragments.
@@ -128,6 +119,11 @@ impl StreamMeter {
         self.finish_reason_seen
     }
 
+    /// How many pictures were delivered whole so far.
+    pub fn pictures(&self) -> u64 {
+        self.pictures
+    }
+
     /// The verdict at the end of the stream, however it ended.
     pub fn finish(mut self) -> StreamFacts {
         self.end_oversized();
@@ -171,15 +167,13 @@ impl StreamMeter {
     fn ends(&mut self, seen: &Seen) -> bool {
         match seen.typed {
             Typed::Plain | Typed::Repeats | Typed::PictureFails => return false,
+            Typed::Picture => {
+                self.pictures += u64::from(seen.picture);
+                return false;
+            }
+            Typed::PicturesEnd => self.pictures += u64::from(seen.picture),
             Typed::Ends => {}
             Typed::Fails => self.saw_error |= self.usage.is_none(),
-            Typed::Pictures if seen.picture => {
-                self.pictures += 1;
-                if self.pictures < self.pictures_asked {
-                    return false;
-                }
-            }
-            Typed::Pictures => {}
         }
         self.saw_done = true;
         true

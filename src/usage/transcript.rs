@@ -49,8 +49,10 @@ pub enum Typed {
     Ends,
     /// It is the last event, and the answer failed.
     Fails,
-    /// It brings a picture that is done, or says that all are.
-    Pictures,
+    /// It brings one picture of several.
+    Picture,
+    /// It is the last event, and may bring a picture.
+    PicturesEnd,
     /// It tells of one picture that failed.
     PictureFails,
 }
@@ -64,9 +66,8 @@ impl Typed {
             | b"transcript.text.done"
             | b"speech.audio.done" => Typed::Ends,
             b"response.failed" => Typed::Fails,
-            b"image_generation.completed"
-            | b"image_generation.partial_succeeded"
-            | b"image_edit.completed" => Typed::Pictures,
+            b"image_generation.completed" | b"image_edit.completed" => Typed::PicturesEnd,
+            b"image_generation.partial_succeeded" => Typed::Picture,
             b"image_generation.partial_failed" => Typed::PictureFails,
             b"transcript.text.segment" => Typed::Repeats,
             _ if value.starts_with(b"response.") => {

@@ -97,10 +97,14 @@ impl EventTap {
 
     /// How far the stream is.
     pub fn progress(&self) -> Progress {
-        match (self.ended, self.meter.usage().is_some()) {
-            (false, _) => Progress::Flowing,
-            (true, false) if self.held_bytes() <= HELD_BYTES_MAX => Progress::EndedWithoutUsage,
-            (true, _) => Progress::Ended,
+        // Elsewhere the end marker brings the usage itself, or there is none.
+        let may_follow = self.service.has_stream_options() && self.meter.usage().is_none();
+        match self.ended {
+            false => Progress::Flowing,
+            true if may_follow && self.held_bytes() <= HELD_BYTES_MAX => {
+                Progress::EndedWithoutUsage
+            }
+            true => Progress::Ended,
         }
     }
 
@@ -120,7 +124,10 @@ impl EventTap {
     /// cut, and so was one that says so itself.
     pub fn verdict(&self, end: End) -> End {
         let usage_chunk = self.held.iter().any(|(kind, _)| *kind == Kind::UsageOnly);
-        let whole = self.ended || usage_chunk || self.meter.finish_reason_seen();
+        let whole = self.ended
+            || usage_chunk
+            || self.meter.finish_reason_seen()
+            || self.meter.pictures() > 0;
         match end {
             End::Complete if self.failed || !whole => End::UpstreamCut,
             end => end,
@@ -138,7 +145,7 @@ impl EventTap {
         self.sequence = facts.sequence;
         Facts {
             usage: facts.usage,
-            items: Some(0),
+            items: Some(facts.pictures),
             text: facts.transcript,
             client_gone: false,
         }

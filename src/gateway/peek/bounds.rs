@@ -53,6 +53,9 @@ impl InputSize {
     }
 }
 
+/// Output tokens of a preview of an image (OpenAI's guide on image generation).
+const PREVIEW_TOKENS: u64 = 100;
+
 impl TextRequest<'_> {
     /// The maximum of one choice that the client set, in a field that its endpoint obeys. Where it sent another one
     /// beside, the larger: who knows both takes either. A 0 is none: some servers take it for the absence of a maximum.
@@ -167,9 +170,11 @@ impl ImageRequest<'_> {
                 ),
             ));
         }
+        let previews = self.partial_images.saturating_mul(PREVIEW_TOKENS);
         let output_tokens = bounds
             .max_output_tokens
             .saturating_add(bounds.reasoning_tokens_max)
+            .saturating_add(previews)
             .saturating_mul(self.n);
         Ok(WorstCase {
             input_tokens: self.input.tokens_max(bounds),

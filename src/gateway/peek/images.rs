@@ -42,6 +42,9 @@ static IMAGES: LazyLock<Table> = LazyLock::new(|| {
     ])
 });
 
+/// The most previews of one image.
+const PARTIAL_IMAGES_MAX: u64 = 3;
+
 /// What some server or other reads in the place of `n`.
 const COUNTS: &[&str] = &[
     "batch_size",
@@ -62,9 +65,17 @@ pub(super) fn peek(body: &str) -> Result<ImageRequest<'_>, BadRequest> {
     let mut images = Images::default();
     walk(&pass, &mut images)?;
     let (model, model_span) = images.model.ok_or_else(scalar::no_model)?;
+    let n = images.n.unwrap_or(1);
+    if images.stream && n > 1 {
+        return Err(BadRequest::at(
+            "n",
+            "n must be 1 with stream: send a request for each image, or leave stream out.",
+        ));
+    }
     Ok(ImageRequest {
         model,
-        n: images.n.unwrap_or(1),
+        n,
+        partial_images: images.partial_images,
         size: images.size,
         quality: images.quality,
         response_format: images.response_format,
@@ -84,6 +95,8 @@ struct Images<'b> {
     size: Option<Cow<'b, str>>,
     quality: Option<Cow<'b, str>>,
     response_format: Option<Cow<'b, str>>,
+    stream: bool,
+    partial_images: u64,
     input: InputSize,
 }
 
@@ -128,20 +141,9 @@ impl<'b> Images<'b> {
             "prompt" if !matches!(raw.get().as_bytes(), [b'"', ..] | b"null") => {
                 return Err(BadRequest::at("prompt", "prompt must be a string."));
             }
-            "stream" => match scalar::boolean(raw, at)? {
-                Some(true) => {
-                    return Err(BadRequest::at(
-                        "stream",
-                        "stream is not yet served for images: leave it out, the images come in one answer.",
-                    ));
-                }
-                _ => return Ok(()),
-            },
-            "partial_images" if !matches!(raw.get(), "null" | "0") => {
-                return Err(BadRequest::at(
-                    "partial_images",
-                    "partial_images must be 0: images are not streamed here.",
-                ));
+            "stream" => self.stream = scalar::boolean(raw, at)?.unwrap_or(false),
+            "partial_images" if raw.get() != "0" => {
+                self.partial_images = scalar::positive(raw, at, PARTIAL_IMAGES_MAX)?.unwrap_or(0);
             }
             "sequential_image_generation"
                 if !matches!(raw.get(), "null" | "false" | "\"disabled\"") =>

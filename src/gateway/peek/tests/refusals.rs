@@ -311,9 +311,9 @@ fn what_cannot_be_priced_or_is_shared_is_refused() {
 #[test]
 fn requests_for_images_are_refused_alike() {
     for (members, field) in [
-        (r#""stream":true"#, "stream"),
+        (r#""stream":true,"n":2"#, "n"),
         (r#""stream":"yes""#, "stream"),
-        (r#""partial_images":2"#, "partial_images"),
+        (r#""partial_images":4"#, "partial_images"),
         (r#""prompt":["a","b"]"#, "prompt"),
         (r#""n":0"#, "n"),
         (r#""n":"4""#, "n"),
