@@ -107,8 +107,13 @@ impl<'b> Asked<'b> {
     pub fn is_form(&self) -> bool {
         matches!(
             &self.work,
-            Work::Images(ImageRequest { edit: Editable::Form(..), .. })
-                | Work::Audio(AudioRequest { edit: Editable::Form(..), .. })
+            Work::Images(ImageRequest {
+                edit: Editable::Form(..),
+                ..
+            }) | Work::Audio(AudioRequest {
+                edit: Editable::Form(..),
+                ..
+            })
         )
     }
 

@@ -6,7 +6,6 @@ use super::job::Job;
 use super::objects::{self, background};
 use super::reservation::{Consumed, is_input};
 use super::service::{Counts, Service};
-use audio::{characters, seconds};
 use crate::ledger::LedgerError;
 use crate::ledger::hold::Settled;
 use crate::price::ImageShape;
@@ -14,6 +13,7 @@ use crate::usage::report::{Reported, Unbelievable};
 use crate::usage::tokenizer::{Tokenizer, pooled};
 use crate::usage::transcript::Transcript;
 use crate::usage::{Counted, Meter, Usage};
+use audio::{characters, seconds};
 
 /// Every word on what was odd that a receipt can have.
 pub const FLAGS: [&str; 8] = [

@@ -144,9 +144,7 @@ impl Service {
             Service::Embeddings => matches!(category, Category::Embedding),
             Service::Rerank => matches!(category, Category::Rerank),
             Service::Moderations => matches!(category, Category::Moderation),
-            Service::Images | Service::ImageEdits | Service::ImageVariations => {
-                category.is_image()
-            }
+            Service::Images | Service::ImageEdits | Service::ImageVariations => category.is_image(),
             Service::Speech => matches!(category, Category::Speech),
             Service::Transcriptions | Service::Translations => {
                 matches!(category, Category::Transcription)

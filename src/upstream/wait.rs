@@ -19,7 +19,7 @@ pub(super) fn asked_ms(headers: &HeaderMap, now: UnixMs) -> Option<u64> {
     let ms = text(RETRY_AFTER_MS).and_then(|text| number(text, 1));
     let asked = ms.or_else(|| {
         let text = text(RETRY_AFTER)?;
-        number(text, 1_000).or_else(|| Some(until(text, now)?))
+        number(text, 1_000).or_else(|| until(text, now))
     });
     asked.map(|ms| ms.min(MS_MAX))
 }
@@ -75,7 +75,7 @@ mod tests {
             ("99999999999999999999999", Some(60_000)),
             ("Wed, 21 Oct 2015 07:28:07 GMT", Some(7_000)),
             ("Wed, 21 Oct 2015 07:27:00 GMT", Some(0)),
-            ("Wed, 21 Oct 2055 07:28:00 GMT", Some(60_000)),
+            ("Thu, 21 Oct 2055 07:28:00 GMT", Some(60_000)),
             ("", None),
             ("-1", None),
             (".5", None),

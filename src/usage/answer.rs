@@ -120,7 +120,9 @@ fn seconds(answer: &Answer<'_>) -> Option<u64> {
 /// A number of seconds, written as a number or a text, rounded up; what is no number, or beyond a year, is none.
 fn whole_seconds(value: &RawValue) -> Option<u64> {
     let text = value.get();
-    let text = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+    let text = text
+        .strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'));
     let text = text.unwrap_or(value.get());
     let (whole, part) = text.split_once('.').unwrap_or((text, ""));
     let is_number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());

@@ -56,7 +56,12 @@ mod tests {
 
     #[test]
     fn what_is_no_recording_has_no_length() {
-        for bytes in [&b""[..], b"not a recording", &[0xFF; 4096], &wav(8_000)[..40]] {
+        for bytes in [
+            &b""[..],
+            b"not a recording",
+            &[0xFF; 4096],
+            &wav(8_000)[..40],
+        ] {
             assert_eq!(seconds(bytes), None, "{} bytes", bytes.len());
         }
     }

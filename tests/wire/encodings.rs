@@ -74,8 +74,8 @@ fn brotli(parts: &[&[u8]]) -> Vec<Vec<u8>> {
         assert!(length < 1 << 16);
         // Where the stream begins, a bit for its window comes first.
         let bits = match all.is_empty() {
-            true => length << 4 | 1 << 20,
-            false => length << 3 | 1 << 19,
+            true => (length << 4) | (1 << 20),
+            false => (length << 3) | (1 << 19),
         };
         all.push([&bits.to_le_bytes()[..3], part].concat());
     }

@@ -51,7 +51,9 @@ pub(super) async fn seconds(job: &Job, facts: &Facts, end: End) -> Option<Consum
             None => {
                 consumed.counted = consumed.counted.max(Counted::Estimated);
                 consumed.flags.push("usage_missing");
-                length(job).await.map_or(bound, |seconds| seconds.min(bound))
+                length(job)
+                    .await
+                    .map_or(bound, |seconds| seconds.min(bound))
             }
         };
         consumed.usage = consumed.usage.with(Meter::Seconds, seconds);
@@ -63,9 +65,14 @@ pub(super) async fn seconds(job: &Job, facts: &Facts, end: End) -> Option<Consum
 pub(super) async fn abandoned(job: &Job) -> Usage {
     let bound = job.reservation.bound(|meter| meter == Meter::Seconds);
     if bound == 0 {
-        return Usage::tokens(job.reservation.bound(crate::gateway::reservation::is_input), 0);
+        return Usage::tokens(
+            job.reservation.bound(crate::gateway::reservation::is_input),
+            0,
+        );
     }
-    let seconds = length(job).await.map_or(bound, |seconds| seconds.min(bound));
+    let seconds = length(job)
+        .await
+        .map_or(bound, |seconds| seconds.min(bound));
     Usage::NONE.with(Meter::Seconds, seconds)
 }
 

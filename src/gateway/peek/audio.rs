@@ -39,7 +39,10 @@ pub(super) fn peek(form: Form<'_>) -> Result<AudioRequest<'_>, BadRequest> {
     walk(&form, &mut audio)?;
     let (model, part) = audio.model.ok_or_else(scalar::no_model)?;
     if audio.file.is_none() && !audio.is_linked {
-        return Err(BadRequest::at("file", "file is missing: send the recording."));
+        return Err(BadRequest::at(
+            "file",
+            "file is missing: send the recording.",
+        ));
     }
     Ok(AudioRequest {
         model: Cow::Borrowed(model),

@@ -36,7 +36,13 @@ fn audio(body: &str) -> Result<AudioRequest<'_>, BadRequest> {
 
 #[test]
 fn characters_are_counted_as_unicode_has_them_escapes_resolved() {
-    for (input, characters) in [("Hello", 5), ("你好。", 3), (r"a\u4f60\n", 3), ("😀", 1), ("", 0)] {
+    for (input, characters) in [
+        ("Hello", 5),
+        ("你好。", 3),
+        (r"a\u4f60\n", 3),
+        ("😀", 1),
+        ("", 0),
+    ] {
         let body = format!(r#"{{"model":"m","voice":"alloy","input":"{input}"}}"#);
         let request = peek_speech(body.as_bytes(), CAPS).unwrap();
         assert_eq!(request.characters, characters, "{input}");
@@ -60,7 +66,11 @@ fn speech_is_of_one_text_by_a_voice_that_all_may_use() {
     ] {
         let body = format!(r#"{{"model":"m",{members}}}"#);
         let refusal = peek_speech(body.as_bytes(), CAPS).expect_err(members);
-        assert_eq!(refusal.param.as_deref(), Some(param), "{members}: {refusal:?}");
+        assert_eq!(
+            refusal.param.as_deref(),
+            Some(param),
+            "{members}: {refusal:?}"
+        );
     }
 }
 
@@ -80,7 +90,10 @@ fn an_edit_by_form_is_read_as_one_in_json() {
     assert_eq!((&*request.model, request.n), ("m", 3));
     assert_eq!(request.size.as_deref(), Some("1024x1024"));
     assert_eq!(request.quality.as_deref(), Some("high"));
-    assert_eq!((request.input.images, request.input.inline_media_bytes), (3, 25));
+    assert_eq!(
+        (request.input.images, request.input.inline_media_bytes),
+        (3, 25)
+    );
     let worst = request.worst_case(&bounds()).unwrap();
     assert_eq!(worst.images, 3);
     assert_eq!(worst.input_tokens, body.len() as u64 - 25 + 3 * 1_500 + 30);
@@ -99,7 +112,10 @@ fn fields_of_forms_are_refused_as_members_of_json_are() {
         (vec![("model", "m"), ("stream", "true"), ("n", "2")], "n"),
         (vec![("model", "m"), ("stream", "yes")], "stream"),
         (vec![("model", "m"), ("api_key", "x")], "api_key"),
-        (vec![("model", "m"), ("service_tier", "priority")], "service_tier"),
+        (
+            vec![("model", "m"), ("service_tier", "priority")],
+            "service_tier",
+        ),
         (vec![("model;f", "m")], "model"),
         (vec![("model", "")], "model"),
         (vec![("prompt", "x")], "model"),
@@ -107,7 +123,11 @@ fn fields_of_forms_are_refused_as_members_of_json_are() {
     ] {
         let body = body(&fields);
         let refusal = image(&body).expect_err(&format!("{fields:?}"));
-        assert_eq!(refusal.param.as_deref(), Some(param), "{fields:?}: {refusal:?}");
+        assert_eq!(
+            refusal.param.as_deref(),
+            Some(param),
+            "{fields:?}: {refusal:?}"
+        );
     }
 }
 
