@@ -92,18 +92,24 @@ const X_STEERING: [&str; 25] = [
 ];
 
 /// What an upstream says to the operator, not to the operator's customers.
-const OPERATOR_ONLY: [HeaderName; 6] = [
+const OPERATOR_ONLY: [HeaderName; 8] = [
     header::SET_COOKIE,
     header::CONTENT_LENGTH,
     header::ALT_SVC,
     HeaderName::from_static("openai-organization"),
     HeaderName::from_static("openai-project"),
+    HeaderName::from_static("anthropic-organization-id"),
+    HeaderName::from_static("anthropic-workspace-id"),
     HeaderName::from_static("proxy-connection"),
 ];
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const PREFIX: &str = "x-tollgate-";
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// OpenAI's, and Anthropic's.
+const REQUEST_IDS: [HeaderName; 2] = [
+    HeaderName::from_static("x-request-id"),
+    HeaderName::from_static("request-id"),
+];
 const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-tollgate-upstream-request-id");
 
 /// Makes a client's headers fit for an upstream, in place.
@@ -134,17 +140,24 @@ pub fn towards_upstream_as_sent(headers: &mut HeaderMap) {
 
 /// Makes an upstream's headers fit for a client, in place.
 ///
-/// Its request id moves to `x-tollgate-upstream-request-id`: the plain name is the proxy's own. So is the say on which
+/// Its request id moves to `x-tollgate-upstream-request-id`: the plain names are the proxy's own. So is the say on which
 /// browsers' scripts may read answers.
 pub fn towards_client(headers: &mut HeaderMap) {
     drop_hop_by_hop(headers);
     for name in &OPERATOR_ONLY {
         headers.remove(name);
     }
-    let prefixes = [PREFIX, "x-ratelimit-", "access-control-"];
+    let prefixes = [
+        PREFIX,
+        "x-ratelimit-",
+        "anthropic-ratelimit-",
+        "access-control-",
+    ];
     drop_named(headers, |name| begins(name, &prefixes));
-    if let Some(id) = headers.remove(&X_REQUEST_ID) {
-        headers.insert(UPSTREAM_REQUEST_ID, id);
+    for name in &REQUEST_IDS {
+        if let Some(id) = headers.remove(name) {
+            headers.insert(UPSTREAM_REQUEST_ID, id);
+        }
     }
 }
 
@@ -324,6 +337,8 @@ mod tests {
             ("set-cookie", "a=b"),
             ("set-cookie", "c=d"),
             ("openai-organization", "org"),
+            ("anthropic-ratelimit-tokens-remaining", "1"),
+            ("anthropic-organization-id", "org"),
             ("x-request-id", "up-1"),
             ("x-tollgate-cost", "forged"),
             ("transfer-encoding", "chunked"),
@@ -333,6 +348,10 @@ mod tests {
         towards_client(&mut headers);
         assert_eq!(headers.len(), 2);
         assert_eq!(headers["x-tollgate-upstream-request-id"], "up-1");
+        let mut headers = map(&[("request-id", "req_1")]);
+        towards_client(&mut headers);
+        assert_eq!(headers["x-tollgate-upstream-request-id"], "req_1");
+        assert_eq!(headers.len(), 1);
     }
 
     #[test]

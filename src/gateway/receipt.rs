@@ -58,6 +58,13 @@ pub fn put_request_id(map: &mut HeaderMap, request: RequestId) {
     Writer::new(map, REQUEST_ID.len()).put_both(REQUEST_ID, request);
 }
 
+/// Puts the request's id under the name that Anthropic's clients read as well, where it has the usual ones.
+pub fn repeat_request_id(map: &mut HeaderMap) {
+    if let Some(id) = map.get(&REQUEST_ID[0]).cloned() {
+        map.insert(HeaderName::from_static("request-id"), id);
+    }
+}
+
 /// What is known before the answer's usage is: the headers of a stream.
 pub fn put_early(map: &mut HeaderMap, reservation: &Reservation, currency: &str, now: UnixMs) {
     let hold = &reservation.hold;

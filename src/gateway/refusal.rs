@@ -260,11 +260,15 @@ impl Refused {
 
     /// The refusal as JSON.
     fn body_for(&self, service: Option<Service>) -> Bytes {
+        let is_anthropic = service.is_some_and(Service::is_anthropic);
         let body = Body {
-            kind: (service == Some(Service::Messages)).then_some("error"),
+            kind: is_anthropic.then_some("error"),
             error: Error {
                 message: &self.message,
-                kind: self.kind,
+                kind: match is_anthropic {
+                    true => self.anthropic_kind(),
+                    false => self.kind,
+                },
                 param: self.param.as_deref(),
                 code: self.code.word(),
                 receipt: self.receipt.as_deref(),
@@ -273,6 +277,22 @@ impl Refused {
         serde_json::to_vec(&body)
             .map(Bytes::from)
             .unwrap_or_else(|_| Bytes::from_static(b"{}"))
+    }
+
+    /// Anthropic's `error.type`, which follows from the status.
+    fn anthropic_kind(&self) -> &'static str {
+        match self.status.as_u16() {
+            401 => "authentication_error",
+            402 => "billing_error",
+            403 => "permission_error",
+            404 => "not_found_error",
+            413 => "request_too_large",
+            429 => "rate_limit_error",
+            503 => "overloaded_error",
+            504 => "timeout_error",
+            500.. => "api_error",
+            _ => "invalid_request_error",
+        }
     }
 
     /// The refusal as a whole response.

@@ -30,8 +30,13 @@ pub async fn route(
     request: Request<RequestBody>,
 ) -> Response<ClientBody> {
     let record = Record::begin(&gateway, peer, &request);
+    let service = Service::at(request.uri().path());
     let outcome = dispatch(gateway, &record, peer, request).await;
-    record.answer(outcome)
+    let mut response = record.answer(outcome);
+    if service.is_some_and(Service::is_anthropic) {
+        receipt::repeat_request_id(response.headers_mut());
+    }
+    response
 }
 
 async fn dispatch(

@@ -157,6 +157,11 @@ impl Service {
         matches!(self, Service::Chat | Service::Completions)
     }
 
+    /// Whether it is of Anthropic's API, whose errors and request ids have a shape of their own.
+    pub const fn is_anthropic(self) -> bool {
+        matches!(self, Service::Messages | Service::MessageTokens)
+    }
+
     /// Whether its answers may be event streams.
     pub const fn streams(self) -> bool {
         !matches!(self.counts(), Counts::Input | Counts::Nothing)

@@ -1,7 +1,7 @@
 //! An upstream inside this process: deterministic answers, true usage, and faults on demand.
 //!
-//! It speaks `/chat/completions` and `/completions` (streamed and not), `/embeddings` and
-//! `/images/generations` as a vendor would, errors included. The same request gets the same answer, whatever the time and the process. Its
+//! It speaks what the proxy serves, as a vendor would, streams and errors included. The same request gets the same
+//! answer, whatever the time and the process. Its
 //! usage is true by its own count: pieces of up to six letters or digits. A [`Fault`] is asked for by the header
 //! `x-simulator-fault` or by the model's suffix (`model#fault`); the header wins.
 //! `x-simulator-delay-ms` sets the time between two events of a stream, and before any other answer.
@@ -9,15 +9,28 @@
 mod body;
 mod chat;
 mod completion;
+mod count;
 mod embedding;
 mod fault;
+mod form;
 mod image;
+mod messages;
+mod moderation;
+mod plan;
 mod png;
 mod prompts;
+mod refused;
+mod rerank;
+mod responses;
 mod said;
+mod speech;
+mod talk;
 #[cfg(test)]
 mod tests;
 mod text;
+mod tools;
+mod transcription;
+mod wav;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,10 +41,12 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 
 use super::error::{SendError, SendErrorKind};
-use super::{Call, Source, UpstreamBody};
+use super::{Call, UpstreamBody};
 use body::End;
 pub use body::SimulatedBody;
 pub use fault::{Fault, split_fault};
+use plan::{Plan, Sent};
+use refused::{Refused, Vendor};
 
 /// The request header that asks for a fault.
 pub const FAULT_HEADER: &str = "x-simulator-fault";
@@ -43,52 +58,14 @@ const CREATED: u32 = 1_750_000_000;
 const PACE: Duration = Duration::from_millis(25);
 const PACE_SLOW: Duration = Duration::from_millis(250);
 const DELAY_SLOW: Duration = Duration::from_secs(2);
-const DELAY_MS_MAX: u64 = 600_000;
+const JSON: &str = "application/json";
 
 /// What an endpoint answers, before faults of the wire.
 enum Answer {
-    /// One JSON document.
-    Json(StatusCode, Bytes),
+    /// One document of this content type.
+    Whole(StatusCode, &'static str, Bytes),
     /// A stream of events, each with its blank line.
     Events(Vec<Bytes>),
-}
-
-/// An answer that is an error: its status, and what goes into the body's `error`.
-struct Refused {
-    status: StatusCode,
-    error: ErrorFields,
-}
-
-/// An error as vendors write it: all four keys, always.
-#[derive(Serialize)]
-struct ErrorFields {
-    message: String,
-    #[serde(rename = "type")]
-    kind: &'static str,
-    param: Option<&'static str>,
-    code: Option<&'static str>,
-}
-
-#[derive(Serialize)]
-struct ErrorBody<'a> {
-    error: &'a ErrorFields,
-}
-
-/// What every request has.
-#[derive(Deserialize)]
-struct AnyRequest {
-    model: Option<String>,
-}
-
-/// How one request is to be answered.
-struct Plan {
-    fault: Option<Fault>,
-    /// The model without a fault's suffix.
-    model: String,
-    /// As asked for by header.
-    delay: Option<Duration>,
-    /// Distinguishes requests; the same for the same bytes.
-    hash: u64,
 }
 
 /// Answers one request as an upstream would.
@@ -96,24 +73,32 @@ pub(super) async fn send(
     upstream: &Arc<str>,
     call: &Call<'_>,
 ) -> Result<Response<UpstreamBody>, SendError> {
-    let hash = text::hash(&[call.path.as_bytes(), &call.body]);
-    let (plan, answer) = match Plan::of(call, hash) {
-        Ok(plan) => {
+    let vendor = Vendor::of(call.path);
+    let read = match call.method {
+        Method::POST => Sent::of(call).and_then(|sent| Ok((Plan::of(call, &sent)?, sent))),
+        // Nothing is kept here that could be fetched.
+        _ => Err(Refused::unknown_url(&call.method, call.path)),
+    };
+    let (plan, answer) = match read {
+        Ok((plan, sent)) => {
             broken_before_head(upstream, plan.fault).await?;
-            let answer = answer(call, &plan).unwrap_or_else(Refused::into_answer);
-            (plan, answer)
+            let answer = answer(call.path, &sent, &plan);
+            (
+                plan,
+                answer.unwrap_or_else(|refused| refused.into_answer(vendor)),
+            )
         }
-        Err(refused) => (Plan::plain(hash), refused.into_answer()),
+        Err(refused) => (Plan::unread(call), refused.into_answer(vendor)),
     };
     let delay = match (&answer, plan.fault) {
         (Answer::Events(_), _) => Duration::ZERO,
-        (Answer::Json(..), Some(Fault::Slow)) => plan.delay.unwrap_or(DELAY_SLOW),
-        (Answer::Json(..), _) => plan.delay.unwrap_or(Duration::ZERO),
+        (Answer::Whole(..), Some(Fault::Slow)) => plan.delay.unwrap_or(DELAY_SLOW),
+        (Answer::Whole(..), _) => plan.delay.unwrap_or(Duration::ZERO),
     };
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }
-    Ok(respond(&plan, answer))
+    Ok(respond(&plan, vendor, answer))
 }
 
 /// The faults that leave the proxy without an answer's head.
@@ -127,36 +112,62 @@ async fn broken_before_head(upstream: &Arc<str>, fault: Option<Fault>) -> Result
     }
 }
 
-fn answer(call: &Call<'_>, plan: &Plan) -> Result<Answer, Refused> {
+fn answer(path: &str, sent: &Sent<'_>, plan: &Plan) -> Result<Answer, Refused> {
     if let Some(Fault::Status(status)) = plan.fault {
         return Err(Refused::on_demand(status));
     }
-    match call.path {
-        "/chat/completions" => chat::answer(&call.body, plan),
-        "/completions" => completion::answer(&call.body, plan),
-        "/embeddings" => embedding::answer(&call.body, plan),
-        "/images/generations" => image::answer(&call.body, plan),
-        path => Err(Refused::unknown(&call.method, path)),
+    match (path, sent) {
+        ("/images/edits", _) => image::answer(image::Work::Edit, sent, plan),
+        ("/images/variations", _) => image::answer(image::Work::Variation, sent, plan),
+        ("/audio/transcriptions", Sent::Form(form)) => transcription::transcribed(form, plan),
+        ("/audio/translations", Sent::Form(form)) => transcription::translated(form, plan),
+        ("/audio/transcriptions" | "/audio/translations", Sent::Json(_)) => {
+            let message = "send a form (multipart/form-data) with the field file".to_owned();
+            Err(Refused::bad(message, Some("file")))
+        }
+        ("/images/generations", _) => image::answer(image::Work::Generation, sent, plan),
+        (path, Sent::Json(body)) => answer_json(path, body, plan),
+        (path, Sent::Form(_)) => Err(Refused::unknown_url(&Method::POST, path)),
+    }
+}
+
+fn answer_json(path: &str, body: &[u8], plan: &Plan) -> Result<Answer, Refused> {
+    match path {
+        "/chat/completions" => chat::answer(body, plan),
+        "/completions" => completion::answer(body, plan),
+        "/responses" => responses::answer(body, plan),
+        "/responses/input_tokens" => count::of_response(body, plan),
+        "/messages" => messages::answer(body, plan),
+        "/messages/count_tokens" => count::of_message(body, plan),
+        "/embeddings" => embedding::answer(body, plan),
+        "/rerank" => rerank::answer(body, plan),
+        "/moderations" => moderation::answer(body, plan),
+        "/audio/speech" => speech::answer(body, plan),
+        path => Err(Refused::unknown_url(&Method::POST, path)),
     }
 }
 
 /// The answer on the wire, with the faults that show there.
-fn respond(plan: &Plan, answer: Answer) -> Response<UpstreamBody> {
+fn respond(plan: &Plan, vendor: Vendor, answer: Answer) -> Response<UpstreamBody> {
     let pace = match plan.fault {
         Some(Fault::Slow) => plan.delay.unwrap_or(PACE_SLOW),
         _ => plan.delay.unwrap_or(PACE),
     };
     let mut headers = HeaderMap::new();
-    if let Ok(id) = HeaderValue::from_str(&format!("sim_{:016x}", plan.hash)) {
-        headers.insert("x-request-id", id);
+    let id_header = match vendor {
+        Vendor::OpenAi => "x-request-id",
+        Vendor::Anthropic => "request-id",
+    };
+    if let Ok(id) = HeaderValue::from_str(&plan.id("sim_")) {
+        headers.insert(id_header, id);
     }
     let (status, body) = match answer {
-        Answer::Json(status, json) => {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            headers.insert(CONTENT_LENGTH, HeaderValue::from(json.len()));
+        Answer::Whole(status, kind, document) => {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(document.len()));
             let broken = plan.fault.filter(|_| status.is_success());
-            let (end, keep) = break_off(broken, json.len());
-            (status, SimulatedBody::whole(json.slice(..keep), end))
+            let (end, keep) = break_off(broken, document.len());
+            (status, SimulatedBody::whole(document.slice(..keep), end))
         }
         Answer::Events(mut events) => {
             let stream = HeaderValue::from_static("text/event-stream; charset=utf-8");
@@ -169,7 +180,7 @@ fn respond(plan: &Plan, answer: Answer) -> Response<UpstreamBody> {
     if matches!(status.as_u16(), 429 | 503) {
         headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
-    let mut response = Response::new(UpstreamBody::new(Source::Simulated(body)));
+    let mut response = Response::new(UpstreamBody::Simulated(body));
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response
@@ -190,125 +201,28 @@ fn json(value: &impl Serialize) -> Bytes {
     serde_json::to_vec(value).unwrap_or_default().into()
 }
 
-impl Plan {
-    fn of(call: &Call<'_>, hash: u64) -> Result<Plan, Refused> {
-        if call.method != Method::POST {
-            return Err(Refused::unknown(&call.method, call.path));
-        }
-        let request: AnyRequest = parse(&call.body)?;
-        let model = request
-            .model
-            .filter(|model| !model.is_empty())
-            .ok_or_else(|| {
-                Refused::bad(
-                    "you must provide a model parameter".to_owned(),
-                    Some("model"),
-                )
-            })?;
-        let (model, suffix) = split_fault(&model);
-        let fault = header(call, FAULT_HEADER)?
-            .or(suffix)
-            .map(|text| text.parse().map_err(|wrong| Refused::bad(wrong, None)))
-            .transpose()?;
-        Ok(Plan {
-            fault,
-            model: model.to_owned(),
-            delay: delay(call)?,
-            hash,
-        })
+/// One event of a stream; some APIs name theirs.
+fn event(name: Option<&str>, data: &[u8]) -> Bytes {
+    let mut event = Vec::with_capacity(data.len() + 64);
+    if let Some(name) = name {
+        event.extend_from_slice(b"event: ");
+        event.extend_from_slice(name.as_bytes());
+        event.push(b'\n');
     }
+    event.extend_from_slice(b"data: ");
+    event.extend_from_slice(data);
+    event.extend_from_slice(b"\n\n");
+    event.into()
+}
 
-    /// The plan of a request that could not be read.
-    fn plain(hash: u64) -> Plan {
-        Plan {
-            fault: None,
-            model: String::new(),
-            delay: None,
-            hash,
-        }
-    }
+/// Puts a fault's error event in the place of a stream's second half.
+fn break_off_with(events: &mut Vec<Bytes>, error: impl FnOnce(usize) -> Bytes) {
+    events.truncate(events.len() / 2);
+    let event = error(events.len());
+    events.push(event);
 }
 
 fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Refused> {
     serde_json::from_slice(body)
         .map_err(|cause| Refused::bad(format!("the body is not a valid request: {cause}"), None))
-}
-
-fn header<'a>(call: &'a Call<'_>, name: &str) -> Result<Option<&'a str>, Refused> {
-    let Some(value) = call.headers.get(name) else {
-        return Ok(None);
-    };
-    let text = value.to_str();
-    text.map(Some)
-        .map_err(|_| Refused::bad(format!("{name} is not plain text"), None))
-}
-
-fn delay(call: &Call<'_>) -> Result<Option<Duration>, Refused> {
-    let Some(text) = header(call, DELAY_HEADER)? else {
-        return Ok(None);
-    };
-    match text.trim().parse() {
-        Ok(ms @ 0..=DELAY_MS_MAX) => Ok(Some(Duration::from_millis(ms))),
-        _ => Err(Refused::bad(
-            format!("{DELAY_HEADER} is not a number of milliseconds from 0 to {DELAY_MS_MAX}"),
-            None,
-        )),
-    }
-}
-
-impl Refused {
-    /// A 400.
-    fn bad(message: String, param: Option<&'static str>) -> Self {
-        Refused {
-            status: StatusCode::BAD_REQUEST,
-            error: ErrorFields {
-                message,
-                kind: "invalid_request_error",
-                param,
-                code: None,
-            },
-        }
-    }
-
-    /// A path or method that is not served here.
-    fn unknown(method: &Method, path: &str) -> Self {
-        Refused {
-            status: StatusCode::NOT_FOUND,
-            error: ErrorFields {
-                message: format!("Invalid URL ({method} {path})"),
-                kind: "invalid_request_error",
-                param: None,
-                code: Some("unknown_url"),
-            },
-        }
-    }
-
-    /// An error that was asked for as a fault.
-    fn on_demand(status: StatusCode) -> Self {
-        let (kind, code) = match status.as_u16() {
-            401 => ("invalid_request_error", Some("invalid_api_key")),
-            402 => ("insufficient_quota", Some("insufficient_quota")),
-            403 => ("permission_error", Some("permission_denied")),
-            429 => ("requests", Some("rate_limit_exceeded")),
-            500.. => ("server_error", None),
-            _ => ("invalid_request_error", None),
-        };
-        Refused {
-            status,
-            error: ErrorFields {
-                message: format!("simulated fault: status {}", status.as_u16()),
-                kind,
-                param: None,
-                code,
-            },
-        }
-    }
-
-    fn body(&self) -> Bytes {
-        json(&ErrorBody { error: &self.error })
-    }
-
-    fn into_answer(self) -> Answer {
-        Answer::Json(self.status, self.body())
-    }
 }

@@ -15,6 +15,9 @@ PRICES = {
     "mock/image": {"images": "0.35"},
     "sim/text": {"input": "4", "output": "16"},
     "sim/embedding": {"input": "0.5"},
+    "sim/image": {"images": "0.35"},
+    "sim/gpt-image": {"input": "5", "output": "40"},
+    "sim/rerank": {"input": "0.7"},
 }
 
 CONFIG = """
@@ -37,6 +40,14 @@ models:
   - {{ id: mock/nobody, upstream: nobody, max_output_tokens: 1000, prices: [{{ per: 1M tokens, input: 4, output: 16 }}] }}
   - {{ id: sim/text, upstream: simulator, max_output_tokens: 1000, prices: [{{ per: 1M tokens, input: 4, output: 16 }}] }}
   - {{ id: sim/embedding, category: embedding, upstream: simulator, prices: [{{ per: 1M tokens, input: 0.5 }}] }}
+  - {{ id: sim/image, category: text-to-image, upstream: simulator, prices: [{{ per: image, image: 0.35 }}] }}
+  - id: sim/gpt-image
+    category: text-to-image
+    upstream: simulator
+    max_output_tokens: 7000
+    prices: [{{ per: 1M tokens, input: 5, output: 40 }}]
+  - {{ id: sim/rerank, category: rerank, upstream: simulator, prices: [{{ per: 1M tokens, input: 0.7 }}] }}
+  - {{ id: sim/moderation, category: moderation, upstream: simulator, prices: [{{ free: true }}] }}
   - {{ id: mock/image, category: text-to-image, upstream: mock, prices: [{{ per: image, image: 0.35 }}] }}
 grants:
   - {{ name: free-images, unit: images, amount: 3, models: [mock/image] }}

@@ -2,12 +2,11 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::prompts::{Prompt, Prompts};
 use super::said::{Usage, range};
-use super::{Answer, Fault, Plan, Refused, json, parse, text};
+use super::{Answer, Plan, Refused, parse, text};
 
 const DIMENSIONS_DEFAULT: u64 = 256;
 const DIMENSIONS_MAX: i64 = 4096;
@@ -76,7 +75,7 @@ pub(super) fn answer(body: &[u8], plan: &Plan) -> Result<Answer, Refused> {
         index,
         embedding: encode(vector(&plan.model, &prompt.text, dimensions)),
     };
-    let embeddings = Embeddings {
+    plan.document(&Embeddings {
         object: "list",
         data: prompts.iter().enumerate().map(entry).collect(),
         model: &plan.model,
@@ -84,11 +83,7 @@ pub(super) fn answer(body: &[u8], plan: &Plan) -> Result<Answer, Refused> {
             prompt_tokens: usage.prompt_tokens,
             total_tokens: usage.prompt_tokens,
         }),
-    };
-    match plan.fault {
-        Some(Fault::ErrorEvent) => Err(Refused::on_demand(StatusCode::INTERNAL_SERVER_ERROR)),
-        _ => Ok(Answer::Json(StatusCode::OK, json(&embeddings))),
-    }
+    })
 }
 
 /// Every component is as large as the others; the text decides on the signs.

@@ -2,7 +2,6 @@
 
 mod form;
 
-use http::StatusCode;
 use serde::Deserialize;
 
 use super::{Answer, Fault, Plan, Refused, text};
@@ -36,15 +35,15 @@ pub(super) struct Said {
 
 pub(super) struct Choice {
     /// The function that is called, if one is; the pieces are then its arguments.
-    call: Option<Call>,
+    pub(super) call: Option<Call>,
     pub(super) pieces: Vec<String>,
     pub(super) finish_reason: &'static str,
 }
 
 /// The head of a call of one of the client's functions.
 pub(super) struct Call {
-    id: String,
-    name: String,
+    pub(super) id: String,
+    pub(super) name: String,
 }
 
 /// A field that is a number from 1 to `max`, if it is there.
@@ -77,10 +76,7 @@ impl Said {
                 plan,
             )));
         }
-        match plan.fault {
-            Some(Fault::ErrorEvent) => Err(Refused::on_demand(StatusCode::INTERNAL_SERVER_ERROR)),
-            _ => Ok(Answer::Json(StatusCode::OK, form.shape.whole(self, plan))),
-        }
+        form.shape.whole(self, plan)
     }
 }
 
@@ -88,7 +84,7 @@ impl Call {
     /// A call for one choice of an answer.
     pub(super) fn new(plan: &Plan, name: &str, choice: u64) -> Self {
         Call {
-            id: format!("call_{:016x}{choice:02x}", plan.hash),
+            id: format!("{}{choice:02x}", plan.id("call_")),
             name: name.to_owned(),
         }
     }

@@ -1,7 +1,11 @@
 //! What the simulator promises: the same answer for the same request, true usage, each fault as named.
 
 mod faults;
+mod forms;
+mod messages;
+mod others;
 mod plain;
+mod responses;
 mod tools;
 
 use http_body_util::BodyExt;
@@ -35,6 +39,20 @@ impl Got {
             .collect()
     }
 
+    /// The name of each event, which is its type as well, and its data.
+    fn named(&self) -> Vec<(String, Value)> {
+        assert!(self.text.ends_with("\n\n"));
+        let events = self.text.split_terminator("\n\n").map(|event| {
+            let (name, data) = event.split_once('\n').expect("two lines");
+            let name = name.strip_prefix("event: ").expect("a name");
+            let data = data.strip_prefix("data: ").expect("data");
+            let data: Value = serde_json::from_str(data).expect("JSON");
+            assert_eq!(data["type"], name);
+            (name.to_owned(), data)
+        });
+        events.collect()
+    }
+
     fn chunks(&self) -> Vec<Value> {
         let events = self.events().into_iter();
         let data = events.filter(|event| *event != "[DONE]");
@@ -65,7 +83,17 @@ async fn try_send(
     body: &str,
     fault: Option<&str>,
 ) -> Result<Response<UpstreamBody>, SendError> {
+    try_send_as(JSON, path, body.as_bytes(), fault).await
+}
+
+async fn try_send_as(
+    content_type: &'static str,
+    path: &str,
+    body: &[u8],
+    fault: Option<&str>,
+) -> Result<Response<UpstreamBody>, SendError> {
     let mut headers = HeaderMap::new();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(DELAY_HEADER, HeaderValue::from_static("0"));
     if let Some(fault) = fault {
         headers.insert(FAULT_HEADER, fault.parse().expect("a header"));
@@ -74,7 +102,7 @@ async fn try_send(
         method: Method::POST,
         path,
         headers,
-        body: Bytes::copy_from_slice(body.as_bytes()),
+        body: Bytes::copy_from_slice(body),
     };
     send(&"sim".into(), &call).await
 }
@@ -84,7 +112,10 @@ async fn ask(path: &str, body: &Value, fault: Option<&str>) -> Got {
 }
 
 async fn ask_text(path: &str, body: &str, fault: Option<&str>) -> Got {
-    let response = try_send(path, body, fault).await.expect("an answer");
+    read(try_send(path, body, fault).await.expect("an answer")).await
+}
+
+async fn read(response: Response<UpstreamBody>) -> Got {
     let (head, mut body) = response.into_parts();
     let (mut bytes, mut complete) = (Vec::new(), true);
     while let Some(frame) = body.frame().await {
@@ -99,7 +130,7 @@ async fn ask_text(path: &str, body: &str, fault: Option<&str>) -> Got {
             .to_str()
             .expect("text")
             .to_owned(),
-        text: String::from_utf8(bytes).expect("UTF-8"),
+        text: String::from_utf8_lossy(&bytes).into_owned(),
         complete,
     }
 }

@@ -1,10 +1,9 @@
 //! The forms of an answer: one document, or a stream of events; a chat's, or a completion's.
 
 use bytes::Bytes;
-use http::StatusCode;
 use serde::Serialize;
 
-use super::super::{CREATED, Fault, Plan, Refused, json};
+use super::super::{Answer, CREATED, Fault, Plan, Refused, Vendor, break_off_with, event, json};
 use super::{Call, Choice, Said};
 
 /// Whose answer it is.
@@ -20,8 +19,8 @@ pub(in super::super) enum Shape {
 #[derive(Serialize, Clone, Copy)]
 pub(in super::super) struct Usage {
     pub(in super::super) prompt_tokens: i64,
-    pub(super) completion_tokens: i64,
-    pub(super) total_tokens: i64,
+    pub(in super::super) completion_tokens: i64,
+    pub(in super::super) total_tokens: i64,
 }
 
 /// What all events of one stream share.
@@ -100,7 +99,7 @@ struct CalledFunction<'a> {
 
 impl Shape {
     /// The answer as one document.
-    pub(super) fn whole(self, said: &Said, plan: &Plan) -> Bytes {
+    pub(super) fn whole(self, said: &Said, plan: &Plan) -> Result<Answer, Refused> {
         let texts: Vec<String> = said.choices.iter().map(|one| one.pieces.concat()).collect();
         let choices: Vec<Part<'_>> = said
             .choices
@@ -122,7 +121,7 @@ impl Shape {
                 finish_reason: Some(choice.finish_reason),
             })
             .collect();
-        json(&Document {
+        plan.document(&Document {
             id: &self.id(plan),
             object: match self {
                 Shape::Chat => "chat.completion",
@@ -147,11 +146,10 @@ impl Shape {
     }
 
     fn id(self, plan: &Plan) -> String {
-        let prefix = match self {
-            Shape::Chat => "chatcmpl",
-            Shape::Text => "cmpl",
-        };
-        format!("{prefix}-{:016x}", plan.hash)
+        plan.id(match self {
+            Shape::Chat => "chatcmpl-",
+            Shape::Text => "cmpl-",
+        })
     }
 }
 
@@ -226,9 +224,8 @@ impl Stream<'_> {
             }
         }
         if self.plan.fault == Some(Fault::ErrorEvent) {
-            events.truncate(events.len() / 2);
-            let error = Refused::on_demand(StatusCode::INTERNAL_SERVER_ERROR).body();
-            events.push(event(&error));
+            let error = Refused::fault().body(Vendor::OpenAi);
+            break_off_with(&mut events, |_| event(None, &error));
             return events;
         }
         for (index, choice) in choices.iter().enumerate() {
@@ -237,7 +234,7 @@ impl Stream<'_> {
         if self.usage.is_some() {
             events.push(self.document(&[], Some(self.usage)));
         }
-        events.push(event(b"[DONE]"));
+        events.push(event(None, b"[DONE]"));
         events
     }
 
@@ -262,7 +259,7 @@ impl Stream<'_> {
     }
 
     fn document(&self, choices: &[Part<'_>], usage: Option<Option<Usage>>) -> Bytes {
-        event(&json(&Document {
+        let document = json(&Document {
             id: &self.id,
             object: match self.shape {
                 Shape::Chat => "chat.completion.chunk",
@@ -272,10 +269,7 @@ impl Stream<'_> {
             model: &self.plan.model,
             choices,
             usage,
-        }))
+        });
+        event(None, &document)
     }
-}
-
-fn event(data: &[u8]) -> Bytes {
-    [b"data: ", data, b"\n\n"].concat().into()
 }

@@ -8,19 +8,25 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::super::{Refused, text};
+use super::{Refused, text};
 
 /// Of one call, over all its objects: arguments stay short whatever the schema is.
 const VALUES_MAX: usize = 16;
 
-/// One of `tools`; of those that are no functions, nothing is called.
+/// One of `tools`, its function in a member of its own or not; of those that are no functions, nothing is called.
 #[derive(Deserialize)]
-pub(super) struct Tool {
+struct Tool {
+    #[serde(rename = "type")]
+    kind: Option<String>,
     function: Option<Function>,
+    name: Option<String>,
+    #[serde(alias = "input_schema")]
+    parameters: Option<Value>,
 }
 
+/// A function that may be called.
 #[derive(Deserialize)]
-struct Function {
+pub(super) struct Function {
     name: String,
     parameters: Option<Value>,
 }
@@ -29,7 +35,12 @@ struct Function {
 #[serde(untagged)]
 pub(super) enum ToolChoice {
     Word(String),
-    Named { function: Named },
+    Object {
+        #[serde(rename = "type")]
+        kind: Option<String>,
+        function: Option<Named>,
+        name: Option<String>,
+    },
     Other(IgnoredAny),
 }
 
@@ -44,34 +55,34 @@ struct Arguments<'a> {
     left: usize,
 }
 
-/// The tools of a request, which may be absent.
-pub(super) fn parse(raw: Option<&RawValue>) -> Result<Vec<Tool>, Refused> {
-    raw.map_or(Ok(None), |raw| super::parse(raw.get().as_bytes()))
-        .map(Option::unwrap_or_default)
+/// The functions among the tools of a request, which may be absent.
+pub(super) fn functions(raw: Option<&RawValue>) -> Result<Vec<Function>, Refused> {
+    let tools: Option<Vec<Tool>> =
+        raw.map_or(Ok(None), |raw| super::parse(raw.get().as_bytes()))?;
+    let tools = tools.unwrap_or_default().into_iter();
+    Ok(tools.filter_map(Tool::into_function).collect())
 }
 
 /// The function to call, and with what (JSON), if one is to be called.
 pub(super) fn chosen(
-    tools: &[Tool],
+    functions: &[Function],
     choice: Option<&ToolChoice>,
     prompt: &str,
 ) -> Result<Option<(String, String)>, Refused> {
-    let mut functions = tools.iter().filter_map(|tool| tool.function.as_ref());
     let function = match choice {
-        Some(ToolChoice::Word(word)) if word == "none" => None,
-        Some(ToolChoice::Named { function }) => {
-            let name = &function.name;
-            let missing = || {
-                let message = format!("tool_choice names {name}, which is not one of the tools");
-                Refused::bad(message, Some("tool_choice"))
-            };
-            Some(
-                functions
-                    .find(|one| one.name == *name)
-                    .ok_or_else(missing)?,
-            )
-        }
-        _ => functions.next(),
+        Some(choice) if choice.is_none() => None,
+        Some(choice) => match choice.name() {
+            Some(name) => {
+                let named = functions.iter().find(|one| one.name == name);
+                Some(named.ok_or_else(|| {
+                    let message =
+                        format!("tool_choice names {name}, which is not one of the tools");
+                    Refused::bad(message, Some("tool_choice"))
+                })?)
+            }
+            None => functions.first(),
+        },
+        None => functions.first(),
     };
     Ok(function.map(|function| {
         let mut arguments = Arguments {
@@ -81,6 +92,38 @@ pub(super) fn chosen(
         let schema = function.parameters.as_ref().unwrap_or(&Value::Null);
         (function.name.clone(), arguments.object(schema).to_string())
     }))
+}
+
+impl Tool {
+    /// Servers' own tools have a type and a name, but no schema.
+    fn into_function(self) -> Option<Function> {
+        let is_plain = matches!(self.kind.as_deref(), None | Some("function"));
+        let flat = self.name.filter(|_| is_plain || self.parameters.is_some());
+        self.function.or(flat.map(|name| Function {
+            name,
+            parameters: self.parameters,
+        }))
+    }
+}
+
+impl ToolChoice {
+    fn is_none(&self) -> bool {
+        match self {
+            ToolChoice::Word(word) => word == "none",
+            ToolChoice::Object { kind, .. } => kind.as_deref() == Some("none"),
+            ToolChoice::Other(_) => false,
+        }
+    }
+
+    fn name(&self) -> Option<&str> {
+        match self {
+            ToolChoice::Object { function, name, .. } => {
+                let nested = function.as_ref().map(|function| function.name.as_str());
+                nested.or(name.as_deref())
+            }
+            _ => None,
+        }
+    }
 }
 
 impl Arguments<'_> {
