@@ -122,11 +122,6 @@ const EDITS: [(&str, &str); 44] = [
         "ZCARD', KEYS[4]) + 1 - at_most",
         "ZCARD', KEYS[4]) - at_most",
     ),
-    (
-        "redis.call('ZREM', ends, id)\n    redis.call('HSET'",
-        "redis.call('HSET'",
-    ),
-    ("redis.call('HDEL', KEYS[6], known.request)", ""),
 ];
 
 /// The scripts with a bug.
