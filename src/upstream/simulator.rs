@@ -180,7 +180,7 @@ fn respond(plan: &Plan, vendor: Vendor, answer: Answer) -> Response<UpstreamBody
     if matches!(status.as_u16(), 429 | 503) {
         headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
-    let mut response = Response::new(UpstreamBody::Simulated(body));
+    let mut response = Response::new(UpstreamBody::new(Source::Simulated(body)));
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response

@@ -14,10 +14,12 @@ use crate::gateway::observe::Record;
 use crate::gateway::reservation::Reservation;
 use crate::gateway::service::Service;
 use crate::gateway::window::{Demand, counters};
-use crate::ledger::hold::{Quote, Refusal};
+use crate::ledger::hold::{Hold, HoldRef, Quote, Refusal};
 use crate::ledger::id::KeyId;
 use crate::ledger::key::{Key, OnDisconnect};
+use crate::ledger::limit::Limit;
 use crate::ledger::object::{Object, Pending};
+use crate::money::Nano;
 use crate::price::WorstCase;
 
 /// How many are read at once.
@@ -85,7 +87,11 @@ async fn take_up(gateway: Arc<Gateway>, object: Object, key: Option<Arc<Key>>) {
         }
         match hold(&gateway, &object, &key, &pending, &state).await {
             Ok(job) => return run(gateway, job, object).await,
-            Err(Refusal::Ended) => return forget(&gateway, &object).await,
+            // Its lease ran out meanwhile, or it was settled: either way a settle says so, and charges at most once.
+            Err(Refusal::Ended) => match lapsed(&gateway, &object, &key, &pending, &state) {
+                Some(job) => return run(gateway, job, object).await,
+                None => return forget(&gateway, &object).await,
+            },
             Err(refusal) => {
                 tracing::warn!(
                     object = %object.id, ?refusal,
@@ -97,6 +103,48 @@ async fn take_up(gateway: Arc<Gateway>, object: Object, key: Option<Arc<Key>>) {
     }
 }
 
+/// The job of a hold that has lapsed: what it took is the store's to know.
+fn lapsed(
+    gateway: &Arc<Gateway>,
+    object: &Object,
+    key: &Arc<Key>,
+    pending: &Pending,
+    state: &State,
+) -> Option<Job> {
+    let hold = Hold {
+        id: HoldRef {
+            wallet: object.wallet.clone(),
+            request: pending.request,
+        },
+        money: Nano::ZERO,
+        taken: Vec::new(),
+        counts: state.segments.iter().map(|segment| segment.count).collect(),
+        balance: Nano::ZERO,
+        counters: Vec::new(),
+        lease_until: gateway.ledger.now(),
+    };
+    let pinned = pinned(gateway, object, key, state)?;
+    Some(job(gateway, object, hold, Vec::new(), pinned, state))
+}
+
+/// What it is priced by: the price in force when it was held first, as the list has it now.
+fn pinned(gateway: &Gateway, object: &Object, key: &Key, state: &State) -> Option<Pinned> {
+    let catalog = gateway.catalog();
+    let model = catalog.find_model(&object.model)?;
+    let worst = WorstCase {
+        input_tokens: state.input_tokens,
+        output_tokens: state.output_tokens,
+        output_tokens_min: state.output_tokens,
+        ..WorstCase::default()
+    };
+    let price = model.at(state.held_at)?;
+    Some(Pinned {
+        terms: price.terms(state.held_at, key.multiplier, worst),
+        catalog,
+        model,
+    })
+}
+
 async fn hold(
     gateway: &Arc<Gateway>,
     object: &Object,
@@ -104,20 +152,11 @@ async fn hold(
     pending: &Pending,
     state: &State,
 ) -> Result<Job, Refusal> {
-    let catalog = gateway.catalog();
+    let pinned = pinned(gateway, object, key, state).ok_or(Refusal::Model)?;
+    let model = &pinned.model;
     let now = gateway.ledger.now();
-    let model = catalog.find_model(&object.model).ok_or(Refusal::Model)?;
-    // The price in force when it was held first, as the list has it now.
-    let price = model.at(state.held_at).ok_or(Refusal::Model)?;
-    let worst = WorstCase {
-        input_tokens: state.input_tokens,
-        output_tokens: state.output_tokens,
-        output_tokens_min: state.output_tokens,
-        ..WorstCase::default()
-    };
-    let terms = price.terms(state.held_at, key.multiplier, worst);
     let demand = Demand::of(&state.segments);
-    let (limits, counters) = counters(key, &model, demand, now, &gateway.zone);
+    let (limits, counters) = counters(key, model, demand, now, &gateway.zone);
     let quote = Quote {
         request: pending.request,
         wallet: object.wallet.clone(),
@@ -135,20 +174,26 @@ async fn hold(
         tracing::warn!(%error, "nothing can be held");
         Refusal::KeyChanged
     })??;
-    let pinned = Pinned {
-        terms,
-        catalog,
-        model,
-    };
+    Ok(job(gateway, object, held, limits, pinned, state))
+}
+
+fn job(
+    gateway: &Arc<Gateway>,
+    object: &Object,
+    hold: Hold,
+    limits: Vec<Limit>,
+    pinned: Pinned,
+    state: &State,
+) -> Job {
     let path = Service::Responses.path();
-    let record = Record::resumed(gateway, pending.request, path);
+    let record = Record::resumed(gateway, hold.id.request, path);
     let segments = state.segments.clone();
     let gateway = Arc::clone(gateway);
-    let mut reservation = Reservation::new(gateway, record, held, segments, limits, pinned, path);
+    let mut reservation = Reservation::new(gateway, record, hold, segments, limits, pinned, path);
     reservation.detail.upstream = Arc::clone(&object.upstream);
     reservation.detail.status = 200;
     reservation.detail.attempts = 1;
-    Ok(Job {
+    Job {
         reservation,
         service: Service::Responses,
         request_body: bytes::Bytes::new(),
@@ -156,9 +201,9 @@ async fn hold(
         on_disconnect: OnDisconnect::Drain,
         idle: Duration::ZERO,
         trailers: false,
-        key: key.id.clone(),
+        key: object.key.clone(),
         recording: None,
         stored: true,
         background: true,
-    })
+    }
 }
