@@ -37,7 +37,10 @@ use std::path::{Path, PathBuf};
 use crate::file;
 pub use accounts::{GrantRow, GrantUnit, KeyRow, LimitRow, Measure, OnDisconnect, OnShort, Period};
 pub use error::{ConfigError, Problem};
-pub use price_list::{Bounds, Category, MaxTokensField, ModelRow, Per, PriceRow, Route, Tokenizer};
+pub use price_list::{
+    Bounds, Category, HoursRow, ImageRow, MaxTokensField, ModelRow, Per, PriceField, PriceRow,
+    Rates, Route, TierRow, Tokenizer, image_word,
+};
 pub use process::{
     AskUsage, CaFile, Caps, CorsOrigins, Durability, LedgerConfig, LedgerKind, Proxy, Server,
     TlsFiles, Upstream, UpstreamKind,

@@ -24,6 +24,8 @@ pub mod live;
 pub mod meter;
 pub mod metrics;
 pub mod models;
+pub mod multipart;
+pub mod objects;
 pub mod observe;
 pub mod passage;
 pub mod peek;
@@ -55,6 +57,7 @@ use catalog::{Catalog, Current};
 use cors::Cors;
 use live::LiveHolds;
 use metrics::Metrics;
+use objects::background::Followed;
 use observe::{Observed, Observer};
 use signal::Signal;
 
@@ -86,6 +89,8 @@ pub struct Gateway {
     pub answer_memory: Budget,
     /// The holds of this process.
     pub live: Arc<LiveHolds>,
+    /// The answers in the background that this process follows.
+    pub followed: Followed,
     /// Room for connections of clients.
     pub places: Arc<Semaphore>,
     /// Each open connection of a client has a share of it.
@@ -130,6 +135,8 @@ pub struct Caps {
     pub h2_streams: u32,
     /// The most endpoints that are tried for a request.
     pub attempts_max: u32,
+    /// How long that may take, up to the head of the answer.
+    pub attempts: Duration,
 }
 
 /// Why nobody should be sent here now.
@@ -179,6 +186,7 @@ impl Gateway {
             caps,
             trusted_proxies: config.server.trusted_proxies.clone(),
             live: Arc::default(),
+            followed: Followed::default(),
             draining: Signal::default(),
             stop: Signal::default(),
             observer,
@@ -237,6 +245,7 @@ impl From<&crate::config::Caps> for Caps {
             connections: size(caps.connections),
             h2_streams: u32::try_from(caps.h2_streams).unwrap_or(u32::MAX),
             attempts_max: u32::try_from(caps.attempts).unwrap_or(u32::MAX),
+            attempts: Duration::from_millis(caps.attempts_ms),
         }
     }
 }

@@ -14,6 +14,7 @@ pub mod id;
 pub mod journal;
 pub mod key;
 pub mod limit;
+pub mod object;
 pub mod receipt;
 pub mod redis;
 pub mod retention;
@@ -31,6 +32,7 @@ use credit::{Credited, Entry};
 use hold::{Charge, Hold, HoldRef, Quote, Refusal, Settled};
 use id::{KeyDigest, KeyId, RequestId, WalletId};
 use key::{Freshness, Key};
+use object::{Object, ObjectQuery, ObjectRef};
 use receipt::{Receipt, ReceiptQuery, UsageRow};
 use wallet::{NewWallet, WalletView};
 
@@ -79,11 +81,16 @@ pub trait Ledger: Send + Sync {
     fn key(&self, digest: KeyDigest, freshness: Freshness) -> Answer<'_, Option<Arc<Key>>>;
 
     /// Reserves a worst case, all or nothing.
+    ///
+    /// The same request again is answered the same while it is live. One that has ended is refused as such: whether it
+    /// was charged, its settle says. Holds may end with the process, and so may what is known of those that were
+    /// voided; what was settled is known for good, as long as its receipt is kept, and for a day at least.
     fn hold(&self, quote: Quote) -> Answer<'_, Result<Hold, Refusal>>;
 
     /// Replaces a hold by its real charge.
     ///
     /// The same call again gives the same answer. A hold that lapsed before is charged once, from what is there.
+    /// An object that waits for this request is pending no more, in the same step.
     fn settle(&self, hold: HoldRef, charge: Charge) -> Answer<'_, Settled>;
 
     /// Releases a hold without a charge. Voiding an unknown id keeps a later hold of that id out.
@@ -135,6 +142,27 @@ pub trait Ledger: Send + Sync {
 
     /// Totals by UTC-offset day and model of one wallet, oldest day first.
     fn usage(&self, query: ReceiptQuery) -> Answer<'_, Vec<UsageRow>>;
+
+    /// Keeps whose an object of an upstream is, or replaces what is known of it.
+    ///
+    /// Where the wallet has `at_most` of that kind already, the one that would end soonest goes, by id among
+    /// several; one that is pending never does. One whose request has been settled is not pending, whatever `object`
+    /// says. A value beyond its bounds, another kind than before, a request that another object waits for, and
+    /// `at_most` pending ones are a conflict.
+    fn put_object(&self, object: Object, at_most: u32) -> Answer<'_, ()>;
+
+    /// An object of a wallet, if there is one. One that has ended is not there.
+    fn object(&self, name: ObjectRef) -> Answer<'_, Option<Object>>;
+
+    /// Forgets an object, pending or not. What is not there is passed over.
+    fn drop_object(&self, name: ObjectRef) -> Answer<'_, ()>;
+
+    /// Objects of a wallet, newest first, by id from the last among those of one time.
+    fn objects(&self, query: ObjectQuery) -> Answer<'_, Vec<Object>>;
+
+    /// Objects of all wallets that wait for the settle of a request, by wallet and id, after one: up to `limit`,
+    /// and never more than [`object::OBJECTS_PAGE_MAX`].
+    fn pending_objects(&self, after: Option<ObjectRef>, limit: u32) -> Answer<'_, Vec<Object>>;
 
     /// Keeps the content of a price book version before it is first used. Idempotent by hash.
     fn keep_prices(&self, version: String, content: String) -> Answer<'_, ()>;

@@ -1,8 +1,12 @@
 //! Money as exact integers: nano currency units, and exact unit prices.
 //!
 //! Nothing here rounds silently and nothing is a float. An amount is an `i64` of nano
-//! units (1e-9 of the currency, so ±9.2 billion of it); a unit price is an `i128` of atto
-//! units (1e-18), so that "0.8 per 1M tokens" is a whole number per token.
+//! units (1e-9 of the currency, so ±9.2 billion of it); a unit price is an `i128` of sixtieths
+//! of an atto unit (1e-18), so that "0.8 per 1M tokens" is a whole number per token, and a price
+//! per minute one per second.
+
+mod factor;
+mod unit;
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,11 +14,12 @@ use std::str::FromStr;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+pub use factor::{Factor, Scale};
+pub use unit::{Atto, UnitPrice};
+
 /// Nano units in one unit of currency.
 pub const NANO_PER_UNIT: i64 = 1_000_000_000;
 const NANO_DIGITS: u32 = 9;
-const ATTO_DIGITS: u32 = 18;
-const ATTO_PER_NANO: i128 = 1_000_000_000;
 
 /// An amount of money in nano units (1e-9) of the ledger's one currency.
 ///
@@ -39,6 +44,9 @@ pub enum MoneyError {
     /// The amount does not fit.
     #[error("`{0}` is too large")]
     TooLarge(String),
+    /// The number is no factor.
+    #[error("`{0}` is not between 0 and 1000")]
+    NoFactor(String),
 }
 
 impl Nano {
@@ -164,96 +172,9 @@ impl<'de> Deserialize<'de> for Nano {
     }
 }
 
-/// An exact, non-negative price of one unit (a token, an image, a second), in atto units (1e-18).
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct UnitPrice(i128);
-
-impl UnitPrice {
-    /// Nothing.
-    pub const ZERO: UnitPrice = UnitPrice(0);
-
-    /// The price of one unit where `per` units cost `price`.
-    ///
-    /// `None` if the price is negative, if `per` is not a power of ten, or if the quotient is
-    /// finer than 1e-18 or larger than the range.
-    pub fn per(price: Decimal, per: u64) -> Option<Self> {
-        let per_digits = per.checked_ilog10()?;
-        if 10_u64.checked_pow(per_digits)? != per || price.is_sign_negative() {
-            return None;
-        }
-        scale_decimal(price, ATTO_DIGITS.checked_sub(per_digits)?).map(UnitPrice)
-    }
-
-    /// The exact cost of `count` units, in atto units; `None` on overflow.
-    pub fn times(self, count: u64) -> Option<Atto> {
-        self.0.checked_mul(i128::from(count)).map(Atto)
-    }
-
-    /// This price rounded *up* to a nano: what a hold reserves for one unit.
-    pub fn nano_ceil(self) -> Option<Nano> {
-        let nano = self.0.checked_add(ATTO_PER_NANO - 1)? / ATTO_PER_NANO;
-        i64::try_from(nano).ok().map(Nano)
-    }
-
-    /// Whether a unit costs nothing.
-    pub const fn is_zero(self) -> bool {
-        self.0 == 0
-    }
-}
-
-impl fmt::Display for UnitPrice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_plain(f, self.0, ATTO_DIGITS)
-    }
-}
-
-impl fmt::Debug for UnitPrice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "UnitPrice({self})")
-    }
-}
-
-/// An exact cost in atto units, on its way to being rounded once.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
-pub struct Atto(i128);
-
-impl fmt::Display for Atto {
-    /// A plain decimal string without trailing zeros.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_plain(f, self.0, ATTO_DIGITS)
-    }
-}
-
-impl Atto {
-    /// No cost.
-    pub const ZERO: Atto = Atto(0);
-
-    /// `self + other`, or `None` beyond the range.
-    pub fn checked_add(self, other: Atto) -> Option<Atto> {
-        self.0.checked_add(other.0).map(Atto)
-    }
-
-    /// The cost rounded half to even to a nano; `None` if that does not fit.
-    pub fn round(self) -> Option<Nano> {
-        let (whole, rest) = (
-            self.0.div_euclid(ATTO_PER_NANO),
-            self.0.rem_euclid(ATTO_PER_NANO),
-        );
-        let half = ATTO_PER_NANO / 2;
-        let up = rest > half || (rest == half && whole % 2 != 0);
-        i64::try_from(whole.checked_add(i128::from(up))?)
-            .ok()
-            .map(Nano)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn decimal(text: &str) -> Decimal {
-        Decimal::from_str_exact(text).expect("a decimal")
-    }
 
     #[test]
     fn amounts_print_without_trailing_zeros_and_read_back() {
@@ -287,25 +208,5 @@ mod tests {
             "9223372036.854775808".parse::<Nano>(),
             Err(MoneyError::TooLarge(_))
         ));
-    }
-
-    #[test]
-    fn a_charge_rounds_once_half_to_even() {
-        let half = UnitPrice::per(decimal("0.0005"), 1_000_000).expect("exact");
-        assert_eq!(half.to_string(), "0.0000000005");
-        let charged = |count| half.times(count).and_then(Atto::round).map(Nano::get);
-        assert_eq!(charged(1), Some(0));
-        assert_eq!(charged(2), Some(1));
-        assert_eq!(charged(3), Some(2));
-        assert_eq!(charged(5), Some(2));
-        assert_eq!(half.nano_ceil(), Some(Nano::new(1)));
-    }
-
-    #[test]
-    fn prices_that_are_not_exact_are_refused() {
-        assert_eq!(UnitPrice::per(decimal("1"), 3), None);
-        assert_eq!(UnitPrice::per(decimal("-1"), 1), None);
-        assert_eq!(UnitPrice::per(decimal("0.0000000000001"), 1_000_000), None);
-        assert_eq!(UnitPrice::per(decimal("1"), 0), None);
     }
 }

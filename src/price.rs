@@ -1,28 +1,38 @@
 //! What things cost: the price book, the quote of a worst case, and the exact charge.
 //!
-//! A [`PriceBook`] is immutable and named by the hash of its content. One invariant ties its two
-//! computations together, and [`PriceVersion::charge`] is tested against it: whatever units of
-//! grants a hold took, the charge of any usage within the worst case is at most the money that
-//! the quote's remaining segments come to.
+//! A [`PriceBook`] is immutable and named by the hash of its content. What a request is priced by is
+//! fixed at its hold, as its [`Terms`]. One invariant ties their two computations together, and
+//! [`Terms::charge`] is tested against it: whatever units of grants a hold took, the charge of any
+//! usage within the worst case is at most the money that the quote's remaining segments come to.
 
 mod book;
 mod charge;
+mod content;
+mod hours;
+mod images;
 pub mod lint;
 mod quote;
+mod rates;
+mod terms;
+mod version;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::UnixMs;
-use crate::money::{Nano, UnitPrice};
+use crate::money::Nano;
 use crate::usage::Meter;
 use crate::usage::tokenizer::Tokenizer;
 
 pub use crate::config::{Bounds, Category, MaxTokensField, Per};
+pub use charge::{Priced, bound};
+pub use hours::{HourRule, Hours};
+pub use images::{ImagePrice, ImageShape, ImageTable};
 pub use quote::QuoteError;
+pub use terms::{Applied, Terms};
+pub use version::{PriceVersion, Tier, Written};
 
 /// One priced part of a worst case, in burn order.
 ///
@@ -58,7 +68,7 @@ fn is_zero(count: &u64) -> bool {
 }
 
 /// The most that one request can consume.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct WorstCase {
     /// Input tokens of every kind.
     pub input_tokens: u64,
@@ -69,15 +79,12 @@ pub struct WorstCase {
     pub output_tokens_min: u64,
     /// Images.
     pub images: u64,
-}
-
-/// What a usage comes to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Priced {
-    /// The exact value of everything that units of grants did not cover, rounded once, half to even.
-    pub priced: Nano,
-    /// The units of grants that were burned; never more than were taken.
-    pub free: FreeUnits,
+    /// The images' size and quality, as far as the request says.
+    pub shape: ImageShape,
+    /// Seconds of audio.
+    pub seconds: u64,
+    /// Characters to be spoken.
+    pub characters: u64,
 }
 
 /// All models and their prices, immutable, named by the hash of its content.
@@ -103,20 +110,7 @@ pub struct Model {
     /// How tokens are counted where the upstream does not say.
     pub tokenizer: Tokenizer,
     /// Its prices by time, the earliest first; never empty.
-    pub versions: Vec<PriceVersion>,
-}
-
-/// What a model costs from some time on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PriceVersion {
-    /// From when on; `None` is always.
-    pub effective_from: Option<UnixMs>,
-    /// Whether everything is free.
-    pub free: bool,
-    /// What the token prices were written for; the rates are per one whatever it says.
-    pub per: Per,
-    rates: [Option<UnitPrice>; Meter::ALL.len()],
-    category: Category,
+    pub versions: Vec<Arc<PriceVersion>>,
 }
 
 impl PriceBook {
@@ -144,72 +138,11 @@ impl PriceBook {
 
 impl Model {
     /// The prices in force at `now`; `None` before the first.
-    pub fn at(&self, now: UnixMs) -> Option<&PriceVersion> {
-        let began = |version: &&PriceVersion| version.effective_from.is_none_or(|from| from <= now);
+    pub fn at(&self, now: UnixMs) -> Option<&Arc<PriceVersion>> {
+        let began =
+            |version: &&Arc<PriceVersion>| version.effective_from.is_none_or(|from| from <= now);
         self.versions.iter().rev().find(began)
     }
-}
-
-impl PriceVersion {
-    /// The same with nothing to pay.
-    #[must_use]
-    pub fn freed(&self) -> Self {
-        PriceVersion {
-            free: true,
-            rates: [None; Meter::ALL.len()],
-            ..self.clone()
-        }
-    }
-
-    /// The price of one unit of a meter: its own, else that of its side (input, output); `None`
-    /// where neither is written, as everywhere in a free version.
-    pub fn rate(&self, meter: Meter) -> Option<UnitPrice> {
-        self.own_rate(meter).or_else(|| match meter {
-            Meter::CacheWriteHour => self.rate(Meter::CacheWrite),
-            Meter::CachedInput | Meter::CacheWrite | Meter::AudioInput | Meter::ImageInput => {
-                self.own_rate(Meter::Input)
-            }
-            Meter::Reasoning | Meter::AudioOutput | Meter::ImageOutput => {
-                self.own_rate(Meter::Output)
-            }
-            _ => None,
-        })
-    }
-
-    /// The price of one unit of a meter as the list has it, without falling back.
-    pub fn own_rate(&self, meter: Meter) -> Option<UnitPrice> {
-        self.rates[meter as usize]
-    }
-
-    /// Every price as the list prints it: the field's name, the price, and what it is for
-    /// (such as `input`, `0.8`, [`Per::ThousandTokens`]). Empty in a free version.
-    pub fn printed(&self) -> impl Iterator<Item = (&'static str, String, Per)> {
-        let priced = |meter| Some((meter, self.own_rate(meter)?));
-        Meter::ALL
-            .into_iter()
-            .filter_map(priced)
-            .map(|(meter, rate)| {
-                let per = match meter {
-                    Meter::Images => Per::Image,
-                    Meter::Requests => Per::Request,
-                    _ => self.per,
-                };
-                (field(meter), printed(rate, per), per)
-            })
-    }
-}
-
-/// The config's field for a meter's price: its name, in the singular.
-fn field(meter: Meter) -> &'static str {
-    let name = meter.name();
-    name.strip_suffix('s').unwrap_or(name)
-}
-
-/// The price of `per`, without trailing zeros.
-fn printed(rate: UnitPrice, per: Per) -> String {
-    let exact = Decimal::from_str_exact(&rate.to_string()).ok();
-    let price = exact.and_then(|rate| rate.checked_mul(Decimal::from(per.tokens())));
-    price.map_or_else(|| rate.to_string(), |price| price.normalize().to_string())
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 pub mod answer;
 mod lenient;
+pub mod recording;
 pub mod report;
 pub mod skeleton;
 pub mod sse;

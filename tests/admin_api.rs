@@ -239,6 +239,7 @@ async fn a_key_keeps_its_terms_and_names_models_by_id() {
         "name": "bob", "grants": "none", "credit_line": "5", "models": ["Chat"],
         "allowed_ips": ["10.0.0.0/8"], "expires_at": "2027-01-01",
         "on_short": "clamp", "on_disconnect": "cancel", "offline_allowance": "1.50",
+        "multiplier": "0.25",
         "limits": [
             {"spend": "5.00", "per": "day"},
             {"requests": 60, "per": "minute", "models": ["vendor/image"], "name": "pictures"},
@@ -251,6 +252,7 @@ async fn a_key_keeps_its_terms_and_names_models_by_id() {
     let key = &made["key"];
     assert_eq!(key["models"], json!(["vendor/chat"]));
     assert_eq!(key["offline_allowance"], "1.5");
+    assert_eq!(key["multiplier"], "0.25");
     assert_eq!(
         key["expires_at"], "2026-12-31T16:00:00Z",
         "a date begins in the server's time zone"

@@ -45,7 +45,9 @@ async fn what_an_edit_leaves_out_stays_and_null_takes_a_bound_away() {
 
     assert_eq!(key["offline_allowance"], "0");
 
-    let edit = json!({ "offline_allowance": "2" });
+    assert_eq!(key["multiplier"], "1");
+
+    let edit = json!({ "offline_allowance": "2", "multiplier": "0.80" });
     let (_, key) = patch(&server, &path, edit).await;
     assert_eq!(
         (&key["offline_allowance"], &key["revision"]),
@@ -64,6 +66,7 @@ async fn what_an_edit_leaves_out_stays_and_null_takes_a_bound_away() {
         json!([{ "name": "spend-day", "spend": "3", "per": "day", "models": null }])
     );
     assert_eq!(key["offline_allowance"], "2");
+    assert_eq!(key["multiplier"], "0.8");
     let (_, shown) = server.get(&path).await;
     assert_eq!(shown, key);
 
@@ -92,6 +95,8 @@ async fn edits_that_cannot_be_are_refused_and_change_nothing() {
             Some("offline_allowance"),
         ),
         (json!({ "wallet": "other" }), Some("body")),
+        (json!({ "multiplier": "1000.1" }), Some("body")),
+        (json!({ "multiplier": "-1" }), Some("body")),
     ] {
         let answer = patch(&server, &path, edit).await;
         assert_eq!(
@@ -126,6 +131,7 @@ async fn a_field_that_cannot_be_null_is_refused_as_null() {
         "on_short",
         "on_disconnect",
         "offline_allowance",
+        "multiplier",
     ] {
         let answer = patch(&server, &path, json!({ field: null })).await;
         assert_eq!(

@@ -9,6 +9,8 @@ mod command;
 mod kit;
 #[path = "journal/lost.rs"]
 mod lost;
+#[path = "journal/objects.rs"]
+mod objects;
 #[path = "journal/once.rs"]
 mod once;
 #[path = "journal/relay.rs"]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use published::{ChatRow, ImageRow, List};
 use tollgate::clock::UnixMs;
-use tollgate::config::{Category, Config, GrantUnit as Given, Per};
+use tollgate::config::{Category, Config, GrantUnit as Given, Per, PriceField};
 use tollgate::ledger::book::Book;
 use tollgate::ledger::credit::{Entry, EntryKind};
 use tollgate::ledger::grant::{Grant, GrantUnit, ModelSet};
@@ -18,8 +18,8 @@ use tollgate::ledger::id::{KeyDigest, RequestId};
 use tollgate::ledger::key::{Key, OnDisconnect, OnShort};
 use tollgate::ledger::receipt::{Detail, Receipt};
 use tollgate::ledger::wallet::NewWallet;
-use tollgate::money::Nano;
-use tollgate::price::{Model, PriceBook, WorstCase};
+use tollgate::money::{Factor, Nano};
+use tollgate::price::{ImageShape, Model, PriceBook, WorstCase};
 use tollgate::usage::{Counted, Usage};
 
 const CHAT_ROWS: usize = 14;
@@ -86,6 +86,7 @@ impl Customer {
             on_short: OnShort::Refuse,
             on_disconnect: OnDisconnect::Drain,
             offline_allowance: Nano::ZERO,
+            multiplier: Factor::ONE,
             created_at: now,
         };
         let mut book = Book::new();
@@ -101,6 +102,7 @@ impl Customer {
         let model: &Arc<Model> = self.prices.find(model).expect("the model has a price");
         let version = model.at(self.now).expect("which is in force");
         let key = self.book.key(&KeyDigest([7; 32])).expect("the key");
+        let terms = version.terms(self.now, key.multiplier, worst);
         let quote = Quote {
             request: RequestId::new(),
             wallet: key.wallet.clone(),
@@ -109,14 +111,14 @@ impl Customer {
             model: Arc::clone(&model.id),
             aliases: [].into(),
             price_version: Arc::clone(self.prices.version()),
-            segments: version.quote(worst).expect("within exact arithmetic"),
+            segments: terms.quote().expect("within exact arithmetic"),
             counters: Vec::new(),
             lease_ms: 60_000,
             idempotency: None,
         };
         let hold = self.book.hold(self.now, quote).expect("enough funds");
-        let priced = version
-            .charge(&usage, &hold.taken_units())
+        let priced = terms
+            .charge(&usage, &hold.taken_units(), &ImageShape::default())
             .expect("in range");
         let charge = Charge {
             usage,
@@ -139,7 +141,7 @@ impl Customer {
             input_tokens: input + 766,
             output_tokens: output + 433,
             output_tokens_min: output + 433,
-            images: 0,
+            ..WorstCase::default()
         };
         self.sends(model, worst, Usage::tokens(input, output))
     }
@@ -253,13 +255,13 @@ fn every_chat_row_is_as_printed() {
         let price = &model.prices[1];
         let printed = |price: Option<rust_decimal::Decimal>| price.map(|price| price.to_string());
         assert_eq!(
-            printed(price.input).as_ref(),
+            printed(price.rates.get(PriceField::Input)).as_ref(),
             Some(&row.input),
             "{}",
             row.model
         );
         assert_eq!(
-            printed(price.output).as_ref(),
+            printed(price.rates.get(PriceField::Output)).as_ref(),
             Some(&row.output),
             "{}",
             row.model
@@ -270,7 +272,7 @@ fn every_chat_row_is_as_printed() {
             Per::MillionTokens
         };
         assert_eq!(price.per, per, "{}", row.model);
-        assert_eq!(price.written().count(), 2, "{}", row.model);
+        assert_eq!(price.rates.iter().count(), 2, "{}", row.model);
         let short = row.model.rsplit('/').next().expect("a part");
         for name in [row.model.as_str(), short] {
             assert_eq!(
@@ -294,12 +296,16 @@ fn every_image_row_is_as_printed() {
         assert_eq!(model.category, row.category, "{}", row.id);
         let price = &model.prices[1];
         assert_eq!(
-            price.image.map(|price| price.to_string()).as_ref(),
+            price
+                .rates
+                .get(PriceField::Image)
+                .map(|price| price.to_string())
+                .as_ref(),
             Some(&row.price),
             "{}",
             row.id
         );
-        assert_eq!(price.written().count(), 1, "{}", row.id);
+        assert_eq!(price.rates.iter().count(), 1, "{}", row.id);
         for name in [row.id.as_str(), row.name.as_str()] {
             assert_eq!(
                 book.find(name).map(|model| &*model.id),

@@ -16,6 +16,8 @@ mod process;
 mod round;
 #[path = "redis/series.rs"]
 mod series;
+#[path = "redis/shared.rs"]
+mod shared;
 #[path = "redis/stage.rs"]
 mod stage;
 #[path = "redis/storms.rs"]

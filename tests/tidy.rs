@@ -272,3 +272,108 @@ fn every_room_has_a_row_and_every_row_a_room() {
     let rows = ROOMS.iter().copied().chain(["lib"]).map(str::to_owned);
     assert_eq!(found, rows.collect(), "rooms, and rows of the layering");
 }
+
+/// Files of tests, here and below `src`.
+fn tests_by_file() -> BTreeMap<String, String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (mut found, mut folders) = (BTreeMap::new(), vec![root.join("tests"), root.join("src")]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|kind| kind == "rs") {
+                let name = path.strip_prefix(root).expect("below the root");
+                let text = fs::read_to_string(&path).expect("a source file");
+                found.insert(name.to_string_lossy().into_owned(), text);
+            }
+        }
+    }
+    found
+}
+
+/// What stands before a function: its documentation, as one line, and whether it is a test.
+fn before(text: &str, function: &str) -> Option<(String, bool)> {
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let is_here = |line: &&str| {
+        let line = line.strip_prefix("async ").unwrap_or(line);
+        let rest = line
+            .strip_prefix("fn ")
+            .and_then(|rest| rest.strip_prefix(function));
+        rest.is_some_and(|rest| rest.starts_with('('))
+    };
+    let at = lines.iter().position(is_here)?;
+    let above = lines[..at].iter().rev();
+    let above = above.take_while(|line| line.starts_with("#[") || line.starts_with("///"));
+    let (mut words, mut is_test) = (Vec::new(), false);
+    for line in above {
+        is_test |= line.starts_with("#[test]") || line.starts_with("#[tokio::test");
+        words.extend(line.strip_prefix("///").map(str::trim));
+    }
+    words.reverse();
+    Some((words.join(" "), is_test))
+}
+
+/// The numbers of threads that a text names: `#34732`.
+fn threads(text: &str) -> BTreeSet<String> {
+    let number = |part: &str| {
+        part.chars()
+            .take_while(char::is_ascii_digit)
+            .collect::<String>()
+    };
+    let numbers = text.split('#').skip(1).map(number);
+    numbers.filter(|number| !number.is_empty()).collect()
+}
+
+#[test]
+fn every_case_of_another_gateway_has_tests_that_name_it() {
+    let (files, list) = (tests_by_file(), include_str!("data/rivals.md"));
+    let (mut cases, mut listed) = (0, BTreeSet::new());
+    for row in list
+        .lines()
+        .filter(|line| line.starts_with("| ") && line.contains("::"))
+    {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        let [case, seen, tests] = cells[..] else {
+            panic!("three cells: {row}");
+        };
+        let mut named = BTreeSet::new();
+        for path in tests.split("<br>").map(|path| path.trim_matches('`')) {
+            let (file, function) = path.split_once("::").expect("file::test");
+            let text = files.get(file).unwrap_or_else(|| panic!("no file {file}"));
+            let (words, is_test) =
+                before(text, function).unwrap_or_else(|| panic!("no function {path}"));
+            assert!(is_test, "{path} is no test");
+            assert!(
+                words.contains("Rivals: "),
+                "{path} does not name the case: {case}"
+            );
+            named.extend(threads(&words));
+            listed.insert(path.to_owned());
+        }
+        let missing: Vec<String> = threads(seen).difference(&named).cloned().collect();
+        assert!(missing.is_empty(), "no test names {missing:?} of: {case}");
+        cases += 1;
+    }
+    assert!(cases >= 22, "the cases were not found: {cases}");
+    // And the other way round: what names a case is in the list.
+    let mut naming = 0;
+    for (file, text) in files.iter().filter(|(file, _)| *file != "tests/tidy.rs") {
+        naming += text.matches("/// Rivals: ").count();
+        let of_file = listed
+            .iter()
+            .filter(|path| path.starts_with(&format!("{file}::")));
+        let of_file = of_file.count();
+        let here: BTreeSet<&str> = text
+            .split("/// Rivals: ")
+            .skip(1)
+            .filter_map(|part| part.split_once("fn ")?.1.split('(').next())
+            .collect();
+        assert_eq!(
+            here.len(),
+            of_file,
+            "{file}: {here:?} are not those of the list"
+        );
+    }
+    assert!(naming >= listed.len());
+}

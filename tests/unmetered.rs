@@ -85,6 +85,8 @@ fn images_that_are_priced_by_token_are_charged_by_token() {
     proxy.audit();
 }
 
+/// Rivals: litellm #36561 #30715 #26863 #36914 #36646, new-api #1797, sub2api #5456: an image model that is priced
+/// by tokens, and did not report them, was free.
 #[test]
 fn images_by_token_without_a_report_cost_what_was_held() {
     let proxy = serving(&answering(token_answer(Value::Null)), by_token);
@@ -105,6 +107,8 @@ fn a_stream_of_images_that_nobody_asked_for_is_not_delivered() {
     assert_eq!(proxy.idle_wallet("alice")["balance"], "10");
 }
 
+/// Rivals: litellm #36561 #30715 #26863 #36914 #36646, new-api #1797, sub2api #5456: an image model whose answers
+/// looked new was free.
 #[test]
 fn images_in_a_shape_that_is_not_known_are_not_delivered() {
     for body in [

@@ -13,8 +13,12 @@ mod cors;
 mod credentials;
 #[path = "wire/embeddings.rs"]
 mod embeddings;
+#[path = "wire/encodings.rs"]
+mod encodings;
 #[path = "wire/ending.rs"]
 mod ending;
+#[path = "wire/endpoints.rs"]
+mod endpoints;
 #[path = "wire/framing.rs"]
 mod framing;
 #[path = "wire/images.rs"]
@@ -23,10 +27,14 @@ mod images;
 mod leaving;
 #[path = "wire/own.rs"]
 mod own;
+#[path = "wire/prices.rs"]
+mod prices;
 #[path = "wire/refusals.rs"]
 mod refusals;
 #[path = "wire/repeats.rs"]
 mod repeats;
+#[path = "wire/rivals.rs"]
+mod rivals;
 #[path = "wire/streams.rs"]
 mod streams;
 #[path = "wire/upstream_options.rs"]

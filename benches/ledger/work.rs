@@ -15,7 +15,7 @@ use tollgate::ledger::limit::{Ask, CounterAsk, Window};
 use tollgate::ledger::receipt::Detail;
 use tollgate::ledger::wallet::NewWallet;
 use tollgate::money::Nano;
-use tollgate::price::Segment;
+use tollgate::price::{Applied, Segment};
 use tollgate::usage::{Counted, Meter, Usage};
 
 use crate::process::{micros, ticks};
@@ -100,6 +100,7 @@ pub async fn open_wallet(ledger: &Arc<dyn Ledger>, number: u64, grants: &[Grant]
         on_disconnect: OnDisconnect::Drain,
         created_at: UnixMs(0),
         offline_allowance: tollgate::money::Nano::ZERO,
+        multiplier: tollgate::money::Factor::ONE,
     };
     ledger.open_wallet(wallet).await.expect("it opens");
     let digest = ledger.digest(&format!("secret-{number}"));
@@ -241,6 +242,7 @@ fn charge() -> Charge {
             streamed: false,
             attempts: 1,
             flags: Vec::new(),
+            pricing: Applied::default(),
         },
     }
 }

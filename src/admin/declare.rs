@@ -227,6 +227,7 @@ impl<'a> Declared<'a> {
             on_short: row.on_short,
             on_disconnect: row.on_disconnect,
             offline_allowance: row.offline_allowance,
+            multiplier: row.multiplier,
             created_at: self.ledger.now(),
         })
     }

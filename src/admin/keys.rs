@@ -23,7 +23,7 @@ use crate::ledger::grant::Grant;
 use crate::ledger::id::{GrantId, KeyId, WalletId};
 use crate::ledger::key::{Key, OnDisconnect, OnShort};
 use crate::ledger::wallet::NewWallet;
-use crate::money::Nano;
+use crate::money::{Factor, Nano};
 
 /// A key to be made.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -61,6 +61,9 @@ pub struct NewKey {
     /// What each proxy may spend by it while a shared ledger is away, in each outage.
     #[serde(default)]
     pub offline_allowance: Option<Nano>,
+    /// What every price is multiplied by: 0 to 1000, with at most 4 digits after the point; 1 by default.
+    #[serde(default)]
+    pub multiplier: Factor,
     /// The free quotas that its wallet gets.
     #[serde(default)]
     pub grants: GrantChoice,

@@ -5,13 +5,18 @@ use std::collections::BTreeMap;
 use axum::Json;
 use axum::extract::State;
 use jiff::Timestamp;
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use super::Admin;
 use super::view::{Amount, List};
 use crate::clock::UnixMs;
-use crate::config::{Config, GrantRow, GrantUnit, ModelRow, PriceRow, Words as _};
-use crate::money::Nano;
+use crate::config::{
+    Config, GrantRow, GrantUnit, HoursRow, ImageRow, ModelRow, PriceField, PriceRow, Rates,
+    TierRow, Words as _,
+};
+use crate::money::{Factor, Nano};
+use crate::price::HourRule;
 use crate::price::lint::{self, LintFinding};
 
 /// A model of the price list.
@@ -42,9 +47,58 @@ pub struct PriceJson {
     pub free: bool,
     /// What token prices are for, such as `1M tokens`.
     pub per: String,
+    /// Prices of requests with a longer input, the lowest threshold first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tiers: Vec<TierJson>,
+    /// Prices of an image by its size and quality; `image` is that of others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<ImageJson>,
+    /// The size that an image has where the request asks for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_size: Option<String>,
+    /// The quality that an image has where the request asks for none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_quality: Option<String>,
+    /// What prices are multiplied by at which hours, in the server's time zone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hours: Vec<HoursJson>,
     /// The prices as decimal strings, by field: `input`, `output`, `image` and so on.
     #[serde(flatten)]
     pub rates: BTreeMap<String, String>,
+}
+
+/// Prices of requests whose input has more tokens than a threshold; others are as beside it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TierJson {
+    /// The threshold.
+    pub above_input_tokens: u64,
+    /// The prices as decimal strings, by field.
+    #[serde(flatten)]
+    pub rates: BTreeMap<String, String>,
+}
+
+/// The price of an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageJson {
+    /// Of this size; of any where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<String>,
+    /// Of this quality; of any where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quality: Option<String>,
+    /// The price as a decimal string.
+    pub image: String,
+}
+
+/// A factor for a part of every day.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HoursJson {
+    /// When it begins, such as `00:30`.
+    pub from: String,
+    /// When it ends; on the next day where that is not after `from`.
+    pub to: String,
+    /// The factor as a decimal string.
+    pub times: Factor,
 }
 
 /// A free quota.
@@ -106,15 +160,47 @@ fn model(config: &Config, row: &ModelRow, now: UnixMs) -> ModelJson {
 }
 
 fn version(price: &PriceRow, in_force: bool) -> PriceJson {
-    let rate = |(field, rate, _): (&str, rust_decimal::Decimal, u64)| {
-        (field.to_owned(), rate.normalize().to_string())
-    };
     PriceJson {
         effective_from: price.effective_from.map(UnixMs::timestamp),
         in_force,
         free: price.free,
         per: price.per.name().to_owned(),
-        rates: price.written().map(rate).collect(),
+        tiers: price.tiers.iter().map(tier).collect(),
+        images: price.images.iter().map(image).collect(),
+        default_size: price.default_size.clone(),
+        default_quality: price.default_quality.clone(),
+        hours: price.hours.iter().map(hours).collect(),
+        rates: rates(&price.rates),
+    }
+}
+
+fn rates(rates: &Rates) -> BTreeMap<String, String> {
+    let rate = |(field, price): (PriceField, Decimal)| {
+        (field.name().to_owned(), price.normalize().to_string())
+    };
+    rates.iter().map(rate).collect()
+}
+
+fn tier(tier: &TierRow) -> TierJson {
+    TierJson {
+        above_input_tokens: tier.above_input_tokens,
+        rates: rates(&tier.rates),
+    }
+}
+
+fn image(image: &ImageRow) -> ImageJson {
+    ImageJson {
+        size: image.size.clone(),
+        quality: image.quality.clone(),
+        image: image.price.normalize().to_string(),
+    }
+}
+
+fn hours(rule: &HoursRow) -> HoursJson {
+    HoursJson {
+        from: HourRule::clock(rule.from),
+        to: HourRule::clock(rule.to),
+        times: rule.times,
     }
 }
 

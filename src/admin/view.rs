@@ -16,7 +16,7 @@ use crate::ledger::id::{EntryId, GrantId, KeyId, LimitName, WalletId};
 use crate::ledger::key::{Key, OnDisconnect, OnShort};
 use crate::ledger::limit::{Limit, Measure, Per};
 use crate::ledger::wallet::{CounterView, WalletView};
-use crate::money::Nano;
+use crate::money::{Factor, Nano};
 
 /// Keys by the text of their ids.
 pub type KeysById = HashMap<String, Arc<Key>>;
@@ -58,6 +58,9 @@ pub struct KeyJson {
     /// What each proxy may spend by it while a shared ledger is away, in each outage.
     #[serde(default)]
     pub offline_allowance: Nano,
+    /// What every price is multiplied by.
+    #[serde(default)]
+    pub multiplier: Factor,
     /// Grows with every change.
     pub revision: u64,
 }
@@ -244,6 +247,7 @@ impl From<&Key> for KeyJson {
             on_short: key.on_short,
             on_disconnect: key.on_disconnect,
             offline_allowance: key.offline_allowance,
+            multiplier: key.multiplier,
             revision: key.revision,
         }
     }

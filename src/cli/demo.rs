@@ -17,7 +17,7 @@ use crate::gateway::refusal::Code;
 use crate::keygen;
 use crate::ledger::embedded::Embedded;
 use crate::ledger::receipt::Receipt;
-use crate::money::{NANO_PER_UNIT, Nano};
+use crate::money::{Factor, NANO_PER_UNIT, Nano};
 use crate::plural::counted;
 use crate::secret::Secret;
 use crate::telemetry;
@@ -111,6 +111,7 @@ fn key(secret: Secret) -> KeyRow {
         on_short: OnShort::Refuse,
         on_disconnect: OnDisconnect::Drain,
         offline_allowance: Nano::ZERO,
+        multiplier: Factor::ONE,
         grants: None,
         line: 0,
     }

@@ -14,7 +14,7 @@ use crate::admin::terms::NewLimit;
 use crate::admin::view::{KeyJson, List};
 use crate::ledger::id::{KeyId, WalletId};
 use crate::ledger::key::{OnDisconnect, OnShort};
-use crate::money::Nano;
+use crate::money::{Factor, Nano};
 
 const CREATE_EXAMPLES: &str = "Examples:
   tollgate key create --name alice --balance 10
@@ -87,6 +87,14 @@ pub(super) struct CreateArgs {
     /// What each Tollgate may spend by it while a ledger in Redis is away
     #[arg(long, value_name = "AMOUNT", allow_negative_numbers = true)]
     offline_allowance: Option<Nano>,
+    /// What every price is multiplied by, such as 0.8; 0 to 1000
+    #[arg(
+        long,
+        value_name = "FACTOR",
+        allow_negative_numbers = true,
+        default_value_t
+    )]
+    multiplier: Factor,
     #[command(flatten)]
     server: Server,
 }
@@ -224,6 +232,7 @@ impl CreateArgs {
             on_short: self.on_short.into(),
             on_disconnect: self.on_disconnect.into(),
             offline_allowance: self.offline_allowance,
+            multiplier: self.multiplier,
             grants: GrantChoice::Word(if self.no_grants {
                 GrantWord::None
             } else {

@@ -1,5 +1,7 @@
 //! `tollgate prices`: the price list of the config file, and what looks wrong in it.
 
+use std::collections::BTreeMap;
+
 use clap::Subcommand;
 use jiff::tz::TimeZone;
 
@@ -86,6 +88,7 @@ fn table(models: &[ModelJson], zone: &TimeZone) -> String {
         "from",
         "now",
         "free quota",
+        "also",
     ]);
     for model in models {
         for price in &model.prices {
@@ -111,6 +114,7 @@ fn table(models: &[ModelJson], zone: &TimeZone) -> String {
                 ),
                 if price.in_force { "yes" } else { "" }.to_owned(),
                 free_quota(model, price),
+                also(price),
             ]);
         }
     }
@@ -120,6 +124,47 @@ fn table(models: &[ModelJson], zone: &TimeZone) -> String {
         printable(currency.unwrap_or("no currency: the list is empty")),
         zone.iana_name().unwrap_or("UTC")
     )
+}
+
+/// What has no column of its own.
+fn also(price: &PriceJson) -> String {
+    const COLUMNS: [&str; 3] = ["input", "output", "image"];
+    let rates = |rates: &BTreeMap<String, String>, shown: &[&str]| {
+        let rest = rates
+            .iter()
+            .filter(|(field, _)| !shown.contains(&&***field));
+        let texts: Vec<String> = rest
+            .map(|(field, rate)| format!("{field} {rate}"))
+            .collect();
+        texts.join(", ")
+    };
+    let mut parts = vec![rates(&price.rates, &COLUMNS)];
+    parts.extend(price.tiers.iter().map(|tier| {
+        let rates = rates(&tier.rates, &[]);
+        format!("above {} tokens: {rates}", tier.above_input_tokens)
+    }));
+    parts.extend(price.images.iter().map(|image| {
+        let words = [&image.size, &image.quality].into_iter().flatten();
+        let words: Vec<&str> = words.map(String::as_str).collect();
+        format!("{} {}", words.join(" "), image.image)
+    }));
+    let defaults = [
+        ("size", &price.default_size),
+        ("quality", &price.default_quality),
+    ];
+    parts.extend(
+        defaults
+            .into_iter()
+            .filter_map(|(name, word)| Some(format!("{name} {} by default", word.as_ref()?))),
+    );
+    parts.extend(
+        price
+            .hours
+            .iter()
+            .map(|rule| format!("{}-{} x{}", rule.from, rule.to, rule.times)),
+    );
+    parts.retain(|part| !part.is_empty());
+    parts.join("; ")
 }
 
 /// The quotas, on paid rows only: a free row burns none.

@@ -5,7 +5,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::UnixMs;
-use crate::money::Nano;
+use crate::money::{Factor, Nano};
 use crate::secret::Secret;
 
 /// A free quota, given once per wallet and name.
@@ -66,6 +66,8 @@ pub struct KeyRow {
     pub on_disconnect: OnDisconnect,
     /// What each proxy may spend by it while a shared ledger is away.
     pub offline_allowance: Nano,
+    /// What every price is multiplied by.
+    pub multiplier: Factor,
     /// The grants that its wallet gets, by name; `None` is all.
     pub grants: Option<Vec<String>>,
     /// Its line in the file.

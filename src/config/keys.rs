@@ -159,6 +159,10 @@ fn key(
             .get("offline_allowance")
             .and_then(|field| field.money())
             .unwrap_or_default(),
+        multiplier: section
+            .get("multiplier")
+            .and_then(|field| field.factor())
+            .unwrap_or_default(),
         grants: section.get("grants").map(given),
         line: section.line,
     };

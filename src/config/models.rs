@@ -125,6 +125,8 @@ fn bounds(section: &Section<'_>) -> Bounds {
         image_tokens_max: tokens("image_tokens_max", 16_384, 0),
         overhead_tokens: tokens("overhead_tokens", 512, 0),
         images_max: section.integer("images_max", 4, 1, 1_000),
+        seconds_max: section.integer("seconds_max", Bounds::SECONDS_MAX, 1, 1_000_000),
+        characters_max: section.integer("characters_max", Bounds::CHARACTERS_MAX, 1, 1 << 24),
         max_tokens_field: section.word("max_tokens_field", MaxTokensField::default()),
     }
 }

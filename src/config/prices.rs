@@ -1,11 +1,14 @@
 //! The prices of a model, checked so far that no quote within the model's bounds can leave exact arithmetic.
 
+mod fits;
+mod tables;
+
 use rust_decimal::Decimal;
 
 use super::read::{AMOUNT_MAX, Field};
 use super::section::Section;
-use super::{Bounds, Category, Per, PriceRow, Words as _};
-use crate::money::{Nano, UnitPrice};
+use super::{Bounds, Category, Per, PriceField, PriceRow, Rates, Words as _};
+use crate::money::{Factor, Nano, Scale, UnitPrice};
 
 /// A price has at most this many digits after the point, before it is divided by `per`.
 const ATTO_DIGITS: u32 = 18;
@@ -28,7 +31,7 @@ pub(super) fn prices(model: &Section<'_>, category: Category, bounds: &Bounds) -
             // What a row lacks that was not understood is no second problem.
             continue;
         }
-        fits(item, &row, category, has_per);
+        fits::fits(item, &row, category, has_per);
         if rows
             .iter()
             .any(|other| other.effective_from == row.effective_from)
@@ -49,17 +52,18 @@ pub(super) fn prices(model: &Section<'_>, category: Category, bounds: &Bounds) -
 fn price(item: &Field<'_>, category: Category, bounds: &Bounds) -> (PriceRow, bool) {
     let section = item.section();
     let per = section.get("per").and_then(|field| field.word());
-    let per_tokens = per.unwrap_or(Per::MillionTokens).tokens();
-    let tokens = |name, most| amount(&section, name, per_tokens, most);
-    let input = ("context_tokens", bounds.context_tokens);
-    let output = bounds
-        .max_output_tokens
-        .saturating_add(bounds.reasoning_tokens_max);
-    let output = ("max_output_tokens", output);
+    let hours = tables::hours(&section);
+    let dearest = hours.iter().map(|rule| rule.times).max();
+    let amounts = Amounts {
+        per: per.unwrap_or(Per::MillionTokens),
+        scale: Scale::of(dearest.unwrap_or_default().max(Factor::ONE), Factor::ONE),
+        bounds,
+    };
     let default_per = match category.is_image() {
         true => Per::Image,
         false => Per::MillionTokens,
     };
+    let rates = PriceField::WORDS.iter().map(|(_, field)| *field);
     let row = PriceRow {
         effective_from: section.get("effective_from").and_then(|field| field.time()),
         free: section
@@ -67,126 +71,76 @@ fn price(item: &Field<'_>, category: Category, bounds: &Bounds) -> (PriceRow, bo
             .and_then(|field| field.flag())
             .unwrap_or(false),
         per: per.unwrap_or(default_per),
-        input: tokens("input", input),
-        cached_input: tokens("cached_input", input),
-        cache_write: tokens("cache_write", input),
-        audio_input: tokens("audio_input", input),
-        output: tokens("output", output),
-        reasoning: tokens("reasoning", output),
-        audio_output: tokens("audio_output", output),
-        image: amount(&section, "image", 1, ("images_max", bounds.images_max)),
-        request: amount(&section, "request", 1, ("one request", 1)),
+        rates: amounts.rates(&section, rates),
+        tiers: tables::tiers(&section, &amounts),
+        images: tables::images(&section, &amounts),
+        default_size: tables::default_word(&section, "default_size"),
+        default_quality: tables::default_word(&section, "default_quality"),
+        hours,
         line: section.line,
     };
     section.finish();
     (row, per.is_some())
 }
 
-const TOKEN_FIELDS: [&str; 7] = [
-    "input",
-    "cached_input",
-    "cache_write",
-    "audio_input",
-    "output",
-    "reasoning",
-    "audio_output",
-];
-
-/// What an embedding model has none of.
-const OUTPUT_FIELDS: [&str; 4] = ["output", "reasoning", "audio_output", "image"];
-
-/// Notes prices that do not go together, or not with the model.
-fn fits(item: &Field<'_>, row: &PriceRow, category: Category, has_per: bool) {
-    let problem = |message: String| item.problem(message).unwrap_or_default();
-    let has = |name: &str| row.written().any(|(field, _, _)| field == name);
-    let first_token = TOKEN_FIELDS.iter().find(|name| has(name));
-    if row.free {
-        if let Some((name, _, _)) = row.written().next() {
-            problem(format!(
-                "is free and has a price ({name}); remove one of the two"
-            ));
-        }
-        return;
-    }
-    if row.written().next().is_none() {
-        return problem("has no price; write `free: true` if it is meant to be free".to_owned());
-    }
-    match (first_token, row.per) {
-        (Some(name), _) if !has_per => {
-            problem(format!(
-                "has a price per token ({name}) but no `per`; write `per: 1M tokens` or `per: 1K tokens`"
-            ));
-        }
-        (Some(name), Per::Image | Per::Request) => problem(format!(
-            "is `per: {}`, but {name} is a price per token; write `per: 1M tokens` or `per: 1K tokens`",
-            row.per.name()
-        )),
-        (None, Per::MillionTokens | Per::ThousandTokens | Per::Token) if has_per => {
-            problem(format!(
-                "is `per: {}`, but has no price per token; write `per: image`",
-                row.per.name()
-            ))
-        }
-        _ => {}
-    }
-    for (side, parts) in [
-        ("input", &TOKEN_FIELDS[1..4]),
-        ("output", &TOKEN_FIELDS[5..]),
-    ] {
-        if let (false, Some(part)) = (has(side), parts.iter().find(|part| has(part))) {
-            problem(format!(
-                "has a price for {part} but none for {side}; other tokens of that side would be free"
-            ));
-        }
-    }
-    if category == Category::Embedding
-        && let Some(name) = OUTPUT_FIELDS.iter().find(|name| has(name))
-    {
-        return problem(format!(
-            "has a price for {name}, but an embedding model gives neither text nor images; remove it"
-        ));
-    }
-    let tokens = has("input") && has("output");
-    let only_requests = has("request") && first_token.is_none();
-    let (complete, needs) = match category {
-        Category::Chat => (tokens || only_requests, "input and output"),
-        Category::Embedding | Category::Rerank | Category::Moderation => {
-            (has("input") || only_requests, "input")
-        }
-        _ => (has("image") || tokens || has("request"), "image"),
-    };
-    if !complete {
-        problem(format!(
-            "is for a {} model and has no price for {needs}; write 0 where something is free",
-            category.name()
-        ));
-    }
+/// What prices are read by: their unit, and how much of it one request can come to.
+struct Amounts<'a> {
+    per: Per,
+    /// The dearest that an hour can make them.
+    scale: Scale,
+    bounds: &'a Bounds,
 }
 
-/// A price of `per` units, of which one request has at most `most`.
-fn amount(
-    section: &Section<'_>,
-    name: &'static str,
-    per: u64,
-    (bound, most): (&str, u64),
-) -> Option<Decimal> {
-    let field = section.get(name)?;
-    let price = field.decimal()?;
-    let digits = ATTO_DIGITS.saturating_sub(per.ilog10());
-    if price.normalize().scale() > digits {
-        return field.problem(format!(
-            "\"{price}\" has more than {digits} digits after the point"
-        ));
+impl Amounts<'_> {
+    fn rates(&self, section: &Section<'_>, fields: impl Iterator<Item = PriceField>) -> Rates {
+        Rates::new(fields.filter_map(|field| {
+            let price = self.price(&section.get(field.name())?, field)?;
+            Some((field, price))
+        }))
     }
-    let cost = UnitPrice::per(price, per)
-        .and_then(UnitPrice::nano_ceil)
-        .and_then(|unit| unit.checked_mul(most))
-        .and_then(|cost| u64::try_from(cost.get()).ok());
-    if cost.is_none_or(|cost| cost > AMOUNT_MAX) {
-        return field.problem(format!(
-            "\"{price}\" is too large: times {bound} ({most}) it leaves exact arithmetic, which ends at {} a request; is the unit right?",
-            Nano::new(1 << 53)
-        ));
+
+    /// A price that is exact, also times the most that one request can have of it.
+    fn price(&self, written: &Field<'_>, field: PriceField) -> Option<Decimal> {
+        let price = written.decimal()?;
+        let per = field.units(self.per);
+        let digits = match field {
+            PriceField::Minute => ATTO_DIGITS,
+            _ => ATTO_DIGITS.saturating_sub(per.ilog10()),
+        };
+        if price.normalize().scale() > digits {
+            return written.problem(format!(
+                "\"{price}\" has more than {digits} digits after the point"
+            ));
+        }
+        let (bound, most) = self.bound(field);
+        let cost = UnitPrice::per(price, per)
+            .and_then(|unit| unit.nano_ceil(self.scale))
+            .and_then(|unit| unit.checked_mul(most))
+            .and_then(|cost| u64::try_from(cost.get()).ok());
+        if cost.is_none_or(|cost| cost > AMOUNT_MAX) {
+            return written.problem(format!(
+                "\"{price}\" is too large: times {bound} ({most}) it leaves exact arithmetic, which ends at {} a request; is the unit right?",
+                Nano::new(1 << 53)
+            ));
+        }
+        Some(price)
     }
-    Some(price)
+
+    fn bound(&self, field: PriceField) -> (&'static str, u64) {
+        let bounds = self.bounds;
+        match field {
+            PriceField::Image => ("images_max", bounds.images_max),
+            PriceField::Second | PriceField::Minute => ("seconds_max", bounds.seconds_max),
+            PriceField::Character
+            | PriceField::ThousandCharacters
+            | PriceField::MillionCharacters => ("characters_max", bounds.characters_max),
+            PriceField::Request => ("one request", 1),
+            _ if PriceField::INPUT.contains(&field) => ("context_tokens", bounds.context_tokens),
+            _ => {
+                let output = bounds.max_output_tokens;
+                let output = output.saturating_add(bounds.reasoning_tokens_max);
+                ("max_output_tokens", output)
+            }
+        }
+    }
 }

@@ -116,8 +116,16 @@ pub struct Upstream {
     pub response_timeout_ms: u64,
     /// Between two pieces of an answer, in milliseconds.
     pub idle_timeout_ms: u64,
+    /// From the start of an attempt to the end of its answer, in milliseconds.
+    pub total_timeout_ms: u64,
+    /// Failures in a row after which an endpoint is tried last; 0: none are enough.
+    pub breaker_failures: u64,
+    /// How long that lasts at first, in milliseconds.
+    pub breaker_cooldown_ms: u64,
     /// Whether streams are asked for usage where the client did not ask.
     pub ask_usage: AskUsage,
+    /// Whether it keeps the files that customers upload. One upstream may.
+    pub files: bool,
 }
 
 /// An HTTP proxy. It is asked for a tunnel (`CONNECT`) to the upstream.
@@ -193,6 +201,8 @@ pub struct Caps {
     pub h2_streams: u64,
     /// Endpoints that are tried for one request, the first included.
     pub attempts: u64,
+    /// From the start of the first attempt to the head of the answer, in milliseconds.
+    pub attempts_ms: u64,
 }
 
 impl Upstream {
@@ -210,7 +220,11 @@ impl Upstream {
             connect_timeout_ms: 5_000,
             response_timeout_ms: 600_000,
             idle_timeout_ms: 300_000,
+            total_timeout_ms: 3_600_000,
+            breaker_failures: 5,
+            breaker_cooldown_ms: 5_000,
             ask_usage: AskUsage::Auto,
+            files: false,
         }
     }
 }

@@ -14,7 +14,7 @@ use super::text::{self, Filled, did_you_mean, nearest};
 use super::tree::{Node, Value};
 use super::words::Words;
 use crate::clock::UnixMs;
-use crate::money::Nano;
+use crate::money::{Factor, Nano};
 
 /// Amounts stay below 2^53, where stores that compute in doubles are exact.
 pub(super) const AMOUNT_MAX: u64 = (1 << 53) - 1;
@@ -150,6 +150,16 @@ impl<'a> Field<'a> {
     /// A decimal of 0 or more.
     pub fn decimal(&self) -> Option<Decimal> {
         self.read(text::decimal)
+    }
+
+    /// What prices are multiplied by.
+    pub fn factor(&self) -> Option<Factor> {
+        self.read(|text| {
+            text::decimal(text)?;
+            text.parse().map_err(|_| {
+                "is no factor: 0 to 1000, with at most 4 digits after the point".to_owned()
+            })
+        })
     }
 
     /// An amount of money of 0 or more, below 2^53 nano.

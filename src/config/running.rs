@@ -38,6 +38,7 @@ impl Config {
             request_body_bytes request_memory_bytes answer_hold_bytes answer_memory_bytes
             answer_tail_bytes answer_hold_ms json_depth header_bytes header_count header_timeout_ms
             body_timeout_ms client_stall_ms drain_client_ms drain_client_bytes connections h2_streams attempts
+            attempts_ms
         ));
         self.server = running.server.clone();
         self.ledger = running.ledger.clone();

@@ -4,6 +4,7 @@
 //! holds it is thrown away at the end.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -16,12 +17,14 @@ use super::read::{Field, Notes};
 use super::section::Section;
 use super::text::{did_you_mean, nearest};
 use super::{
-    Caps, Config, Durability, LedgerConfig, LedgerKind, Server, TlsFiles, keys, models, redis,
-    tree, upstreams,
+    Caps, Config, Durability, LedgerConfig, LedgerKind, Server, TlsFiles, Upstream, keys, models,
+    redis, tree, upstreams,
 };
 
 const DAY_MS: u64 = 86_400_000;
 const COUNT_MAX: u64 = 1 << 20;
+/// How long all attempts at a request may take together, in milliseconds.
+const ATTEMPTS_MS: u64 = 900_000;
 
 /// Reads a whole config.
 pub(super) fn config(
@@ -93,7 +96,7 @@ fn sections(notes: &Notes<'_>, root: &Section<'_>) -> Config {
         .get("keys")
         .map(|field| keys::keys(&field, &names, &grants))
         .unwrap_or_default();
-    let caps = caps(&section(notes, root, "caps"));
+    let caps = caps(&section(notes, root, "caps"), &upstreams);
     root.finish();
     Config {
         file: notes.file.to_owned(),
@@ -269,7 +272,16 @@ fn keep_receipts_days(field: &Field<'_>) -> Option<u64> {
     ))
 }
 
-fn caps(section: &Section<'_>) -> Caps {
+/// Without the field, time for the most patient upstream.
+fn attempts_ms(section: &Section<'_>, upstreams: &BTreeMap<String, Upstream>) -> u64 {
+    let patience = upstreams
+        .values()
+        .map(|upstream| upstream.response_timeout_ms);
+    let longest = patience.max().unwrap_or(0).max(ATTEMPTS_MS);
+    section.integer("attempts_ms", longest, 1, DAY_MS)
+}
+
+fn caps(section: &Section<'_>, upstreams: &BTreeMap<String, Upstream>) -> Caps {
     const KIB: u64 = 1 << 10;
     const MIB: u64 = 1 << 20;
     let ms = |name, default| section.integer(name, default, 1, DAY_MS);
@@ -296,6 +308,7 @@ fn caps(section: &Section<'_>) -> Caps {
         connections: count("connections", 10_000),
         h2_streams: section.integer("h2_streams", 100, 1, 10_000),
         attempts: section.integer("attempts", 3, 1, 16),
+        attempts_ms: attempts_ms(section, upstreams),
     };
     for (one, all, names) in [
         (

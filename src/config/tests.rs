@@ -1,3 +1,4 @@
+mod prices;
 mod redis;
 mod refusals;
 mod upstreams;
@@ -88,20 +89,14 @@ fn a_short_config_gets_every_default() {
 fn prices_are_read_from_their_digits_quoted_or_not() {
     let config = parse(SMALL).expect("valid");
     let price = &config.models[0].prices[1];
-    assert_eq!(
-        price.input.map(|price| price.to_string()).as_deref(),
-        Some("0.80")
-    );
-    assert_eq!(
-        price.output.map(|price| price.to_string()).as_deref(),
-        Some("3.2")
-    );
+    let printed = |field| price.rates.get(field).map(|price| price.to_string());
+    assert_eq!(printed(PriceField::Input).as_deref(), Some("0.80"));
+    assert_eq!(printed(PriceField::Output).as_deref(), Some("3.2"));
     assert_eq!(price.effective_from, Some(UnixMs(1_743_350_400_000)));
     let fine = SMALL.replace("0.80", "0.123456789012");
     let config = parse(&fine).expect("valid");
-    let input = config.models[0].prices[1]
-        .input
-        .map(|price| price.to_string());
+    let rates = &config.models[0].prices[1].rates;
+    let input = rates.get(PriceField::Input).map(|price| price.to_string());
     assert_eq!(input.as_deref(), Some("0.123456789012"));
 }
 
@@ -116,7 +111,8 @@ fn numbers_are_found_where_they_are_written_whatever_stands_around_them() {
     ] {
         let config = parse(&text).expect("valid");
         let price = &config.models[0].prices[1];
-        let printed = [price.input, price.output].map(|price| price.map(|price| price.to_string()));
+        let printed = [PriceField::Input, PriceField::Output]
+            .map(|field| price.rates.get(field).map(|price| price.to_string()));
         assert_eq!(
             printed,
             [Some("0.80".to_owned()), Some("0.80".to_owned())],

@@ -17,6 +17,8 @@ use crate::file;
 use crate::secret::Secret;
 
 const DAY_MS: u64 = 86_400_000;
+/// The most failures that a breaker waits for.
+const FAILURES_MAX: u64 = 10_000;
 
 /// What is added to an address; an ending that contains another comes before it.
 const ENDPOINTS: [&str; 4] = [
@@ -34,7 +36,14 @@ pub(super) fn upstreams(field: &Field<'_>) -> BTreeMap<String, Upstream> {
         }
         (name.to_owned(), upstream(name, &field))
     };
-    field.entries().into_iter().map(named).collect()
+    let upstreams: BTreeMap<String, Upstream> = field.entries().into_iter().map(named).collect();
+    let mut keepers = upstreams.iter().filter(|(_, upstream)| upstream.files);
+    if let (Some((first, _)), Some((second, _))) = (keepers.next(), keepers.next()) {
+        field.problem::<()>(format!(
+            "has `files: true` at {first} and at {second}; one upstream keeps all files"
+        ));
+    }
+    upstreams
 }
 
 fn upstream(name: &str, field: &Field<'_>) -> Upstream {
@@ -77,7 +86,18 @@ fn upstream(name: &str, field: &Field<'_>) -> Upstream {
         connect_timeout_ms: ms("connect_timeout_ms", default.connect_timeout_ms),
         response_timeout_ms: ms("response_timeout_ms", default.response_timeout_ms),
         idle_timeout_ms: ms("idle_timeout_ms", default.idle_timeout_ms),
+        total_timeout_ms: ms("total_timeout_ms", default.total_timeout_ms),
+        breaker_failures: section.integer(
+            "breaker_failures",
+            default.breaker_failures,
+            0,
+            FAILURES_MAX,
+        ),
+        breaker_cooldown_ms: ms("breaker_cooldown_ms", default.breaker_cooldown_ms),
         ask_usage: section.word("ask_usage", default.ask_usage),
+        files: remote("files")
+            .and_then(|field| field.flag())
+            .unwrap_or(false),
     };
     if let (Some(field), Some(_), true) =
         (&base_url, &api_key, is_open(upstream.base_url.as_deref()))

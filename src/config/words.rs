@@ -2,7 +2,7 @@
 
 use super::{
     AskUsage, Category, Durability, GrantUnit, LedgerKind, MaxTokensField, Measure, OnDisconnect,
-    OnShort, Per, Period, Tokenizer, UpstreamKind,
+    OnShort, Per, Period, PriceField, Tokenizer, UpstreamKind,
 };
 
 /// A choice among words.
@@ -59,6 +59,25 @@ words!(Per {
     "1K tokens" => ThousandTokens,
     "token" => Token,
     "image" => Image,
+    "request" => Request,
+});
+words!(PriceField {
+    "input" => Input,
+    "cached_input" => CachedInput,
+    "cache_write" => CacheWrite,
+    "cache_write_1h" => CacheWriteHour,
+    "audio_input" => AudioInput,
+    "image_input" => ImageInput,
+    "output" => Output,
+    "reasoning" => Reasoning,
+    "audio_output" => AudioOutput,
+    "image_output" => ImageOutput,
+    "image" => Image,
+    "second" => Second,
+    "minute" => Minute,
+    "character" => Character,
+    "thousand_characters" => ThousandCharacters,
+    "million_characters" => MillionCharacters,
     "request" => Request,
 });
 words!(GrantUnit {

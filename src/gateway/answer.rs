@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{self, HeaderValue};
+use http::header::{self, HeaderMap, HeaderValue};
 use http::{Response, StatusCode};
 use http_body::Body;
 use http_body_util::BodyExt;
@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Gateway;
 use super::client_body::ClientBody;
-use super::conclude::{End, Facts, abandon, conclude};
+use super::conclude::{Conclusion, End, Facts, Written, abandon, conclude};
 use super::forward::Answer;
 use super::headers;
 use super::job::Job;
@@ -24,6 +24,7 @@ use super::refusal::Refused;
 use super::service::{Counts, Service};
 use super::signal::Signal;
 use crate::ledger::key::OnDisconnect;
+use crate::price::ImageShape;
 use crate::upstream::UpstreamBody;
 use crate::usage::answer::{AnswerFacts, read_answer};
 use crate::usage::transcript::Transcript;
@@ -41,6 +42,7 @@ pub async fn deliver(
     detail.upstream = Arc::clone(answer.endpoint.upstream());
     detail.status = status.as_u16();
     detail.attempts = answer.attempts;
+    detail.tries = std::mem::take(&mut answer.tries);
     headers::towards_client(answer.response.headers_mut());
     let response = &answer.response;
     if let Some(why) = unmeterable(response, job.service) {
@@ -59,6 +61,12 @@ pub async fn deliver(
         job.reservation.detail.streamed = true;
         let tap = EventTap::new(job.service, strip_usage);
         let tap = Tap::Events(Box::new(tap));
+        return Ok(flow(gateway, answer.response, Bytes::new(), tap, job));
+    }
+    if job.service == Service::Speech && !is_json(response) {
+        // What it costs is known; who listens need not wait for its end.
+        let tail = gateway.caps.answer_tail_bytes;
+        let tap = Tap::Document(Box::new(DocumentTap::opaque(job.service, tail)));
         return Ok(flow(gateway, answer.response, Bytes::new(), tap, job));
     }
     document(gateway, answer.response, job, gone).await
@@ -148,13 +156,21 @@ fn is_encoded(response: &Response<UpstreamBody>) -> bool {
 }
 
 fn is_event_stream(response: &Response<UpstreamBody>) -> bool {
+    is_of_type(response, "text/event-stream")
+}
+
+fn is_json(response: &Response<UpstreamBody>) -> bool {
+    is_of_type(response, "application/json")
+}
+
+fn is_of_type(response: &Response<UpstreamBody>, essence: &str) -> bool {
     response
         .headers()
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .is_some_and(|value| {
             let kind = value.split(';').next().unwrap_or_default();
-            kind.trim().eq_ignore_ascii_case("text/event-stream")
+            kind.trim().eq_ignore_ascii_case(essence)
         })
 }
 
@@ -259,7 +275,7 @@ async fn charge(
     let mut facts = facts(&body, job.service);
     let is_known = facts.items.is_some()
         || match job.service.counts() {
-            Counts::Text | Counts::Nothing => true,
+            Counts::Text | Counts::Nothing | Counts::Characters | Counts::Seconds => true,
             Counts::Input => facts.usage.is_some(),
             Counts::Images => false,
         };
@@ -268,12 +284,18 @@ async fn charge(
         return Err(not_understood());
     }
     facts.client_gone = gone.is_raised();
+    let mut early = HeaderMap::new();
+    if job.background {
+        let now = gateway.ledger.now();
+        receipt::put_early(&mut early, &job.reservation, &gateway.currency, now);
+    }
     let outcome = conclude(job, facts, End::Complete).await;
     let mut response = response.map(|()| ClientBody::full(body));
     match outcome {
         Err(_) => return Err(Refused::ledger_unavailable()),
-        Ok(None) => put_uncharged(&mut response, request),
-        Ok(Some(settled)) => {
+        Ok(Conclusion::Free) => put_uncharged(&mut response, request),
+        Ok(Conclusion::Later) => response.headers_mut().extend(early),
+        Ok(Conclusion::Charged(settled)) => {
             let now = gateway.ledger.now();
             receipt::put_final(
                 response.headers_mut(),
@@ -302,6 +324,9 @@ pub fn facts(body: &[u8], service: Service) -> Facts {
             usage: None,
             items: None,
             text: Transcript::of(body),
+            seconds: None,
+            object: None,
+            image: ImageShape::default(),
             client_gone: false,
         };
     };
@@ -313,8 +338,21 @@ pub fn facts(body: &[u8], service: Service) -> Facts {
         usage,
         items: (items > 0 || answer.is_short).then_some(items),
         text: transcript(&answer, service),
+        seconds: answer.seconds,
+        object: (service == Service::Responses)
+            .then(|| written(&answer))
+            .flatten(),
+        image: ImageShape::read(answer.image.size, answer.image.quality),
         client_gone: false,
     }
+}
+
+/// What is stored of a response.
+fn written(answer: &AnswerFacts<'_>) -> Option<Written> {
+    Some(Written {
+        id: answer.id?.to_owned(),
+        is_unfinished: matches!(answer.status, Some("queued" | "in_progress")),
+    })
 }
 
 /// Only read where it may be needed: it walks the whole body again.

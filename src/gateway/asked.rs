@@ -1,16 +1,23 @@
 //! What a client asks for, whichever service it asks: one face for the request's side of all of them.
 
-use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderValue};
 
-use super::peek::{self, BadRequest, ImageRequest, InputRequest, PeekCaps, TextRequest};
+use super::multipart::{self, Boundary, Form};
+use super::peek::{
+    self, AudioRequest, BadRequest, Editable, ImageRequest, InputRequest, Named, PeekCaps,
+    SpeechRequest, TextRequest,
+};
 use super::refusal::Refused;
 use super::reservation::Reservation;
 use super::service::{Counts, Paths, Service};
-use super::splice::{Clamp, Edits, Layout, splice};
-use crate::ledger::key::OnShort;
-use crate::price::{Model, PriceVersion, QuoteError, Segment, WorstCase};
+use super::splice::{Clamp, Edits, Span, Splicer, splice};
+use crate::clock::UnixMs;
+use crate::ledger::key::{Key, OnShort};
+use crate::money::Factor;
+use crate::price::{Model, PriceVersion, QuoteError, Segment, Terms, WorstCase};
 use crate::usage::Meter;
 
 /// A request's body, read.
@@ -27,11 +34,20 @@ enum Work<'b> {
     Input(InputRequest<'b>),
     /// Images are to be made.
     Images(ImageRequest<'b>),
+    /// A text is to be spoken.
+    Speech(SpeechRequest<'b>),
+    /// A recording is to be written down.
+    Audio(AudioRequest<'b>),
 }
 
 impl<'b> Asked<'b> {
-    /// Reads a body.
-    pub fn read(service: Service, body: &'b [u8], json_depth: usize) -> Result<Self, Refused> {
+    /// Reads a body of the type that the headers tell.
+    pub fn read(
+        service: Service,
+        headers: &'b HeaderMap,
+        body: &'b [u8],
+        json_depth: usize,
+    ) -> Result<Self, Refused> {
         let caps = PeekCaps { json_depth };
         let work = match service {
             Service::Chat => peek::peek_chat(body, caps).map(Work::Text),
@@ -46,6 +62,16 @@ impl<'b> Asked<'b> {
             Service::Rerank => peek::peek_rerank(body, caps).map(Work::Input),
             Service::Moderations => peek::peek_moderations(body, caps).map(Work::Input),
             Service::Images => peek::peek_images(body, caps).map(Work::Images),
+            Service::ImageEdits if !is_form(headers) => {
+                peek::peek_images(body, caps).map(Work::Images)
+            }
+            Service::ImageEdits | Service::ImageVariations => {
+                form(headers, body).and_then(|form| peek::peek_image_form(form).map(Work::Images))
+            }
+            Service::Speech => peek::peek_speech(body, caps).map(Work::Speech),
+            Service::Transcriptions | Service::Translations => {
+                form(headers, body).and_then(|form| peek::peek_audio(form).map(Work::Audio))
+            }
         };
         Ok(Asked {
             service,
@@ -64,7 +90,50 @@ impl<'b> Asked<'b> {
             Work::Text(text) => &text.model,
             Work::Input(input) => &input.model,
             Work::Images(images) => &images.model,
+            Work::Speech(speech) => &speech.model,
+            Work::Audio(audio) => &audio.model,
         }
+    }
+
+    /// Where the recording is in the body, if there is one.
+    pub fn recording(&self) -> Option<Span> {
+        match &self.work {
+            Work::Audio(audio) => audio.file,
+            _ => None,
+        }
+    }
+
+    /// Whether the body is a form, whose content type goes upstream as the client wrote it.
+    pub fn is_form(&self) -> bool {
+        matches!(
+            &self.work,
+            Work::Images(ImageRequest {
+                edit: Editable::Form(..),
+                ..
+            }) | Work::Audio(AudioRequest {
+                edit: Editable::Form(..),
+                ..
+            })
+        )
+    }
+
+    /// The objects of the upstream that it names.
+    pub fn objects(&self) -> &[Named] {
+        match &self.work {
+            Work::Text(text) => &text.objects,
+            Work::Input(input) => &input.objects,
+            Work::Images(_) | Work::Speech(_) | Work::Audio(_) => &[],
+        }
+    }
+
+    /// Whether the upstream stores the answer.
+    pub fn is_stored(&self) -> bool {
+        self.service == Service::Responses && self.text().is_some_and(|text| text.stored)
+    }
+
+    /// Whether the answer is written after the request was answered.
+    pub fn is_background(&self) -> bool {
+        self.service == Service::Responses && self.text().is_some_and(|text| text.background)
     }
 
     /// Whether the model can do this at all.
@@ -77,23 +146,26 @@ impl<'b> Asked<'b> {
         Err(Refused::bad_request(message).param("model"))
     }
 
-    /// The price of it: that of the model, but of what is free.
-    pub fn price<'p>(&self, of_model: &'p PriceVersion) -> Cow<'p, PriceVersion> {
-        match self.service.counts() {
-            Counts::Nothing => Cow::Owned(of_model.freed()),
-            _ => Cow::Borrowed(of_model),
-        }
-    }
-
-    /// The worst case, priced.
+    /// What it is priced by, held at `now` by a key; and the worst case in priced segments.
     pub fn quote(
         &self,
         model: &Model,
-        price: &PriceVersion,
-        on_short: OnShort,
-    ) -> Result<Vec<Segment>, Refused> {
-        let worst = match &self.work {
-            _ if self.service.counts() == Counts::Nothing => return Ok(Vec::new()),
+        price: &Arc<PriceVersion>,
+        now: UnixMs,
+        key: &Key,
+    ) -> Result<(Terms, Vec<Segment>), Refused> {
+        if self.service.counts() == Counts::Nothing {
+            let free = Arc::new(price.freed());
+            let terms = free.terms(now, Factor::ONE, WorstCase::default());
+            return Ok((terms, Vec::new()));
+        }
+        let terms = price.terms(now, key.multiplier, self.worst_case(model, key.on_short)?);
+        let segments = terms.quote().map_err(|error| self.unquotable(error))?;
+        Ok((terms, segments))
+    }
+
+    fn worst_case(&self, model: &Model, on_short: OnShort) -> Result<WorstCase, Refused> {
+        Ok(match &self.work {
             Work::Text(text) => {
                 let mut worst = text.worst_case(&model.bounds)?;
                 if on_short == OnShort::Clamp {
@@ -103,8 +175,9 @@ impl<'b> Asked<'b> {
             }
             Work::Input(input) => input.worst_case(&model.bounds),
             Work::Images(images) => images.worst_case(&model.bounds)?,
-        };
-        price.quote(worst).map_err(|error| self.too_large(error))
+            Work::Speech(speech) => speech.worst_case(&model.bounds)?,
+            Work::Audio(audio) => audio.worst_case(&model.bounds),
+        })
     }
 
     /// The maximum for each choice, where the ledger admitted less than was asked.
@@ -129,8 +202,14 @@ impl<'b> Asked<'b> {
                 .is_some_and(|text| text.stream && text.include_usage != Some(true))
     }
 
-    fn too_large(&self, error: QuoteError) -> Refused {
-        let QuoteError::TooLarge { meter, .. } = error;
+    fn unquotable(&self, error: QuoteError) -> Refused {
+        let meter = match &error {
+            QuoteError::TooLarge { meter, .. } => *meter,
+            QuoteError::NoImagePrice { param, .. } => {
+                let message = format!("Of {}, {error}.", self.model());
+                return Refused::bad_request(message).param(*param);
+            }
+        };
         match self.service.smaller(meter) {
             Some(how) => Refused::bad_request(format!("{error}: {}.", how.advice)).param(how.param),
             None => Refused::bad_request(format!("{error}.")),
@@ -140,19 +219,14 @@ impl<'b> Asked<'b> {
     fn text(&self) -> Option<&TextRequest<'b>> {
         match &self.work {
             Work::Text(text) => Some(text),
-            Work::Input(_) | Work::Images(_) => None,
-        }
-    }
-
-    fn layout(&self) -> &Layout {
-        match &self.work {
-            Work::Text(text) => &text.layout,
-            Work::Input(input) => &input.layout,
-            Work::Images(images) => &images.layout,
+            _ => None,
         }
     }
 
     /// The body for an upstream: the client's, with what must differ spliced in.
+    ///
+    /// # Errors
+    /// Where the upstream's name of the model cannot stand in the client's form.
     pub fn edited(
         &self,
         body: &Bytes,
@@ -160,18 +234,49 @@ impl<'b> Asked<'b> {
         include_usage: bool,
         clamp: Option<u64>,
         row: &Model,
-    ) -> Bytes {
+    ) -> Result<Bytes, Refused> {
+        let model = model.filter(|model| *model != self.model());
+        let layout = match &self.work {
+            Work::Text(text) => &text.layout,
+            Work::Input(input) => &input.layout,
+            Work::Speech(speech) => &speech.layout,
+            Work::Images(ImageRequest { edit, .. }) | Work::Audio(AudioRequest { edit, .. }) => {
+                match edit {
+                    Editable::Json(layout) => layout,
+                    Editable::Form(form, part) => {
+                        let mut splicer = Splicer::default();
+                        if let Some(model) = model {
+                            form.replace(part, model, &mut splicer)?;
+                        }
+                        return Ok(splicer.apply(body));
+                    }
+                }
+            }
+        };
         let clamp = clamp.zip(self.text()).map(|(tokens, text)| Clamp {
             tokens,
             field: text.max_tokens_field(&row.bounds),
         });
         let edits = Edits {
-            model: model.filter(|model| *model != self.model()),
+            model,
             include_usage,
             clamp,
         };
-        splice(body, self.layout(), &edits)
+        Ok(splice(body, layout, &edits))
     }
+}
+
+/// Whether the headers tell of a form.
+fn is_form(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE);
+    let kind = kind.map(HeaderValue::as_bytes).unwrap_or_default();
+    let begin = kind.get(.."multipart/".len()).unwrap_or_default();
+    begin.eq_ignore_ascii_case(b"multipart/")
+}
+
+/// The body as a form.
+fn form<'b>(headers: &'b HeaderMap, body: &'b [u8]) -> Result<Form<'b>, BadRequest> {
+    multipart::scan(body, Boundary::of(headers)?)
 }
 
 impl From<BadRequest> for Refused {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 
 use crate::config::{Config, ConfigError, UpstreamKind};
-use crate::price::{Model, PriceBook, PriceVersion};
+use crate::price::{Model, PriceBook, Terms};
 use crate::upstream::{SetupError, Upstreams};
 
 /// What one version of the config offers. A request takes it once and keeps it to its end, so that
@@ -49,8 +49,8 @@ pub struct Pinned {
     pub catalog: Arc<Catalog>,
     /// The model that was asked for.
     pub model: Arc<Model>,
-    /// The price in force.
-    pub price: PriceVersion,
+    /// What it is priced by.
+    pub terms: Terms,
 }
 
 /// Why a config offers nothing.

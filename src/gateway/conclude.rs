@@ -1,23 +1,30 @@
 //! From what came back to what is charged: the upstream's word where it can be believed, else our own count.
 
+mod audio;
+
 use super::job::Job;
+use super::objects::{self, background};
 use super::reservation::{Consumed, is_input};
 use super::service::{Counts, Service};
 use crate::ledger::LedgerError;
 use crate::ledger::hold::Settled;
+use crate::price::ImageShape;
 use crate::usage::report::{Reported, Unbelievable};
 use crate::usage::tokenizer::{Tokenizer, pooled};
 use crate::usage::transcript::Transcript;
 use crate::usage::{Counted, Meter, Usage};
+use audio::{characters, seconds};
 
 /// Every word on what was odd that a receipt can have.
-pub const FLAGS: [&str; 6] = [
+pub const FLAGS: [&str; 8] = [
     "upstream_cut",
     "client_gone",
     "shutting_down",
     "usage_missing",
     "usage_unbelievable",
     "over_bound",
+    "price_fallback",
+    "unpriced_meter",
 ];
 
 /// How an answer came to its end.
@@ -40,23 +47,69 @@ pub struct Facts {
     pub items: Option<u64>,
     /// The text that was delivered, to be counted where no report can be believed.
     pub text: Transcript,
+    /// Seconds of the recording, where the answer tells them.
+    pub seconds: Option<u64>,
+    /// What is stored of it at the upstream, where it says so.
+    pub object: Option<Written>,
+    /// The images' size and quality, as far as the answer states them.
+    pub image: ImageShape,
     /// Whether the client had gone by then.
     pub client_gone: bool,
+}
+
+/// An answer that its upstream stores.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Its id there.
+    pub id: String,
+    /// Whether more of it is to come.
+    pub is_unfinished: bool,
+}
+
+/// What came of a request that was answered.
+#[derive(Debug)]
+pub enum Conclusion {
+    /// It was charged.
+    Charged(Box<Settled>),
+    /// It costs nothing.
+    Free,
+    /// Its answer is still being written: it is charged when that is done.
+    Later,
+}
+
+impl Conclusion {
+    /// The charge, where there is one already.
+    pub fn settled(self) -> Option<Box<Settled>> {
+        match self {
+            Conclusion::Charged(settled) => Some(settled),
+            Conclusion::Free | Conclusion::Later => None,
+        }
+    }
 }
 
 /// Ends a hold by what is known of the answer: a charge with its receipt, or nothing where
 /// nothing was delivered.
 ///
 /// **Cancellation**: do not drop it; run it in a task that outlives the client.
-pub async fn conclude(job: Job, facts: Facts, end: End) -> Result<Option<Settled>, LedgerError> {
+pub async fn conclude(mut job: Job, facts: Facts, end: End) -> Result<Conclusion, LedgerError> {
+    if let Some(written) = facts.object.as_ref().filter(|_| job.stored) {
+        if job.background && (written.is_unfinished || end != End::Complete) {
+            let following = background::follow(job, &written.id).await;
+            return following.map(|()| Conclusion::Later);
+        }
+        objects::note(&job, &written.id).await;
+    }
+    job.reservation.stated = facts.image.clone();
     let consumed = match job.service.counts() {
         Counts::Images => images(&job, &facts, end),
+        Counts::Characters => characters(&job, &facts, end),
+        Counts::Seconds => seconds(&job, &facts, end).await,
         Counts::Text | Counts::Input => tokens(&job, &facts, end).await,
         Counts::Nothing => Some(nothing()),
     };
     let Some(mut consumed) = consumed else {
         job.reservation.void_answered().await;
-        return Ok(None);
+        return Ok(Conclusion::Free);
     };
     if end == End::UpstreamCut {
         consumed.flags.push("upstream_cut");
@@ -67,19 +120,26 @@ pub async fn conclude(job: Job, facts: Facts, end: End) -> Result<Option<Settled
             false => "client_gone",
         });
     }
-    job.reservation.settle(consumed).await.map(Some)
+    let settled = job.reservation.settle(consumed).await?;
+    Ok(Conclusion::Charged(Box::new(settled)))
 }
 
 /// Ends a hold whose client went before any of its answer came, and whose upstream is stopped:
 /// the input is charged, since the upstream has read it. Images that nobody got are not; nor is
 /// anything where the proxy ends, and sends those away who would have waited.
 pub async fn abandon(job: Job) {
-    if matches!(job.service.counts(), Counts::Images | Counts::Nothing) || is_stopping(&job) {
+    if is_stopping(&job) {
         return job.reservation.void().await;
     }
-    let input = input_tokens(&job).await;
+    let usage = match job.service.counts() {
+        Counts::Text | Counts::Input => Usage::tokens(input_tokens(&job).await, 0),
+        Counts::Seconds => audio::abandoned(&job).await,
+        Counts::Images | Counts::Characters | Counts::Nothing => {
+            return job.reservation.void().await;
+        }
+    };
     let consumed = Consumed {
-        usage: Usage::tokens(input, 0),
+        usage,
         counted: Counted::Partial,
         flags: vec!["client_gone"],
     };
@@ -122,7 +182,7 @@ fn images(job: &Job, facts: &Facts, end: End) -> Option<Consumed> {
     Some(with_tokens(job, facts, consumed))
 }
 
-/// Adds the tokens of images whose model is priced by tokens: as reported, else all that was held,
+/// Adds the tokens of what is priced by tokens beside, or instead: as reported, else all that was held,
 /// since nobody but the upstream can count them.
 fn with_tokens(job: &Job, facts: &Facts, mut consumed: Consumed) -> Consumed {
     let input = job.reservation.bound(is_input);
@@ -130,7 +190,7 @@ fn with_tokens(job: &Job, facts: &Facts, mut consumed: Consumed) -> Consumed {
     if input == 0 && output == 0 {
         return consumed;
     }
-    let images = consumed.usage.get(Meter::Images);
+    let own = consumed.usage;
     consumed.usage = match &facts.usage {
         Some(Ok(reported)) if reported.has_input && reported.has_output => reported.usage,
         report => {
@@ -144,8 +204,10 @@ fn with_tokens(job: &Job, facts: &Facts, mut consumed: Consumed) -> Consumed {
             consumed.counted = consumed.counted.max(Counted::Estimated);
             Usage::tokens(input, output)
         }
+    };
+    for (meter, count) in own.iter() {
+        consumed.usage = consumed.usage.with(meter, count);
     }
-    .with(Meter::Images, images);
     consumed
 }
 

@@ -117,12 +117,25 @@ const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-tollgate-upst
 /// The body was read, and priced, as JSON in UTF-8. The upstream is told to read it so: in another
 /// charset or as a form, the same bytes could ask for something else.
 pub fn towards_upstream(headers: &mut HeaderMap) {
+    towards_upstream_as_sent(headers);
+    headers.insert(header::CONTENT_TYPE, JSON);
+}
+
+/// The content types alone, of which there should be one.
+pub fn content_types(headers: &HeaderMap) -> HeaderMap {
+    let values = headers.get_all(header::CONTENT_TYPE).iter();
+    values
+        .map(|value| (header::CONTENT_TYPE, value.clone()))
+        .collect()
+}
+
+/// The same of a body that is no JSON, whose type stays as the client wrote it.
+pub fn towards_upstream_as_sent(headers: &mut HeaderMap) {
     drop_hop_by_hop(headers);
     for name in &CLIENT_ONLY {
         headers.remove(name);
     }
     drop_named(headers, steers);
-    headers.insert(header::CONTENT_TYPE, JSON);
 }
 
 /// Makes an upstream's headers fit for a client, in place.

@@ -7,6 +7,8 @@ use bytes::Bytes;
 use super::budget::Reserved;
 use super::reservation::Reservation;
 use super::service::Service;
+use super::splice::Span;
+use crate::ledger::id::KeyId;
 use crate::ledger::key::OnDisconnect;
 
 /// What is needed to conclude a request.
@@ -18,11 +20,19 @@ pub struct Job {
     /// The client's body, to be counted if need be.
     pub request_body: Bytes,
     /// The memory that the body takes; given back with the job.
-    pub request_memory: Reserved,
+    pub request_memory: Option<Reserved>,
     /// What happens when the client goes.
     pub on_disconnect: OnDisconnect,
     /// How long the upstream may be silent.
     pub idle: Duration,
     /// Whether the client takes trailers.
     pub trailers: bool,
+    /// The key that it was sent with.
+    pub key: KeyId,
+    /// Where the recording is in the body, if there is one.
+    pub recording: Option<Span>,
+    /// Whether the upstream stores the answer.
+    pub stored: bool,
+    /// Whether the answer is written after the request was answered.
+    pub background: bool,
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName};
-use http::{Response, request};
+use http::{Method, Response, request};
 use sha2::{Digest, Sha256};
 
 use super::Gateway;
@@ -21,6 +21,7 @@ use super::forward::{Request, forward};
 use super::headers;
 use super::identify::identify;
 use super::job::Job;
+use super::objects;
 use super::observe::Record;
 use super::refusal::Refused;
 use super::refuse::{Context, refuse};
@@ -31,9 +32,8 @@ use super::signal::Signal;
 use super::window::{Demand, counters};
 use crate::ledger::hold::{IdempotencyClaim, Quote, Refusal};
 use crate::ledger::key::{Freshness, Key};
-use crate::price::{Model, Segment};
+use crate::price::Model;
 use crate::upstream::Endpoint;
-use crate::usage::Unit;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
@@ -76,15 +76,39 @@ pub async fn serve(
     };
     // A second handle on the same bytes: what was read of them borrows from it.
     let body = read.body.clone();
-    let asked = Asked::read(service, &body, gateway.caps.json_depth)?;
+    let kind = headers::content_types(&read.headers);
+    let asked = Asked::read(service, &kind, &body, gateway.caps.json_depth)?;
     let catalog = gateway.catalog();
     let model = find_model(&catalog, &asked)?;
     read.record.found(&model.id);
+    let place = objects::place(&*gateway.ledger, &read.key.wallet, asked.objects()).await?;
+    let route = route(&catalog, &model, &asked, place.as_ref())?;
     if gone.is_raised() || gateway.stop.is_raised() {
         return Err(Refused::unawaited(&gateway.stop));
     }
     let reservation = hold(&gateway, &mut read, &asked, catalog, model).await?;
-    exchange(&gateway, read, &asked, reservation, &gone).await
+    exchange(&gateway, read, &asked, route, reservation, &gone).await
+}
+
+/// The endpoints to be tried: those of the model, but only where what the request names is kept.
+fn route(
+    catalog: &Catalog,
+    model: &Model,
+    asked: &Asked<'_>,
+    place: Option<&Arc<str>>,
+) -> Result<Vec<Arc<Endpoint>>, Refused> {
+    let Some(place) = place else {
+        return Ok(catalog.upstreams.route(&model.id));
+    };
+    let route = catalog.upstreams.route_at(&model.id, place);
+    let Some(named) = asked.objects().first().filter(|_| route.is_empty()) else {
+        return Ok(route);
+    };
+    let message = format!(
+        "`{}` is kept by a provider that does not serve the model `{}`: send the content itself.",
+        named.id, model.id
+    );
+    Err(Refused::bad_request(message).param(named.param.as_str()))
 }
 
 /// The row of the model that was asked for; what has no row has no price, and is refused.
@@ -112,9 +136,8 @@ async fn hold(
         let price = model
             .at(now)
             .ok_or_else(|| Refused::unknown_model(asked.model()))?;
-        let price = asked.price(price);
-        let segments = asked.quote(&model, &price, key.on_short)?;
-        let (limits, counters) = counters(key, &model, demand(&segments), now, &gateway.zone);
+        let (terms, segments) = asked.quote(&model, price, now, key)?;
+        let (limits, counters) = counters(key, &model, Demand::of(&segments), now, &gateway.zone);
         let quote = Quote {
             request: read.record.id(),
             wallet: key.wallet.clone(),
@@ -135,7 +158,7 @@ async fn hold(
         match answer {
             Ok(hold) => {
                 let pinned = Pinned {
-                    price: price.into_owned(),
+                    terms,
                     catalog,
                     model,
                 };
@@ -171,19 +194,6 @@ async fn hold(
     Err(Refused::ledger_unavailable())
 }
 
-fn demand(segments: &[Segment]) -> Demand {
-    let total = |unit| {
-        let of_unit = segments
-            .iter()
-            .filter(|segment| segment.meter.unit() == unit);
-        of_unit.fold(0_u64, |sum, segment| sum.saturating_add(segment.count))
-    };
-    Demand {
-        tokens: total(Unit::Tokens),
-        images: total(Unit::Images),
-    }
-}
-
 fn idempotency(headers: &HeaderMap, body: &Bytes) -> Result<Option<IdempotencyClaim>, Refused> {
     let Some(value) = headers.get(&IDEMPOTENCY_KEY) else {
         return Ok(None);
@@ -206,20 +216,25 @@ async fn exchange(
     gateway: &Arc<Gateway>,
     read: Read,
     asked: &Asked<'_>,
+    route: Vec<Arc<Endpoint>>,
     reservation: Reservation,
     gone: &Signal,
 ) -> Result<Response<ClientBody>, Refused> {
     let catalog = Arc::clone(&reservation.catalog);
-    let route = catalog.upstreams.route(&reservation.model.id);
     let clamp = asked.clamp(&reservation);
     let strip = |endpoint: &Endpoint| asked.asks_usage_unasked() && endpoint.ask_usage();
     let trailers = headers::has_token(&read.headers, header::TE, "trailers");
     let mut headers = read.headers;
-    headers::towards_upstream(&mut headers);
+    match asked.is_form() {
+        true => headers::towards_upstream_as_sent(&mut headers),
+        false => headers::towards_upstream(&mut headers),
+    }
     let request = Request {
+        method: Method::POST,
         path: asked.service().path(),
         headers,
         attempts_max: gateway.caps.attempts_max,
+        attempts: gateway.caps.attempts,
         body: |endpoint: &Endpoint| {
             // The simulator reads faults from the name as the client wrote it.
             let renamed = endpoint.model().filter(|_| !endpoint.is_simulator());
@@ -245,10 +260,14 @@ async fn exchange(
     let job = Job {
         service: asked.service(),
         request_body: read.body.clone(),
-        request_memory: read.memory,
+        request_memory: Some(read.memory),
         on_disconnect: policy,
         idle,
         trailers,
+        key: read.key.id.clone(),
+        recording: asked.recording(),
+        stored: asked.is_stored(),
+        background: asked.is_background(),
         reservation,
     };
     match forwarded {

@@ -20,12 +20,11 @@ use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use tokio::time::{Instant, Sleep};
 
-use super::conclude::{End, Facts, conclude};
+use super::conclude::{Conclusion, End, Facts, conclude};
 use super::job::Job;
 use super::passage::BodyError;
 use super::receipt;
 use super::refusal::{Code, Refused};
-use crate::ledger::LedgerError;
 use crate::ledger::hold::Settled;
 use crate::ledger::key::OnDisconnect;
 use crate::upstream::UpstreamBody;
@@ -111,7 +110,7 @@ impl Tap {
 pub enum Progress {
     /// More is to come.
     Flowing,
-    /// The end marker came, but no usage yet.
+    /// The end came; usage, or a marker, may follow it.
     EndedWithoutUsage,
     /// Everything that matters came.
     Ended,
@@ -301,9 +300,9 @@ impl Flow {
         facts.client_gone = client_gone;
         let currency = Arc::clone(&job.reservation.gateway().currency);
         let trailers = job.trailers;
-        let outcome: Result<Option<Settled>, LedgerError> = conclude(job, facts, end).await;
+        let outcome = conclude(job, facts, end).await;
         drop(upstream);
-        let Ok(settled) = outcome else {
+        let Ok(settled) = outcome.map(Conclusion::settled) else {
             record.broke(Code::LedgerUnavailable);
             return Concluded {
                 tail: VecDeque::new(),
@@ -321,11 +320,14 @@ impl Flow {
             record.broke(cut.code);
         }
         Concluded {
-            trailers: settled.as_ref().filter(|_| trailers).map(receipt::trailers),
+            trailers: settled
+                .as_deref()
+                .filter(|_| trailers)
+                .map(receipt::trailers),
             // A stream can say that it was cut; any other body can only break off.
             abort: (cut.is_some() && matches!(tap, Tap::Document(_)))
                 .then_some("the upstream broke off"),
-            tail: tap.tail(settled.as_ref(), &currency, cut.as_ref()),
+            tail: tap.tail(settled.as_deref(), &currency, cut.as_ref()),
         }
     }
 

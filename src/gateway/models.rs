@@ -1,5 +1,7 @@
 //! `GET /v1/models` and `GET /v1/models/{id}`: OpenAI's list, with prices and free quotas beside it.
 
+mod pricing;
+
 use serde_json::{Value, json};
 
 use super::Gateway;
@@ -8,8 +10,7 @@ use crate::config::Words;
 use crate::ledger::grant::GrantUnit;
 use crate::ledger::key::Key;
 use crate::ledger::wallet::WalletView;
-use crate::price::{Model, PriceVersion};
-use crate::usage::{Meter, Unit};
+use crate::price::Model;
 
 /// The models that a key may use.
 pub fn list(gateway: &Gateway, key: &Key, wallet: Option<&WalletView>) -> Value {
@@ -49,37 +50,9 @@ fn object(
         "category": model.category.name(),
         "context_tokens": model.bounds.context_tokens,
         "max_output_tokens": model.bounds.max_output_tokens,
-        "pricing": pricing(price, &gateway.currency),
+        "pricing": pricing::object(price, &gateway.currency),
         "free_quota": free_quota(model, wallet, now),
     }))
-}
-
-fn pricing(price: &PriceVersion, currency: &str) -> Value {
-    let mut meters = serde_json::Map::new();
-    for meter in Meter::ALL {
-        let Some(rate) = price.own_rate(meter) else {
-            continue;
-        };
-        let (per, units) = match meter.unit() {
-            Unit::Tokens => ("1M tokens", 1_000_000),
-            Unit::Images => ("image", 1),
-            Unit::Seconds => ("second", 1),
-            Unit::Characters => ("character", 1),
-            Unit::Requests => ("request", 1),
-        };
-        if let Some(cost) = rate.times(units) {
-            meters.insert(
-                meter.name().to_owned(),
-                json!({ "price": cost.to_string(), "per": per }),
-            );
-        }
-    }
-    json!({
-        "currency": currency,
-        "free": price.free,
-        "effective_from": price.effective_from.map(|from| from.to_string()),
-        "meters": meters,
-    })
 }
 
 /// What is left of the wallet's free quotas that this model can use.

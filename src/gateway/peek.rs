@@ -8,12 +8,14 @@
 //! `store: true` passes: what it stores at the upstream can be read by no route of this proxy.
 
 mod at;
+mod audio;
 mod bounds;
 mod chat;
 mod completions;
 mod content;
 mod depth;
 mod embeddings;
+mod form;
 mod generation;
 mod images;
 mod items;
@@ -37,7 +39,8 @@ mod tests;
 
 use std::borrow::Cow;
 
-use super::splice::{Layout, MaximumField};
+use super::multipart::{Form, Part};
+use super::splice::{Layout, MaximumField, Span};
 pub use bounds::InputSize;
 
 /// The longest model name, in bytes.
@@ -70,8 +73,23 @@ pub struct TextRequest<'b> {
     pub extra_output: u64,
     /// The field that bounds it; `None` where the model's row says.
     pub maximum: Option<MaximumField>,
+    /// Objects of the upstream that it names.
+    pub objects: Vec<Named>,
+    /// Whether the upstream stores the answer, for requests that name it.
+    pub stored: bool,
+    /// Whether the answer is written after the request was answered.
+    pub background: bool,
     /// Where to edit; [`TextRequest::client_max`] reads the maxima.
     pub layout: Layout,
+}
+
+/// An object of the upstream that a request names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    /// The field: `previous_response_id`, `input[0].content[1].file_id`.
+    pub param: String,
+    /// The object's id.
+    pub id: String,
 }
 
 /// What matters of a request to which nothing is written: embeddings, an order of documents, a moderation, a count.
@@ -79,6 +97,8 @@ pub struct TextRequest<'b> {
 pub struct InputRequest<'b> {
     /// The model, as the client named it; never empty.
     pub model: Cow<'b, str>,
+    /// Objects of the upstream that it names.
+    pub objects: Vec<Named>,
     /// What bounds the input tokens.
     pub input: InputSize,
     /// Where to edit.
@@ -103,7 +123,29 @@ pub struct ImageRequest<'b> {
     /// What bounds the input tokens.
     pub input: InputSize,
     /// Where to edit.
-    pub layout: Layout,
+    pub edit: Editable<'b>,
+}
+
+/// What matters of a request that turns speech into text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AudioRequest<'b> {
+    /// The model, as the client named it; never empty.
+    pub model: Cow<'b, str>,
+    /// Where the recording is in the body; `None` where it is linked.
+    pub file: Option<Span>,
+    /// Whether the client asked for a stream.
+    pub stream: bool,
+    /// Where to edit.
+    pub edit: Editable<'b>,
+}
+
+/// Where the model's name is, in either kind of body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Editable<'b> {
+    /// In a JSON object.
+    Json(Layout),
+    /// In a part of a form.
+    Form(Form<'b>, Part<'b>),
 }
 
 /// What matters of a request for speech.
@@ -186,6 +228,22 @@ pub fn peek_rerank(body: &[u8], caps: PeekCaps) -> Result<InputRequest<'_>, BadR
 /// As [`peek_chat`].
 pub fn peek_moderations(body: &[u8], caps: PeekCaps) -> Result<InputRequest<'_>, BadRequest> {
     moderations::peek(walk::text(body, caps)?)
+}
+
+/// Reads the form of a request for edits or variations of images.
+///
+/// # Errors
+/// Fields that are not understood alike by all, or cannot be priced.
+pub fn peek_image_form(form: Form<'_>) -> Result<ImageRequest<'_>, BadRequest> {
+    images::form::peek(form)
+}
+
+/// Reads the form of a request that turns speech into text.
+///
+/// # Errors
+/// As [`peek_image_form`].
+pub fn peek_audio(form: Form<'_>) -> Result<AudioRequest<'_>, BadRequest> {
+    audio::peek(form)
 }
 
 /// Reads the body of a request for speech.

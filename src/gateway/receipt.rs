@@ -240,11 +240,15 @@ pub fn object(receipt: &Receipt, currency: &str) -> Value {
         "streamed": receipt.detail.streamed,
         "attempts": receipt.detail.attempts,
         "flags": receipt.detail.flags,
+        "pricing": receipt.detail.pricing,
         "held_at": receipt.held_at.to_string(),
         "settled_at": receipt.settled_at.to_string(),
     });
     if let Value::Object(more) = more {
         fields.extend(more);
+    }
+    if !receipt.detail.tries.is_empty() {
+        fields.insert("tries".to_owned(), json!(receipt.detail.tries));
     }
     Value::Object(fields)
 }

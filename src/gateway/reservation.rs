@@ -11,7 +11,7 @@ use crate::ledger::hold::{Charge, Hold, HoldRef, Settled};
 use crate::ledger::id::RequestId;
 use crate::ledger::limit::{Limit, Measure};
 use crate::ledger::receipt::Detail;
-use crate::price::{FreeUnits, Model, PriceVersion, Segment};
+use crate::price::{self, FreeUnits, ImageShape, Model, Priced, Segment, Terms};
 use crate::usage::{Counted, Meter, Unit, Usage};
 
 /// A hold, and what is needed to charge for it. Dropped before its end, it voids itself.
@@ -29,8 +29,10 @@ pub struct Reservation {
     pub catalog: Arc<Catalog>,
     /// The model that was asked for.
     pub model: Arc<Model>,
-    /// The price in force at the hold.
-    pub price: PriceVersion,
+    /// What it is priced by.
+    pub terms: Terms,
+    /// What the answer states of its images' size and quality.
+    pub stated: ImageShape,
     /// What the receipt will say of the wire.
     pub detail: Detail,
     ended: bool,
@@ -71,7 +73,8 @@ impl Reservation {
             limits,
             catalog: pinned.catalog,
             model: pinned.model,
-            price: pinned.price,
+            terms: pinned.terms,
+            stated: ImageShape::default(),
             detail: Detail {
                 endpoint: endpoint.into(),
                 ..Detail::default()
@@ -126,6 +129,12 @@ impl Reservation {
         self.ended = true;
     }
 
+    /// Leaves the hold to its lease: another process is to take it up.
+    pub fn leave(mut self) {
+        self.gateway.live.leave(self.request());
+        self.ended = true;
+    }
+
     /// Releases the hold of a request whose answer costs nothing.
     pub async fn void_answered(self) {
         self.record.uncharged();
@@ -145,22 +154,10 @@ impl Reservation {
                 "the upstream reports more than the model's row allows: mend its bounds"
             );
         }
-        let taken = self.taken();
-        let (usage, priced) = match self.price.charge(&usage, &taken) {
-            Some(priced) => (usage, priced),
-            // Beyond exact arithmetic: the bound of the hold is the most that can be charged anyway.
-            None => {
-                flags.push("usage_unbelievable");
-                let bounded = self.worst_usage();
-                let priced = self
-                    .price
-                    .charge(&bounded, &taken)
-                    .expect("what was quoted is within exact arithmetic");
-                (bounded, priced)
-            }
-        };
+        let (usage, priced) = self.priced(usage, &mut flags);
         let mut detail = std::mem::take(&mut self.detail);
         detail.flags = flags.into_iter().map(Arc::from).collect();
+        detail.pricing = priced.applied;
         Charge {
             usage,
             counted,
@@ -175,12 +172,53 @@ impl Reservation {
         }
     }
 
+    /// What a usage comes to. Where that cannot be told, it is all of the hold, which is the most that
+    /// can be charged anyway.
+    fn priced(&self, usage: Usage, flags: &mut Vec<&'static str>) -> (Usage, Priced) {
+        let taken = self.taken();
+        let charge = |usage: &Usage| self.terms.charge(usage, &taken, &self.stated);
+        let (usage, mut priced) = match charge(&usage) {
+            Some(priced) => (usage, priced),
+            None => {
+                flags.push("usage_unbelievable");
+                let bounded = self.worst_usage();
+                let priced = charge(&bounded).expect("what was quoted is within exact arithmetic");
+                (bounded, priced)
+            }
+        };
+        if priced.fell_back {
+            flags.push("price_fallback");
+        }
+        if priced.dearer_image && !flags.contains(&"over_bound") {
+            flags.push("over_bound");
+            tracing::error!(
+                request_id = %self.request(), model = %self.model.id, stated = ?self.stated,
+                "the upstream made dearer images than were asked for: mend the defaults of the model's row"
+            );
+        }
+        if let Some(meter) = priced.unpriced {
+            flags.push("unpriced_meter");
+            tracing::error!(
+                request_id = %self.request(), model = %self.model.id, meter = meter.name(), %usage,
+                "the upstream reports what the model's row has no price for: all that was held is charged"
+            );
+            (priced.priced, priced.free) = price::bound(&self.segments, &taken)
+                .expect("what was quoted is within exact arithmetic");
+        }
+        (usage, priced)
+    }
+
     fn passes_bound(&self, usage: &Usage) -> bool {
         let over = |covers: fn(Meter) -> bool| {
             let used = usage.iter().filter(|(meter, _)| covers(*meter));
             used.fold(0_u64, |sum, (_, count)| sum.saturating_add(count)) > self.bound(covers)
         };
-        over(is_input) || over(Meter::is_output) || over(|meter| meter == Meter::Images)
+        let over_one = |meter| usage.get(meter) > self.bound(|each| each == meter);
+        over(is_input)
+            || over(Meter::is_output)
+            || [Meter::Images, Meter::Seconds, Meter::Characters]
+                .into_iter()
+                .any(over_one)
     }
 
     /// The usage that the hold was made for.

@@ -12,11 +12,12 @@ use super::Gateway;
 use super::client_body::ClientBody;
 use super::detach::Detached;
 use super::identify::identify;
+use super::objects::ObjectCall;
 use super::observe::{PROBES, Record};
 use super::refusal::{Code, Refused};
 use super::request_body::RequestBody;
 use super::service::Service;
-use super::{NotReady, account, lifecycle, models, receipt};
+use super::{NotReady, account, lifecycle, models, objects, receipt};
 use crate::ledger::key::Freshness;
 
 /// The first parts of the paths that the proxy answers itself.
@@ -47,6 +48,10 @@ async fn dispatch(
     refuse_head(&gateway, request.headers())?;
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
+    if let Some(call) = ObjectCall::at(&parts.method, path) {
+        record.is_for(call.endpoint());
+        return objects::serve(gateway, Arc::clone(record), call, peer, parts, body).await;
+    }
     let service = match (&parts.method, path) {
         (&Method::GET | &Method::HEAD, "/healthz") => return Ok(probe(record, 0, Ok(()))),
         (&Method::GET | &Method::HEAD, "/readyz") => {

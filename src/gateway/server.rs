@@ -26,6 +26,7 @@ use super::Gateway;
 use super::client_address::client_address;
 use super::client_body::ClientBody;
 use super::io::ClientSocket;
+use super::objects::background;
 use super::refusal::Refused;
 use super::request_body::{RequestBody, Unread};
 use super::{live, route};
@@ -56,6 +57,7 @@ pub async fn serve(
         Arc::clone(&gateway.ledger),
         gateway.lease_ms,
     ));
+    let resuming = tokio::spawn(background::resume(Arc::clone(&gateway)));
     let tls = certificates.as_ref().map(tls::acceptor);
     let (close, closing) = watch::channel(());
     let mut connections = JoinSet::new();
@@ -107,6 +109,7 @@ pub async fn serve(
     if timeout(LAST_HOLDS, ended).await.is_err() {
         tracing::error!(holds = gateway.live.count(), "holds are left to lapse");
     }
+    resuming.abort();
     renewing.abort();
 }
 

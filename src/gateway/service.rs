@@ -28,6 +28,16 @@ pub enum Service {
     Moderations,
     /// Images made or edited.
     Images,
+    /// Images edited, by a form or JSON.
+    ImageEdits,
+    /// Images varied, by a form.
+    ImageVariations,
+    /// Speech from text.
+    Speech,
+    /// Text from speech, in its language.
+    Transcriptions,
+    /// Text from speech, in English.
+    Translations,
 }
 
 /// What an answer of a service comes to, where nothing is said of it otherwise.
@@ -39,6 +49,10 @@ pub enum Counts {
     Input,
     /// Images, and tokens where the model's row prices them.
     Images,
+    /// Characters of the request, or tokens where the model's row prices them.
+    Characters,
+    /// Seconds of the recording, or tokens where the model's row prices them.
+    Seconds,
     /// Nothing: it is free.
     Nothing,
 }
@@ -59,7 +73,7 @@ pub struct Paths(pub Category);
 
 impl Service {
     /// Every service.
-    pub const ALL: [Service; 10] = [
+    pub const ALL: [Service; 15] = [
         Service::Chat,
         Service::Completions,
         Service::Responses,
@@ -70,6 +84,11 @@ impl Service {
         Service::Rerank,
         Service::Moderations,
         Service::Images,
+        Service::ImageEdits,
+        Service::ImageVariations,
+        Service::Speech,
+        Service::Transcriptions,
+        Service::Translations,
     ];
 
     /// The path below `/v1`, here and upstream.
@@ -85,6 +104,11 @@ impl Service {
             Service::Rerank => "/rerank",
             Service::Moderations => "/moderations",
             Service::Images => "/images/generations",
+            Service::ImageEdits => "/images/edits",
+            Service::ImageVariations => "/images/variations",
+            Service::Speech => "/audio/speech",
+            Service::Transcriptions => "/audio/transcriptions",
+            Service::Translations => "/audio/translations",
         }
     }
 
@@ -101,7 +125,9 @@ impl Service {
                 Counts::Text
             }
             Service::Embeddings | Service::Rerank | Service::Moderations => Counts::Input,
-            Service::Images => Counts::Images,
+            Service::Images | Service::ImageEdits | Service::ImageVariations => Counts::Images,
+            Service::Speech => Counts::Characters,
+            Service::Transcriptions | Service::Translations => Counts::Seconds,
             Service::ResponseTokens | Service::MessageTokens => Counts::Nothing,
         }
     }
@@ -118,7 +144,11 @@ impl Service {
             Service::Embeddings => matches!(category, Category::Embedding),
             Service::Rerank => matches!(category, Category::Rerank),
             Service::Moderations => matches!(category, Category::Moderation),
-            Service::Images => category.is_image(),
+            Service::Images | Service::ImageEdits | Service::ImageVariations => category.is_image(),
+            Service::Speech => matches!(category, Category::Speech),
+            Service::Transcriptions | Service::Translations => {
+                matches!(category, Category::Transcription)
+            }
         }
     }
 
@@ -134,7 +164,7 @@ impl Service {
 
     /// Whether its answers may be event streams.
     pub const fn streams(self) -> bool {
-        matches!(self.counts(), Counts::Text | Counts::Images)
+        !matches!(self.counts(), Counts::Input | Counts::Nothing)
     }
 
     /// How a request consumes less of a meter; `None` where no field of it decides that.
@@ -162,12 +192,17 @@ impl Service {
                 ("input", "input", "send less input at once")
             }
             (Service::Rerank, _) => ("input", "documents", "send fewer documents at once"),
-            (Service::Images, true) => ("images", "n", "lower `n`"),
-            (Service::Images, false) => (
+            (Service::Images | Service::ImageEdits | Service::ImageVariations, true) => {
+                ("images", "n", "lower `n`")
+            }
+            (Service::Images | Service::ImageEdits | Service::ImageVariations, false) => (
                 "input",
                 "prompt",
                 "shorten the prompt, or send fewer images",
             ),
+            (Service::Speech, _) => ("input", "input", "shorten the input"),
+            // How long a recording is cannot be told from its bytes.
+            (Service::Transcriptions | Service::Translations, _) => return None,
             // What is free has nothing to save.
             (Service::ResponseTokens | Service::MessageTokens, true) => return None,
         };
@@ -208,12 +243,7 @@ mod tests {
 
     #[test]
     fn every_category_is_served_somewhere_and_every_path_is_found() {
-        // Those that come as forms are not served yet.
-        let forms = [Category::Speech, Category::Transcription];
-        let all = Category::WORDS
-            .iter()
-            .filter(|(_, each)| !forms.contains(each));
-        for (word, category) in all {
+        for (word, category) in Category::WORDS {
             let served = Service::ALL.iter().any(|each| each.serves(*category));
             assert!(served, "{word}");
         }

@@ -10,7 +10,8 @@ use crate::clock::UnixMs;
 use crate::config::Words as _;
 use crate::ledger::key::Key;
 use crate::ledger::limit::{Ask, CounterAsk, Limit, Measure, Per, Window};
-use crate::price::Model;
+use crate::price::{Model, Segment};
+use crate::usage::Unit;
 
 const MINUTE_MS: u64 = 60_000;
 
@@ -21,6 +22,22 @@ pub struct Demand {
     pub tokens: u64,
     /// Images.
     pub images: u64,
+}
+
+impl Demand {
+    /// What these segments come to.
+    pub fn of(segments: &[Segment]) -> Demand {
+        let total = |unit| {
+            let of_unit = segments
+                .iter()
+                .filter(|segment| segment.meter.unit() == unit);
+            of_unit.fold(0_u64, |sum, segment| sum.saturating_add(segment.count))
+        };
+        Demand {
+            tokens: total(Unit::Tokens),
+            images: total(Unit::Images),
+        }
+    }
 }
 
 /// The limits of `key` that apply to `model`, and their counters at `now`, in the same order.
@@ -138,6 +155,7 @@ mod tests {
         }
     }
 
+    /// Rivals: litellm #25495 #20688: a budget of a day began anew at another time than told.
     #[test]
     fn calendar_periods_begin_at_local_midnight() {
         let shanghai = |per| period_of(per, "2026-11-22T17:30:00Z", "Asia/Shanghai");

@@ -12,6 +12,7 @@ mod draft;
 mod error;
 mod holdings;
 mod migrate;
+mod objects;
 mod open;
 mod reads;
 mod replace;
@@ -53,6 +54,8 @@ pub use super::tally::Sum;
 const EXIT_NOT_DURABLE: i32 = 70;
 /// How long the book answers repeats of ended requests; after that, the store does.
 const ENDED_KEPT_MS: u64 = 60 * 1000;
+/// How far the system's clock, which names requests, may be from the store's before every hold looks for a receipt.
+const SKEW_MS: u64 = 1_000;
 /// How long a settle may come after its hold lapsed.
 const LAPSED_KEPT_MS: u64 = 24 * 60 * 60 * 1000;
 /// How often ended things are dropped, and of how much time at once: a bound on the work of one call.
@@ -60,6 +63,8 @@ const SWEEP_EVERY_MS: u64 = 1_000;
 const SWEEP_SPAN_MS: u64 = 5_000;
 /// How many counters of past periods go in one sweep.
 const COUNTERS_PER_SWEEP_MAX: u32 = 1_000;
+/// How many objects that have ended go in one sweep.
+const OBJECTS_PER_SWEEP_MAX: u32 = 1_000;
 /// How many receipts are trimmed in one transaction; charges wait for no more than that.
 const RECEIPTS_PER_TRIM_MAX: u32 = 500;
 /// How long the next of these transactions waits.
@@ -72,6 +77,8 @@ const TRIM_PAUSE: Duration = Duration::from_millis(20);
 pub struct Embedded {
     desk: Mutex<Desk>,
     clock: Clock,
+    /// When it was opened: the book knows of no request that ended before.
+    opened: UnixMs,
     digester: Hmac<Sha256>,
     committer: Committer,
     reader: Reader,
@@ -131,11 +138,13 @@ impl Embedded {
             Hmac::new_from_slice(&opened.meta.pepper).expect("an HMAC takes a key of any length");
         let committer = Committer::start(opened.connection, opened.lock, opened.room, on_fatal)
             .map_err(OpenError::Thread)?;
+        let now = opened.clock.now();
         Ok(Embedded {
             desk: Mutex::new(Desk {
                 book: opened.book,
-                swept: opened.clock.now(),
+                swept: now,
             }),
+            opened: now,
             clock: opened.clock,
             digester,
             committer,
@@ -248,6 +257,7 @@ impl Locked<'_> {
         let lapsed = UnixMs(self.now.0.saturating_sub_unsigned(LAPSED_KEPT_MS));
         self.desk.book.forget_ended(before, lapsed);
         let prune = move |connection: &Connection| {
+            objects::prune(connection, before, OBJECTS_PER_SWEEP_MAX)?;
             writer::prune_counters(connection, before, COUNTERS_PER_SWEEP_MAX)
         };
         // Nobody waits for it, and where it fails, the next sweep tries again.

@@ -8,7 +8,7 @@ use super::id::{KeyId, WalletId};
 use super::limit::Limit;
 use crate::clock::UnixMs;
 pub use crate::config::{OnDisconnect, OnShort};
-use crate::money::Nano;
+use crate::money::{Factor, Nano};
 
 /// How old a key's record may be when it is looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +48,9 @@ pub struct Key {
     /// that is not shared has no use for it.
     #[serde(default)]
     pub offline_allowance: Nano,
+    /// What every price is multiplied by, hold by hold; 1 by default.
+    #[serde(default)]
+    pub multiplier: Factor,
     /// When it was made.
     pub created_at: UnixMs,
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::id::{BodyHash, KeyId, RequestId, WalletId};
 use crate::clock::UnixMs;
 use crate::money::Nano;
-use crate::price::FreeUnits;
+use crate::price::{Applied, FreeUnits};
 use crate::usage::{Counted, Usage};
 
 /// A client's wish that a request be charged at most once.
@@ -74,9 +74,47 @@ pub struct Detail {
     pub streamed: bool,
     /// Upstream attempts, the successful one included.
     pub attempts: u32,
-    /// Words on what was odd: `upstream_cut`, `client_gone`, `usage_missing`, `usage_unbelievable`, `over_bound`.
+    /// These attempts in their order, where there was more than one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tries: Vec<Try>,
+    /// Words on what was odd: `upstream_cut`, `client_gone`, `usage_missing`, `usage_unbelievable`, `over_bound`,
+    /// `price_fallback`, `unpriced_meter`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<Arc<str>>,
+    /// Which of several prices it went by.
+    #[serde(default, skip_serializing_if = "Applied::is_plain")]
+    pub pricing: Applied,
+}
+
+/// One attempt at an upstream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Try {
+    /// Which upstream.
+    pub upstream: Arc<str>,
+    /// What came of it.
+    pub outcome: TryOutcome,
+}
+
+/// What came of an attempt: a number, or a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum TryOutcome {
+    /// An answer with this HTTP status.
+    Status(u16),
+    /// No answer.
+    Failed(TryFailure),
+}
+
+/// Why no answer came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TryFailure {
+    /// There was no connection.
+    Connect,
+    /// It took too long.
+    Timeout,
+    /// The connection broke, or what came was no HTTP.
+    Closed,
 }
 
 /// Which receipts.
@@ -114,4 +152,30 @@ pub struct UsageRow {
     pub charged: Nano,
     /// What the operator bore.
     pub shortfall: Nano,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tries_are_an_upstream_and_a_status_or_a_word_each_and_older_receipts_have_none() {
+        const OLD: &str = r#"{"endpoint":"/embeddings","upstream":"b","status":200,"streamed":false,"attempts":2}"#;
+        let mut detail: Detail = serde_json::from_str(OLD).expect("an old receipt");
+        assert_eq!(detail.tries, []);
+        assert_eq!(serde_json::to_string(&detail).expect("JSON"), OLD);
+        let tried = |upstream: &str, outcome| Try {
+            upstream: upstream.into(),
+            outcome,
+        };
+        detail.tries = vec![
+            tried("a", TryOutcome::Failed(TryFailure::Connect)),
+            tried("b", TryOutcome::Status(200)),
+        ];
+        let json = serde_json::to_string(&detail).expect("JSON");
+        let tries =
+            r#","tries":[{"upstream":"a","outcome":"connect"},{"upstream":"b","outcome":200}]}"#;
+        assert!(json.ends_with(tries), "{json}");
+        assert_eq!(serde_json::from_str::<Detail>(&json).expect("JSON"), detail);
+    }
 }

@@ -18,6 +18,7 @@ pub mod layout;
 pub mod leftover;
 pub mod link;
 pub mod meta;
+mod objects;
 mod offline;
 pub mod options;
 pub mod outbox;
@@ -26,6 +27,7 @@ mod record;
 mod recovery;
 pub mod remote;
 mod reply;
+mod requests;
 pub mod scripts;
 mod settle;
 

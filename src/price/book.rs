@@ -1,32 +1,35 @@
-//! From config rows to a book, and from a book to its canonical content.
+//! From config rows to a book.
 
-use std::collections::{BTreeMap, HashMap};
-use std::fmt::Write as _;
+use std::collections::HashMap;
+use std::fmt::Display;
 use std::sync::Arc;
 
-use serde::Serialize;
-use sha2::{Digest, Sha256};
+use jiff::tz::TimeZone;
+use rust_decimal::Decimal;
 
-use super::{Model, PriceBook, PriceVersion, field};
-use crate::clock::UnixMs;
-use crate::config::{self, Config, ConfigError, ModelRow, PriceRow, Problem, Words as _};
+use super::content::{content, hash};
+use super::hours::{HourRule, Hours};
+use super::images::{ImagePrice, ImageShape, ImageTable};
+use super::rates::{Rates, meter};
+use super::version::{PriceVersion, Tier, Written};
+use super::{Model, PriceBook};
+use crate::config::{
+    self, Config, ConfigError, ModelRow, PriceField, PriceRow, Problem, TierRow, Words as _,
+};
 use crate::money::UnitPrice;
 use crate::usage::Meter;
 use crate::usage::tokenizer::Tokenizer;
-
-/// Bytes of the hash in a version's name; 12 hexadecimal digits.
-const VERSION_BYTES: usize = 6;
 
 impl PriceBook {
     /// The book of a config's models.
     ///
     /// # Errors
-    /// If a price is finer or larger than exact arithmetic can hold.
+    /// If a price is finer or larger than exact arithmetic can hold, or the time zone of its hours is unknown.
     pub fn new(config: &Config) -> Result<PriceBook, ConfigError> {
         let models = config
             .models
             .iter()
-            .map(|row| model(&config.file, row).map(Arc::new))
+            .map(|row| model(config, row).map(Arc::new))
             .collect::<Result<Vec<_>, _>>()?;
         let mut names = HashMap::new();
         for model in &models {
@@ -45,11 +48,12 @@ impl PriceBook {
     }
 }
 
-fn model(file: &str, row: &ModelRow) -> Result<Model, ConfigError> {
+fn model(config: &Config, row: &ModelRow) -> Result<Model, ConfigError> {
+    let version = |price| Reader { config, row, price }.version().map(Arc::new);
     let mut versions = row
         .prices
         .iter()
-        .map(|price| version(file, row, price))
+        .map(version)
         .collect::<Result<Vec<_>, _>>()?;
     versions.sort_by_key(|version| version.effective_from);
     Ok(Model {
@@ -75,103 +79,106 @@ fn tokenizer(named: config::Tokenizer) -> Tokenizer {
     }
 }
 
-fn version(file: &str, row: &ModelRow, price: &PriceRow) -> Result<PriceVersion, ConfigError> {
-    let mut rates = [None; Meter::ALL.len()];
-    for (name, decimal, per) in price.written() {
-        let rate = UnitPrice::per(decimal, per).ok_or_else(|| {
-            ConfigError::of(Problem {
-                file: file.to_owned(),
-                line: price.line,
-                field: format!("{}.{name}", row.id),
-                message: format!("`{decimal}` leaves the range of exact prices"),
+/// One version on its way from the config.
+struct Reader<'a> {
+    config: &'a Config,
+    row: &'a ModelRow,
+    price: &'a PriceRow,
+}
+
+impl Reader<'_> {
+    fn version(&self) -> Result<PriceVersion, ConfigError> {
+        let price = self.price;
+        let rates = self.rates(&price.rates)?;
+        let tier = |tier: &TierRow| {
+            let own = self.rates(&tier.rates)?;
+            Ok(Tier {
+                above_input_tokens: tier.above_input_tokens,
+                rates: own.or(&rates),
+                own,
             })
-        })?;
-        rates[meter(name) as usize] = Some(rate);
-    }
-    Ok(PriceVersion {
-        effective_from: price.effective_from,
-        free: price.free,
-        per: price.per,
-        rates,
-        category: row.category,
-    })
-}
-
-/// The meter of a price field.
-fn meter(name: &str) -> Meter {
-    let found = Meter::ALL.into_iter().find(|meter| field(*meter) == name);
-    found.expect("every price field of a row is the name of a meter")
-}
-
-fn hash(content: &str) -> String {
-    let digest = Sha256::digest(content.as_bytes());
-    digest
-        .iter()
-        .take(VERSION_BYTES)
-        .fold(String::new(), |mut text, byte| {
-            write!(text, "{byte:02x}").expect("a String takes every write");
-            text
+        };
+        let tiers = price.tiers.iter().map(tier);
+        Ok(PriceVersion {
+            effective_from: price.effective_from,
+            free: price.free,
+            per: price.per,
+            tiers: tiers.collect::<Result<_, _>>()?,
+            images: self.images(&rates)?,
+            hours: self.hours()?,
+            rates,
+            category: self.row.category,
+            written: self.written(),
         })
-}
-
-#[derive(Serialize)]
-struct Content<'a> {
-    currency: &'a str,
-    models: BTreeMap<&'a str, ModelContent<'a>>,
-}
-
-#[derive(Serialize)]
-struct ModelContent<'a> {
-    aliases: Vec<&'a str>,
-    category: &'static str,
-    context_tokens: u64,
-    max_output_tokens: u64,
-    reasoning_tokens_max: u64,
-    image_tokens_max: u64,
-    overhead_tokens: u64,
-    images_max: u64,
-    prices: Vec<VersionContent>,
-}
-
-#[derive(Serialize)]
-struct VersionContent {
-    effective_from: Option<UnixMs>,
-    free: bool,
-    /// Per one unit, as plain decimals.
-    rates: BTreeMap<&'static str, String>,
-}
-
-fn content(currency: &str, models: &[Arc<Model>]) -> String {
-    let models = models
-        .iter()
-        .map(|model| (&*model.id, model_content(model)))
-        .collect();
-    serde_json::to_string(&Content { currency, models })
-        .expect("maps with text keys, texts and numbers always become JSON")
-}
-
-fn model_content(model: &Model) -> ModelContent<'_> {
-    let mut aliases: Vec<&str> = model.aliases.iter().map(|alias| &**alias).collect();
-    aliases.sort_unstable();
-    let bounds = &model.bounds;
-    ModelContent {
-        aliases,
-        category: model.category.name(),
-        context_tokens: bounds.context_tokens,
-        max_output_tokens: bounds.max_output_tokens,
-        reasoning_tokens_max: bounds.reasoning_tokens_max,
-        image_tokens_max: bounds.image_tokens_max,
-        overhead_tokens: bounds.overhead_tokens,
-        images_max: bounds.images_max,
-        prices: model.versions.iter().map(version_content).collect(),
     }
-}
 
-fn version_content(version: &PriceVersion) -> VersionContent {
-    let rate = |meter: Meter| Some((meter.name(), version.own_rate(meter)?.to_string()));
-    VersionContent {
-        effective_from: version.effective_from,
-        free: version.free,
-        rates: Meter::ALL.into_iter().filter_map(rate).collect(),
+    fn rates(&self, written: &config::Rates) -> Result<Rates, ConfigError> {
+        let mut rates = Rates::default();
+        for (field, price) in written.iter() {
+            rates.set(meter(field), self.unit(field, price)?);
+        }
+        Ok(rates)
+    }
+
+    fn unit(&self, field: PriceField, price: Decimal) -> Result<UnitPrice, ConfigError> {
+        let unit = UnitPrice::per(price, field.units(self.price.per));
+        unit.ok_or_else(|| {
+            self.error(
+                field.name(),
+                format!("`{price}` leaves the range of exact prices"),
+            )
+        })
+    }
+
+    fn images(&self, rates: &Rates) -> Result<ImageTable, ConfigError> {
+        let row = self.price;
+        let entry = |image: &config::ImageRow| {
+            Ok(ImagePrice {
+                shape: ImageShape::read(image.size.as_deref(), image.quality.as_deref()),
+                price: self.unit(PriceField::Image, image.price)?,
+            })
+        };
+        let entries = row.images.iter().map(entry);
+        let mut entries = entries.collect::<Result<Vec<_>, ConfigError>>()?;
+        entries.sort_by(|a, b| a.shape.cmp(&b.shape));
+        Ok(ImageTable {
+            entries,
+            others: rates.own(Meter::Images),
+            default: ImageShape::read(row.default_size.as_deref(), row.default_quality.as_deref()),
+        })
+    }
+
+    fn hours(&self) -> Result<Hours, ConfigError> {
+        let rules = self.price.hours.iter().map(|rule| HourRule {
+            from: rule.from,
+            to: rule.to,
+            times: rule.times,
+        });
+        let rules: Vec<HourRule> = rules.collect();
+        let zone = match rules.is_empty() {
+            true => TimeZone::UTC,
+            false => TimeZone::get(&self.config.server.timezone)
+                .map_err(|error| self.error("hours", error))?,
+        };
+        Ok(Hours::new(zone, rules))
+    }
+
+    fn written(&self) -> Vec<Written> {
+        let per = self.price.per;
+        let written = |(field, price): (PriceField, Decimal)| Written {
+            field: field.name(),
+            price: price.normalize().to_string(),
+            unit: field.unit(per),
+        };
+        self.price.rates.iter().map(written).collect()
+    }
+
+    fn error(&self, field: &str, message: impl Display) -> ConfigError {
+        ConfigError::of(Problem {
+            file: self.config.file.clone(),
+            line: self.price.line,
+            field: format!("{}.{field}", self.row.id),
+            message: message.to_string(),
+        })
     }
 }

@@ -1,11 +1,13 @@
 //! Prices that are allowed but look wrong: slips of the pen that a price list should not ship with.
 
+mod tables;
+
 use std::sync::Arc;
 
-use super::{Category, Model, Per, PriceBook, PriceVersion, field, printed};
+use super::{Category, Model, Per, PriceBook, PriceVersion};
 use crate::clock::UnixMs;
 use crate::config::Words as _;
-use crate::money::UnitPrice;
+use crate::money::{Atto, UnitPrice};
 use crate::usage::Meter;
 
 /// A price this many times above or below the book's median is flagged.
@@ -38,17 +40,17 @@ pub enum Severity {
 
 /// Everything in the book that looks wrong, in the book's order.
 pub fn lint(book: &PriceBook) -> Vec<LintFinding> {
-    let medians = |embedding| {
+    let medians = |writing| {
         [Meter::Input, Meter::Output, Meter::Images]
-            .map(|meter| (meter, median(book, meter, embedding)))
+            .map(|meter| (meter, median(book, meter, writing)))
     };
-    let (of_embeddings, of_others) = (medians(true), medians(false));
+    let (of_readers, of_others) = (medians(false), medians(true));
     let common = common_per(book);
     let mut findings = Vec::new();
     for model in book.models() {
-        let medians = match model.category {
-            Category::Embedding => &of_embeddings,
-            _ => &of_others,
+        let medians = match writes(model) {
+            false => &of_readers,
+            true => &of_others,
         };
         let mut flag = |field, severity, message| {
             findings.push(LintFinding {
@@ -72,6 +74,9 @@ pub fn lint(book: &PriceBook) -> Vec<LintFinding> {
             }
             if let Some(message) = costs_nothing(version) {
                 flag("prices", Severity::Note, message);
+            }
+            for (field, severity, message) in tables::findings(version) {
+                flag(field, severity, message);
             }
         }
         if let Some(message) = always_free(model) {
@@ -99,17 +104,7 @@ fn cheap_output(version: &PriceVersion) -> Option<String> {
 
 fn far_off(version: &PriceVersion, meter: Meter, median: Option<UnitPrice>) -> Option<String> {
     let (rate, median) = (version.own_rate(meter)?, median?);
-    let far = |small: UnitPrice, large: UnitPrice| {
-        let reach = small.times(u64::from(OFF_FACTOR));
-        !small.is_zero() && reach <= large.times(1)
-    };
-    let where_ = if far(rate, median) {
-        "below"
-    } else if far(median, rate) {
-        "above"
-    } else {
-        return None;
-    };
+    let where_ = off(rate, median)?;
     let per = if meter == Meter::Images {
         Per::Image
     } else {
@@ -123,6 +118,18 @@ fn far_off(version: &PriceVersion, meter: Meter, median: Option<UnitPrice>) -> O
         printed(median, per),
         unit = words(per),
     ))
+}
+
+/// Where a price lies that is far off the median.
+fn off(rate: UnitPrice, median: UnitPrice) -> Option<&'static str> {
+    let far = |small: UnitPrice, large: UnitPrice| {
+        let reach = small.times(u64::from(OFF_FACTOR));
+        !small.is_zero() && reach <= large.times(1)
+    };
+    if far(rate, median) {
+        return Some("below");
+    }
+    far(median, rate).then_some("above")
 }
 
 fn other_unit(version: &PriceVersion, common: Option<Per>) -> Option<String> {
@@ -139,10 +146,12 @@ fn other_unit(version: &PriceVersion, common: Option<Per>) -> Option<String> {
 }
 
 fn costs_nothing(version: &PriceVersion) -> Option<String> {
-    let rates = Meter::ALL
+    let images = version.images().entries().iter();
+    let mut rates = Meter::ALL
         .into_iter()
-        .filter_map(|meter| version.own_rate(meter));
-    let free = !version.free && rates.into_iter().all(UnitPrice::is_zero);
+        .filter_map(|meter| version.own_rate(meter))
+        .chain(images.map(|image| image.price));
+    let free = !version.free && rates.all(UnitPrice::is_zero);
     free.then(|| {
         let from = from(version.effective_from);
         format!("{from}: every price is 0; `free: true` says so in words")
@@ -155,10 +164,18 @@ fn always_free(model: &Model) -> Option<String> {
         .then(|| format!("{}: is free, with no end", from(last.effective_from)))
 }
 
-/// The middle one of all priced rates of a meter, one a version; the lower of two middles. A token to embed costs a
-/// small part of one to chat about: the two are not compared.
-fn median(book: &PriceBook, meter: Meter, embedding: bool) -> Option<UnitPrice> {
-    let alike = |model: &&Arc<Model>| (model.category == Category::Embedding) == embedding;
+/// Whether a model makes anything. One that only reads, as to embed, costs a small part of one to chat with.
+fn writes(model: &Model) -> bool {
+    !matches!(
+        model.category,
+        Category::Embedding | Category::Rerank | Category::Moderation
+    )
+}
+
+/// The middle one of all priced rates of a meter, one a version; the lower of two middles. Models that write are not
+/// compared with those that only read.
+fn median(book: &PriceBook, meter: Meter, writing: bool) -> Option<UnitPrice> {
+    let alike = |model: &&Arc<Model>| writes(model) == writing;
     let models = book.models().iter().filter(alike);
     let versions = models.flat_map(|model| &model.versions);
     let mut rates: Vec<UnitPrice> = versions
@@ -181,6 +198,20 @@ fn common_per(book: &PriceBook) -> Option<Per> {
         .into_iter()
         .max_by_key(|per| count(*per))
         .filter(|per| count(*per) * 2 > pers.len())
+}
+
+/// The field of a meter that a median is taken of.
+fn field(meter: Meter) -> &'static str {
+    match meter {
+        Meter::Images => "image",
+        _ => meter.name(),
+    }
+}
+
+/// The price of `per`, without trailing zeros.
+fn printed(rate: UnitPrice, per: Per) -> String {
+    let exact = rate.times(per.tokens());
+    exact.map_or_else(|| rate.to_string(), |price: Atto| price.to_string())
 }
 
 fn words(per: Per) -> String {

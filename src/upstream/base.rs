@@ -3,7 +3,9 @@
 use bytes::Bytes;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Uri};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{
+    AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode,
+};
 
 use crate::secret::Secret;
 
@@ -13,6 +15,20 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
+
+/// What no address can hold as it is. A percent sign stays: what is encoded already is not encoded again.
+const UNFIT: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'<')
+    .add(b'>')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
 
 /// What comes before the path of a call, and what comes after it.
 #[derive(Debug)]
@@ -64,14 +80,48 @@ impl Base {
         })
     }
 
-    /// The whole address of a call.
-    pub(super) fn uri(&self, path: &str) -> Result<Uri, http::Error> {
-        let path = [&self.prefix, path, self.query.expose()].concat();
-        Uri::builder()
-            .scheme(self.scheme.clone())
-            .authority(self.authority.clone())
-            .path_and_query(PathAndQuery::from_maybe_shared(Bytes::from(path))?)
-            .build()
+    /// The whole address of a call to `path`, which may have a query. What the operator asks on every call
+    /// stands first, and alone: a call cannot ask it too. The reason why there is no address is a sentence.
+    pub(super) fn uri(&self, path: &str) -> Result<Uri, String> {
+        let (path, query) = match path.split_once('?') {
+            Some((path, query)) => (path, query),
+            None => (path, ""),
+        };
+        if !path.starts_with('/') || path.split(['/', '\\']).any(leads_up) {
+            return Err("the path of the call is none below the upstream's base".to_owned());
+        }
+        let mut whole = self.prefix.clone();
+        whole.extend(utf8_percent_encode(path, UNFIT));
+        whole.push_str(self.query.expose());
+        let mut sign = if self.query.expose().is_empty() {
+            '?'
+        } else {
+            '&'
+        };
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            if self.asks(pair) {
+                continue;
+            }
+            whole.push(sign);
+            whole.extend(utf8_percent_encode(pair, UNFIT));
+            sign = '&';
+        }
+        let build = |whole: String| {
+            Uri::builder()
+                .scheme(self.scheme.clone())
+                .authority(self.authority.clone())
+                .path_and_query(PathAndQuery::from_maybe_shared(Bytes::from(whole))?)
+                .build()
+        };
+        build(whole).map_err(|cause: http::Error| cause.to_string())
+    }
+
+    /// Whether the operator's query has the name of this pair.
+    fn asks(&self, pair: &str) -> bool {
+        let own = self.query.expose();
+        let name = decoded_name(pair);
+        let mut pairs = own.trim_start_matches('?').split('&');
+        !own.is_empty() && pairs.any(|own| decoded_name(own).eq_ignore_ascii_case(&name))
     }
 
     /// What `Host` says.
@@ -86,6 +136,22 @@ fn with_port(authority: Authority, scheme: &Scheme) -> Authority {
     }
     let ported = Authority::from_maybe_shared(format!("{authority}:80"));
     ported.unwrap_or(authority)
+}
+
+/// Whether a segment of a path is `.` or `..`, which some servers obey in their encoded form too.
+fn leads_up(segment: &str) -> bool {
+    let plain = segment.len() <= 6 && segment.contains(['.', '%']);
+    plain && matches!(&*decoded(segment), "." | "..")
+}
+
+/// The name of a pair of a query, read as servers read it.
+fn decoded_name(pair: &str) -> String {
+    let name = pair.split('=').next().unwrap_or_default();
+    decoded(&name.replace('+', " "))
+}
+
+fn decoded(text: &str) -> String {
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 /// `?name=value&...`, or nothing.
@@ -117,8 +183,7 @@ mod tests {
                 "http://[::1]:81/api/paas/v4/x",
             ),
         ] {
-            let uri =
-                Base::parse(base, &[]).and_then(|base| base.uri("/x").map_err(|e| e.to_string()));
+            let uri = Base::parse(base, &[]).and_then(|base| base.uri("/x"));
             assert_eq!(uri.map(|uri| uri.to_string()), Ok(whole.to_owned()));
         }
     }
@@ -153,5 +218,57 @@ mod tests {
             "https://host/v1/x?api-version=2024-10-21&a%20b%26c=%C3%A9%3D%2F%2B%3F%23&k=~_.-"
         );
         assert!(!format!("{base:?}").contains("2024"));
+    }
+
+    #[test]
+    fn a_call_has_any_path_below_the_base_and_a_query_of_its_own() {
+        let own = [("api-version".to_owned(), Secret::new("1".to_owned()))];
+        for (own, path, whole) in [
+            (&[][..], "/responses/r_1", "/v1/responses/r_1"),
+            (
+                &[],
+                "/responses/r_1?include[]=x&a=b",
+                "/v1/responses/r_1?include[]=x&a=b",
+            ),
+            (&own, "/x?include[]=x", "/v1/x?api-version=1&include[]=x"),
+            (&own, "/x?", "/v1/x?api-version=1"),
+            (&own, "/x?&&a", "/v1/x?api-version=1&a"),
+            // What the operator asks is not the client's to ask, however it is written.
+            (
+                &own,
+                "/x?api-version=2&b&API%2dVersion=3",
+                "/v1/x?api-version=1&b",
+            ),
+            (
+                &[],
+                "/a b/%20/é/#?c d=#e",
+                "/v1/a%20b/%20/%C3%A9/%23?c%20d=%23e",
+            ),
+            (&[], "/a?b=c?d=/../e", "/v1/a?b=c?d=/../e"),
+            (&[], "/a..b/...", "/v1/a..b/..."),
+        ] {
+            let base = Base::parse("https://host/v1", own).expect("a base");
+            let uri = base.uri(path).expect(path);
+            assert_eq!(uri.to_string(), format!("https://host{whole}"));
+        }
+    }
+
+    #[test]
+    fn no_path_leads_out_of_the_base() {
+        let base = Base::parse("https://host/v1", &[]).expect("a base");
+        for path in [
+            "",
+            "x",
+            "//../x",
+            "/..",
+            "/a/%2e%2E/b",
+            "/.%2e",
+            "/./x",
+            "/a\\..\\b",
+            "@evil/x",
+        ] {
+            assert!(base.uri(path).is_err(), "{path}");
+        }
+        assert!(base.uri(&format!("/{}", "x".repeat(70_000))).is_err());
     }
 }

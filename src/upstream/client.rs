@@ -8,16 +8,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use http_body_util::Full;
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 
+use super::Call;
 use super::base::Base;
+use super::body::{Source, UpstreamBody};
 use super::connect::{Connector, Network};
 use super::error::{SendError, SendErrorKind, causes};
-use super::{Call, UpstreamBody};
 use crate::config;
 use crate::secret::Secret;
 
@@ -61,9 +64,9 @@ impl Client {
         upstream: &Arc<str>,
         call: Call<'_>,
     ) -> Result<Response<UpstreamBody>, SendError> {
-        let request = self.request(call).map_err(|cause| {
-            SendError::new(upstream, SendErrorKind::Protocol, false, cause.to_string())
-        })?;
+        let request = self
+            .request(call)
+            .map_err(|cause| SendError::new(upstream, SendErrorKind::Protocol, false, cause))?;
         match self.http.request(request).await {
             // Nobody asked for another protocol, and a client could not be given one.
             Ok(response) if response.status().is_informational() => {
@@ -75,24 +78,32 @@ impl Client {
                     detail,
                 ))
             }
-            Ok(response) => Ok(response.map(UpstreamBody::Http)),
+            Ok(response) => Ok(response.map(|body| UpstreamBody::new(Source::Http(body)))),
             Err(cause) => Err(explain(upstream, &cause)),
         }
     }
 
-    fn request(&self, call: Call<'_>) -> Result<Request<Full<Bytes>>, http::Error> {
+    fn request(&self, call: Call<'_>) -> Result<Request<Full<Bytes>>, String> {
         let uri = self.base.uri(call.path)?;
-        let headers = self.headers(call.headers, call.body.len());
+        let mut headers = self.headers(call.headers);
+        let length = call.body.len();
+        if length > 0 || call.method == Method::POST {
+            headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+        if length == 0 {
+            headers.remove(CONTENT_TYPE);
+        }
         let mut request = Request::new(Full::new(call.body));
-        *request.method_mut() = Method::POST;
+        *request.method_mut() = call.method;
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;
         Ok(request)
     }
 
-    fn headers(&self, mut headers: HeaderMap, length: usize) -> HeaderMap {
+    /// All but those that describe a body.
+    fn headers(&self, mut headers: HeaderMap) -> HeaderMap {
         headers.remove(TRANSFER_ENCODING);
-        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        headers.remove(CONTENT_LENGTH);
         headers.insert(HOST, self.base.host().clone());
         // What is metered must be readable.
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));

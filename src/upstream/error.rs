@@ -31,7 +31,8 @@ pub enum SendErrorKind {
     Protocol,
 }
 
-/// Why the rest of an answer's body cannot be had: the connection broke, or the body is not HTTP.
+/// Why the rest of an answer's body cannot be had: the connection broke, the body is not HTTP or not of the coding
+/// that it says, it expands too far, or it took too long.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("the upstream's answer broke off: {0}")]
 pub struct BodyError(String);
@@ -96,6 +97,11 @@ impl fmt::Display for SendErrorKind {
 impl BodyError {
     pub(super) fn new(reason: impl Into<String>) -> Self {
         BodyError(reason.into())
+    }
+
+    /// What is wrong, without the sentence around it.
+    pub(super) fn into_reason(self) -> String {
+        self.0
     }
 }
 

@@ -37,7 +37,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 
 use super::error::{SendError, SendErrorKind};
@@ -74,7 +74,11 @@ pub(super) async fn send(
     call: &Call<'_>,
 ) -> Result<Response<UpstreamBody>, SendError> {
     let vendor = Vendor::of(call.path);
-    let read = Sent::of(call).and_then(|sent| Ok((Plan::of(call, &sent)?, sent)));
+    let read = match call.method {
+        Method::POST => Sent::of(call).and_then(|sent| Ok((Plan::of(call, &sent)?, sent))),
+        // Nothing is kept here that could be fetched.
+        _ => Err(Refused::unknown_url(&call.method, call.path)),
+    };
     let (plan, answer) = match read {
         Ok((plan, sent)) => {
             broken_before_head(upstream, plan.fault).await?;
@@ -123,7 +127,7 @@ fn answer(path: &str, sent: &Sent<'_>, plan: &Plan) -> Result<Answer, Refused> {
         }
         ("/images/generations", _) => image::answer(image::Work::Generation, sent, plan),
         (path, Sent::Json(body)) => answer_json(path, body, plan),
-        (path, Sent::Form(_)) => Err(Refused::unknown_url(path)),
+        (path, Sent::Form(_)) => Err(Refused::unknown_url(&Method::POST, path)),
     }
 }
 
@@ -139,7 +143,7 @@ fn answer_json(path: &str, body: &[u8], plan: &Plan) -> Result<Answer, Refused> 
         "/rerank" => rerank::answer(body, plan),
         "/moderations" => moderation::answer(body, plan),
         "/audio/speech" => speech::answer(body, plan),
-        path => Err(Refused::unknown_url(path)),
+        path => Err(Refused::unknown_url(&Method::POST, path)),
     }
 }
 
@@ -176,7 +180,7 @@ fn respond(plan: &Plan, vendor: Vendor, answer: Answer) -> Response<UpstreamBody
     if matches!(status.as_u16(), 429 | 503) {
         headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
     }
-    let mut response = Response::new(UpstreamBody::Simulated(body));
+    let mut response = Response::new(UpstreamBody::new(Source::Simulated(body)));
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     response

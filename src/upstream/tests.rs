@@ -1,6 +1,7 @@
 //! What one attempt puts on the wire, and what it makes of what comes back, against a small scripted server.
 
 mod options;
+mod order;
 mod origin;
 
 use std::sync::Arc;
@@ -66,6 +67,7 @@ fn at(origin: &Origin, path: &str) -> Upstreams {
 
 fn call() -> Call<'static> {
     Call {
+        method: Method::POST,
         path: "/chat/completions",
         headers: HeaderMap::new(),
         body: Bytes::from_static(b"{\"model\":\"m\"}"),

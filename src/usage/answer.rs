@@ -24,6 +24,12 @@ pub struct AnswerFacts<'a> {
     pub choices: u64,
     /// Whether the answer has an `error` of its own.
     pub error: bool,
+    /// The answer's `id`, where it is a plain text.
+    pub id: Option<&'a str>,
+    /// Its `status`, of a response that is stored.
+    pub status: Option<&'a str>,
+    /// Seconds of a recording, rounded up: those of the usage, else its duration.
+    pub seconds: Option<u64>,
     /// The `size` and `quality` of the images, where the answer tells them.
     pub image: ImageShape<'a>,
     /// What tells the input: the usage, or what stands for it.
@@ -76,7 +82,8 @@ pub fn read_answer(body: &[u8]) -> Result<AnswerFacts<'_>, AnswerError> {
     let answer: Answer<'_> = serde_json::from_slice(json)?;
     let images = image_count(&answer.data).max(image_count(&answer.images));
     let error = says_something(answer.error);
-    let is_short = error || lacks_entries(&answer.data) || lacks_entries(&answer.images);
+    let lists = [&answer.data, &answer.images, &answer.results];
+    let is_short = error || lists.into_iter().any(lacks_entries);
     let choices = answer.choices.0.as_ref().map_or(0, Vec::len);
     Ok(AnswerFacts {
         usage: last_usage(answer.usage, &answer.choices),
@@ -89,6 +96,9 @@ pub fn read_answer(body: &[u8]) -> Result<AnswerFacts<'_>, AnswerError> {
         is_short,
         choices: u64::try_from(choices).unwrap_or(u64::MAX),
         error,
+        id: answer.id.and_then(plain),
+        status: answer.status.and_then(plain),
+        seconds: seconds(&answer),
         image: ImageShape {
             size: answer.size.and_then(plain),
             quality: answer.quality.and_then(plain),
@@ -96,6 +106,42 @@ pub fn read_answer(body: &[u8]) -> Result<AnswerFacts<'_>, AnswerError> {
         told_input: told_input(&answer).map(RawValue::get),
         body: json,
     })
+}
+
+fn seconds(answer: &Answer<'_>) -> Option<u64> {
+    let told = answer.usage.and_then(|usage| {
+        let usage: Object<Duration<'_>> = serde_json::from_str(usage.get()).ok()?;
+        usage.0?.seconds
+    });
+    told.and_then(whole_seconds)
+        .or_else(|| answer.duration.and_then(whole_seconds))
+}
+
+/// A number of seconds, written as a number or a text, rounded up; what is no number, or beyond a year, is none.
+fn whole_seconds(value: &RawValue) -> Option<u64> {
+    let text = value.get();
+    let text = text
+        .strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'));
+    let text = text.unwrap_or(value.get());
+    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    let is_number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !is_number(whole) || !is_number(part) {
+        return None;
+    }
+    let more = part.bytes().any(|digit| digit != b'0');
+    let seconds = whole.parse::<u64>().ok()?.checked_add(u64::from(more))?;
+    (seconds <= SECONDS_MAX).then_some(seconds)
+}
+
+/// Longer recordings are not believed: a year.
+const SECONDS_MAX: u64 = 366 * 86_400;
+
+/// A usage that tells seconds.
+#[derive(Deserialize)]
+struct Duration<'a> {
+    #[serde(borrow, default)]
+    seconds: Option<&'a RawValue>,
 }
 
 /// The usage; where there is none, what servers that put documents in order tell in its place.
@@ -138,6 +184,12 @@ struct Answer<'a> {
     results: Objects<Entry<'a>>,
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    status: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    duration: Option<&'a RawValue>,
     #[serde(borrow, default)]
     size: Option<&'a RawValue>,
     #[serde(borrow, default)]

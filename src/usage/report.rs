@@ -31,6 +31,16 @@ pub struct Reported {
 }
 
 impl Reported {
+    /// What the beginning of an answer can tell: its input. What it says of the output is of a text that has hardly begun.
+    #[must_use]
+    pub fn input_alone(mut self) -> Reported {
+        for meter in Meter::ALL.into_iter().filter(|meter| meter.is_output()) {
+            self.usage = self.usage.with(meter, 0);
+        }
+        self.has_output = false;
+        self
+    }
+
     /// This report after an `earlier` one of the same answer: a side that it leaves out, or for which it has nothing
     /// where there was something, stays as it was told before.
     pub fn after(self, earlier: Reported) -> Reported {
@@ -177,9 +187,13 @@ fn reported_input(fields: &Fields) -> Result<Option<Reported>, Unbelievable> {
 
 fn parts(fields: &Fields) -> Result<Parts, Unbelievable> {
     let empty = Details::default();
+    let of_input = match &fields.input_tokens_details.0 {
+        Some(_) => &fields.input_tokens_details,
+        None => &fields.input_token_details,
+    };
     let [prompt, input, completion, output] = [
         &fields.prompt_tokens_details,
-        &fields.input_tokens_details,
+        of_input,
         &fields.completion_tokens_details,
         &fields.output_tokens_details,
     ]

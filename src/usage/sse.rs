@@ -52,6 +52,19 @@ impl Event {
         !self.is_tail && self.fields().next().is_none()
     }
 
+    /// Whether it ends with its blank line: what follows is another event, and no part of this one.
+    pub fn is_whole(&self) -> bool {
+        let line = |bytes: &'_ [u8]| -> Option<usize> {
+            let ends: [&[u8]; 3] = [b"\r\n", b"\n", b"\r"];
+            let end = ends.into_iter().find(|end| bytes.ends_with(end))?;
+            Some(bytes.len() - end.len())
+        };
+        let Some(blank) = line(&self.bytes) else {
+            return false;
+        };
+        blank == 0 || line(&self.bytes[..blank]).is_some()
+    }
+
     /// The event's fields, without comments and blank lines.
     fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         let mut rest: &[u8] = if self.is_tail { &[] } else { &self.bytes };
@@ -94,6 +107,8 @@ pub struct Scanner {
     in_line: bool,
     /// The last byte was a CR, so that a LF now would still belong to it.
     after_cr: bool,
+    /// An event is whole but for that LF: whether it comes is not known before the next byte.
+    awaits_lf: bool,
     /// The beginning of the unfinished event has been handed out.
     is_tail: bool,
 }
@@ -117,12 +132,20 @@ impl Scanner {
         self.chunk = joined.freeze();
     }
 
-    /// The next whole event, or `None` if more bytes are needed.
+    /// The next whole event, or `None` if more bytes are needed. Where a chunk ends with the CR of a blank line, one more
+    /// is.
     #[allow(
         clippy::should_implement_trait,
         reason = "None is not the end: more may be pushed"
     )]
     pub fn next(&mut self) -> Option<Event> {
+        if self.awaits_lf {
+            let first = *self.chunk.first()?;
+            self.awaits_lf = false;
+            self.after_cr = false;
+            self.looked = usize::from(first == b'\n');
+            return Some(self.take_event());
+        }
         while let Some(found) = memchr2(b'\n', b'\r', &self.chunk[self.looked..]) {
             let at = self.looked + found;
             let byte = self.chunk[at];
@@ -137,8 +160,13 @@ impl Scanner {
                 self.in_line = false;
                 continue;
             }
-            if self.after_cr && self.chunk.get(at + 1) == Some(&b'\n') {
-                self.looked = at + 2;
+            if self.after_cr {
+                // A LF that belongs to this event must not become a part of the next one, which may be taken out.
+                let Some(after) = self.chunk.get(at + 1) else {
+                    self.awaits_lf = true;
+                    break;
+                };
+                self.looked += usize::from(*after == b'\n');
                 self.after_cr = false;
             }
             return Some(self.take_event());

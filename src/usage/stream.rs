@@ -7,12 +7,12 @@ use bytes::{Bytes, BytesMut};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::answer::{Choice, last_usage};
-use super::lenient::{Object, Objects};
+use super::answer::{Choice, last_usage, read_answer};
+use super::lenient::{Object, Objects, plain};
 use super::report::{self, Reported, Unbelievable};
 use super::skeleton::Skeleton;
 use super::sse::Event;
-use super::transcript::{Seen, Transcript, Typed};
+use super::transcript::{Mark, Seen, Transcript, Typed};
 
 /// What an event is to the one who forwards it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +50,14 @@ pub struct StreamFacts {
     pub pictures: u64,
     /// The last `sequence_number`.
     pub sequence: Option<u64>,
+    /// The id of the response that it is.
+    pub response: Option<String>,
+    /// Seconds of the recording that it writes down.
+    pub seconds: Option<u64>,
+    /// The size of its pictures, in the vendor's words.
+    pub size: Option<String>,
+    /// Their quality.
+    pub quality: Option<String>,
 }
 
 /// Reads events as they pass.
@@ -63,6 +71,10 @@ pub struct StreamMeter {
     transcript: Transcript,
     pictures: u64,
     sequence: Option<u64>,
+    response: Option<String>,
+    seconds: Option<u64>,
+    size: Option<String>,
+    quality: Option<String>,
     /// The event that was too large to wait for its end.
     oversized: Option<Skeleton>,
 }
@@ -109,6 +121,16 @@ impl StreamMeter {
         }
     }
 
+    /// How much text came so far, to [`StreamMeter::rewind`] to.
+    pub fn mark(&self) -> Mark {
+        self.transcript.mark()
+    }
+
+    /// Takes back the text that came since: it reached nobody.
+    pub fn rewind(&mut self, earlier: Mark) {
+        self.transcript.rewind(earlier);
+    }
+
     /// What is known of the usage so far.
     pub fn usage(&self) -> Option<Result<Reported, Unbelievable>> {
         self.usage
@@ -136,6 +158,10 @@ impl StreamMeter {
             transcript: self.transcript,
             pictures: self.pictures,
             sequence: self.sequence,
+            response: self.response,
+            seconds: self.seconds,
+            size: self.size,
+            quality: self.quality,
         }
     }
 
@@ -152,10 +178,14 @@ impl StreamMeter {
         self.finish_reason_seen |= seen.finish;
         self.content_events += u64::from(seen.text);
         self.sequence = seen.sequence.or(self.sequence);
+        // The first event of a response names it.
+        if seen.typed != Typed::Plain && self.response.is_none() {
+            self.response = response_id(data);
+        }
         let is_usage_only = seen.usage && self.read_usage(data);
         match seen {
             _ if seen.error => Kind::Error,
-            _ if self.ends(&seen) => Kind::Done,
+            _ if self.ends(&seen, data) => Kind::Done,
             _ if is_usage_only => Kind::UsageOnly,
             _ if seen.text => Kind::Content,
             _ if seen.finish => Kind::Finish,
@@ -164,19 +194,34 @@ impl StreamMeter {
     }
 
     /// Whether the event is the last one, by its type.
-    fn ends(&mut self, seen: &Seen) -> bool {
+    fn ends(&mut self, seen: &Seen, data: &[u8]) -> bool {
         match seen.typed {
             Typed::Plain | Typed::Repeats | Typed::PictureFails => return false,
             Typed::Picture => {
-                self.pictures += u64::from(seen.picture);
+                self.picture(seen, data);
                 return false;
             }
-            Typed::PicturesEnd => self.pictures += u64::from(seen.picture),
-            Typed::Ends => {}
+            Typed::PicturesEnd => self.picture(seen, data),
+            Typed::Ends => {
+                let told = read_answer(data).ok().and_then(|told| told.seconds);
+                self.seconds = told.or(self.seconds);
+            }
             Typed::Fails => self.saw_error |= self.usage.is_none(),
         }
         self.saw_done = true;
         true
+    }
+
+    fn picture(&mut self, seen: &Seen, data: &[u8]) {
+        self.pictures += u64::from(seen.picture);
+        if let Ok(told) = read_answer(data) {
+            self.size = told.image.size.map(str::to_owned).or(self.size.take());
+            self.quality = told
+                .image
+                .quality
+                .map(str::to_owned)
+                .or(self.quality.take());
+        }
     }
 
     /// Takes the event's report, which replaces earlier ones; in an API that tells its usage in parts, what it leaves
@@ -185,11 +230,13 @@ impl StreamMeter {
         let Ok(chunk) = serde_json::from_slice::<Chunk<'_>>(data) else {
             return false;
         };
-        let nested = [&chunk.response, &chunk.message]
-            .into_iter()
-            .find_map(|nested| nested.0.as_ref()?.usage);
-        let read = |raw: &RawValue| report::read(raw.get().as_bytes());
-        let told = last_usage(chunk.usage, &chunk.choices).or_else(|| nested.and_then(read));
+        let nested = |within: &Object<Choice<'_>>| {
+            let usage = within.0.as_ref()?.usage?;
+            report::read(usage.get().as_bytes())
+        };
+        let told = last_usage(chunk.usage, &chunk.choices)
+            .or_else(|| nested(&chunk.response))
+            .or_else(|| nested(&chunk.message).map(|told| told.map(Reported::input_alone)));
         self.usage = match (told, self.usage) {
             (Some(Ok(later)), Some(Ok(earlier))) if chunk.kind.is_some() => {
                 Some(Ok(later.after(earlier)))
@@ -228,6 +275,24 @@ pub fn splice_cost(event: &Event, members: &str) -> Option<Bytes> {
     spliced.extend_from_slice(members.as_bytes());
     spliced.extend_from_slice(&event.bytes[end..]);
     Some(spliced.freeze())
+}
+
+fn response_id(data: &[u8]) -> Option<String> {
+    let event: Named<'_> = serde_json::from_slice(data).ok()?;
+    plain(event.response.0?.id?).map(str::to_owned)
+}
+
+/// An event that is about a response.
+#[derive(Deserialize)]
+struct Named<'a> {
+    #[serde(borrow, default)]
+    response: Object<Id<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Id<'a> {
+    #[serde(borrow, default)]
+    id: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]

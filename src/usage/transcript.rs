@@ -18,6 +18,13 @@ pub struct Transcript {
     bytes_seen: u64,
 }
 
+/// A length that a [`Transcript`] had.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    kept: usize,
+    bytes_seen: u64,
+}
+
 /// What a walk over one JSON text met on its way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
@@ -110,6 +117,20 @@ impl Transcript {
         // The other pictures are still to come.
         seen.error &= seen.typed != Typed::PictureFails;
         seen
+    }
+
+    /// Takes back what was added since the transcript was as long as `earlier`.
+    pub fn rewind(&mut self, earlier: Mark) {
+        self.escaped.truncate(earlier.kept);
+        self.bytes_seen = earlier.bytes_seen;
+    }
+
+    /// How long it is now, to [`Transcript::rewind`] to.
+    pub fn mark(&self) -> Mark {
+        Mark {
+            kept: self.escaped.len(),
+            bytes_seen: self.bytes_seen,
+        }
     }
 
     /// Whether the model wrote nothing.

@@ -18,6 +18,8 @@ const WALLET: &str = "kill";
 /// when it is opened.
 ///
 /// A charge that no client saw is fine: the answer was on its way when the process died.
+///
+/// Rivals: litellm #27639 #30330, new-api #4429, one-api #518: holds outlived the process.
 #[test]
 fn after_kill_9_every_charge_that_a_client_saw_is_there_once() {
     let seed = seed("kill");

@@ -16,7 +16,7 @@ use crate::support::TempDir;
 use crate::support::redis::{Keep, Server};
 use crate::words;
 
-async fn proxy(server: &Server, dir: &TempDir, name: &str) -> Arc<Redis> {
+pub async fn proxy(server: &Server, dir: &TempDir, name: &str) -> Arc<Redis> {
     let mut options = RedisOptions::of_url(&server.url()).expect("a URL");
     options.journal = dir.path().join(name);
     options.response_timeout_ms = 10_000;

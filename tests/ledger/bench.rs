@@ -8,11 +8,12 @@ use tollgate::ledger::grant::Grant;
 use tollgate::ledger::hold::{Charge, Hold, Quote, Refusal, Settled};
 use tollgate::ledger::key::Key;
 use tollgate::ledger::limit::CounterState;
+use tollgate::ledger::object::{OBJECTS_MAX, Object, ObjectKind, ObjectQuery};
 use tollgate::ledger::wallet::WalletView;
 use tollgate::ledger::{Ledger, LedgerError};
 use tollgate::money::Nano;
 
-use crate::kit::{START, digest, entry, hold_ref, id, key, wallet};
+use crate::kit::{START, digest, entry, hold_ref, id, key, object_ref, wallet};
 use crate::stores::{Opened, Store};
 
 pub struct Bench {
@@ -26,6 +27,14 @@ impl Bench {
         Bench {
             store: store.open(&clock).await,
             clock,
+        }
+    }
+
+    /// The same store, as a process would find it that was started anew.
+    pub async fn again(self) -> Bench {
+        Bench {
+            store: self.store.again(&self.clock).await,
+            clock: self.clock,
         }
     }
 
@@ -140,6 +149,34 @@ impl Bench {
         let view = self.view().await;
         let found = view.counters.iter().find(|counter| counter.key == name);
         found.map(|counter| (counter.used, counter.held))
+    }
+
+    /// Keeps an object of a wallet that may have as many as it likes.
+    pub async fn keep(&self, object: Object) {
+        let kept = self.ledger().put_object(object, OBJECTS_MAX).await;
+        kept.expect("it is kept");
+    }
+
+    pub async fn object(&self, name: &str, wallet: &str) -> Option<Object> {
+        let found = self.ledger().object(object_ref(name, wallet)).await;
+        found.expect("the store answers")
+    }
+
+    /// The ids of the objects of `w` of one kind, newest first.
+    pub async fn listed(&self, kind: ObjectKind, after: Option<&str>, limit: u32) -> Vec<String> {
+        let query = ObjectQuery {
+            wallet: id("w"),
+            kind,
+            after: after.map(id),
+            limit,
+        };
+        let objects = self.ledger().objects(query).await.expect("a list");
+        objects.iter().map(|object| object.id.to_string()).collect()
+    }
+
+    pub async fn pending(&self) -> Vec<Object> {
+        let pending = self.ledger().pending_objects(None, 1_000).await;
+        pending.expect("the store answers")
     }
 
     pub async fn assert_clean(&self) {

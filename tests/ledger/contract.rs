@@ -12,3 +12,7 @@ mod endings;
 mod funds;
 #[path = "contract/history.rs"]
 mod history;
+#[path = "contract/objects.rs"]
+mod objects;
+#[path = "contract/pending.rs"]
+mod pending;

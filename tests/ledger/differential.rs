@@ -11,6 +11,8 @@ mod dice;
 mod edited;
 #[path = "differential/end.rs"]
 mod end;
+#[path = "differential/objects.rs"]
+mod objects;
 #[path = "differential/op.rs"]
 mod op;
 #[path = "differential/operators.rs"]
@@ -34,7 +36,7 @@ use op::{Op, Said, perform};
 use schedule::Schedule;
 
 /// How many operations a schedule has.
-const STEPS: usize = 45;
+const STEPS: usize = 54;
 /// How many schedules share a store, each with wallets of its own.
 const SHARING: u64 = 50;
 /// Schedules begin at a multiple of this, so that each goes the same way alone.

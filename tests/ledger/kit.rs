@@ -9,10 +9,11 @@ use tollgate::ledger::hold::{Charge, FreeUnits, HoldRef, IdempotencyClaim, Quote
 use tollgate::ledger::id::{KeyDigest, RequestId, WalletId};
 use tollgate::ledger::key::{Key, OnDisconnect, OnShort};
 use tollgate::ledger::limit::{Ask, CounterAsk, Window};
-use tollgate::ledger::receipt::Detail;
+use tollgate::ledger::object::{Object, ObjectKind, ObjectRef, Pending};
+use tollgate::ledger::receipt::{Detail, Try, TryFailure, TryOutcome};
 use tollgate::ledger::wallet::NewWallet;
-use tollgate::money::Nano;
-use tollgate::price::Segment;
+use tollgate::money::{Factor, Nano};
+use tollgate::price::{Applied, Segment};
 use tollgate::usage::{Counted, Meter, Usage};
 
 /// 2026-01-05T00:00:00Z, a Monday.
@@ -39,6 +40,16 @@ pub fn id<T: std::str::FromStr>(text: &str) -> T {
 
 pub fn request(number: u64) -> RequestId {
     RequestId::from_bytes(u128::from(number).to_be_bytes())
+}
+
+/// A request that tells when it began.
+pub fn began(at: UnixMs, number: u64) -> RequestId {
+    let mut bytes = [0; 16];
+    bytes[..6].copy_from_slice(&at.0.to_be_bytes()[2..]);
+    bytes[6] = 0x70;
+    bytes[8..].copy_from_slice(&number.to_be_bytes());
+    bytes[8] = 0x80;
+    RequestId::from_bytes(bytes)
 }
 
 pub fn digest(number: u64) -> KeyDigest {
@@ -111,6 +122,7 @@ pub fn key(name: &str, wallet: &str) -> Key {
         on_short: OnShort::Refuse,
         on_disconnect: OnDisconnect::Drain,
         offline_allowance: Nano::ZERO,
+        multiplier: Factor::ONE,
         created_at: START,
     }
 }
@@ -202,9 +214,21 @@ pub fn charge(priced: i64) -> Charge {
             upstream: "demo".into(),
             status: 200,
             streamed: true,
-            attempts: 1,
+            attempts: 2,
+            tries: vec![
+                tried("spare", TryOutcome::Failed(TryFailure::Connect)),
+                tried("demo", TryOutcome::Status(200)),
+            ],
             flags: vec!["client_gone".into()],
+            pricing: Applied::default(),
         },
+    }
+}
+
+fn tried(upstream: &str, outcome: TryOutcome) -> Try {
+    Try {
+        upstream: upstream.into(),
+        outcome,
     }
 }
 
@@ -229,4 +253,38 @@ pub fn nano(amount: i64) -> Nano {
 
 pub fn signed(amount: u64) -> i64 {
     i64::try_from(amount).expect("an amount")
+}
+
+/// A response of a wallet that was made at `START` and ends an hour later.
+pub fn object(name: &str, wallet: &str) -> Object {
+    Object {
+        id: id(name),
+        wallet: id(wallet),
+        key: id("k"),
+        kind: ObjectKind::Response,
+        upstream: "one".into(),
+        model: "m".into(),
+        created_at: START,
+        expires_at: START.plus(HOUR_MS),
+        pending: None,
+    }
+}
+
+/// The same as it waits for the settle of request `number`.
+pub fn waiting(object: Object, number: u64) -> Object {
+    let pending = Pending {
+        request: request(number),
+        state: format!("{{\"of\": {number}}}"),
+    };
+    Object {
+        pending: Some(pending),
+        ..object
+    }
+}
+
+pub fn object_ref(name: &str, wallet: &str) -> ObjectRef {
+    ObjectRef {
+        wallet: id(wallet),
+        id: id(name),
+    }
 }

@@ -9,6 +9,7 @@ use tollgate::ledger::credit::{Credited, Entry};
 use tollgate::ledger::hold::{Charge, Hold, HoldRef, Quote, Refusal, Settled};
 use tollgate::ledger::id::{KeyDigest, KeyId, RequestId, WalletId};
 use tollgate::ledger::key::{Freshness, Key};
+use tollgate::ledger::object::{Object, ObjectQuery, ObjectRef};
 use tollgate::ledger::receipt::{Receipt, ReceiptQuery, UsageRow};
 use tollgate::ledger::wallet::{NewWallet, WalletView};
 use tollgate::ledger::{Answer, AuditReport, Description, Ledger, LedgerError, Stats};
@@ -134,6 +135,26 @@ impl Ledger for Proxies {
 
     fn usage(&self, query: ReceiptQuery) -> Answer<'_, Vec<UsageRow>> {
         self.any().usage(query)
+    }
+
+    fn put_object(&self, object: Object, at_most: u32) -> Answer<'_, ()> {
+        self.any().put_object(object, at_most)
+    }
+
+    fn object(&self, name: ObjectRef) -> Answer<'_, Option<Object>> {
+        self.any().object(name)
+    }
+
+    fn drop_object(&self, name: ObjectRef) -> Answer<'_, ()> {
+        self.any().drop_object(name)
+    }
+
+    fn objects(&self, query: ObjectQuery) -> Answer<'_, Vec<Object>> {
+        self.any().objects(query)
+    }
+
+    fn pending_objects(&self, after: Option<ObjectRef>, limit: u32) -> Answer<'_, Vec<Object>> {
+        self.any().pending_objects(after, limit)
     }
 
     fn keep_prices(&self, version: String, content: String) -> Answer<'_, ()> {

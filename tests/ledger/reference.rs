@@ -1,5 +1,8 @@
 //! The specification as a ledger: the book in memory, with its receipts in a list.
 
+#[path = "reference/objects.rs"]
+mod objects;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -13,6 +16,7 @@ use tollgate::ledger::grant::GrantUnit;
 use tollgate::ledger::hold::{Charge, Hold, HoldRef, Quote, Refusal, Settled};
 use tollgate::ledger::id::{KeyDigest, KeyId, RequestId, WalletId};
 use tollgate::ledger::key::{Freshness, Key};
+use tollgate::ledger::object::{Object, ObjectQuery, ObjectRef};
 use tollgate::ledger::receipt::{Receipt, ReceiptQuery, UsageRow};
 use tollgate::ledger::wallet::{NewWallet, WalletView};
 use tollgate::ledger::{Answer, AuditReport, Description, Ledger, LedgerError, Stats};
@@ -20,6 +24,7 @@ use tollgate::money::Nano;
 use tollgate::usage::Usage;
 
 use crate::kit::DAY_MS;
+use objects::Objects;
 
 /// A ledger that forgets nothing and is as slow as it is plain.
 pub struct Reference {
@@ -34,6 +39,7 @@ struct Desk {
     /// What trimmed receipts come to, by wallet.
     folded: BTreeMap<WalletId, Sums>,
     prices: BTreeMap<String, String>,
+    objects: Objects,
 }
 
 /// What receipts come to.
@@ -67,6 +73,7 @@ impl Reference {
         let answer = change(&mut desk.book, self.clock.now(), &mut changes);
         for change in changes {
             if let Change::Receipt(receipt) = change {
+                desk.objects.settled(&receipt.wallet, receipt.request_id);
                 desk.receipts.push(receipt);
             }
         }
@@ -203,6 +210,40 @@ impl Ledger for Reference {
 
     fn usage(&self, query: ReceiptQuery) -> Answer<'_, Vec<UsageRow>> {
         self.ask(|desk, _| usage_rows(&desk.matching(&query), query.utc_offset_minutes))
+    }
+
+    fn put_object(&self, object: Object, at_most: u32) -> Answer<'_, ()> {
+        let mut desk = self.desk.lock();
+        let now = self.clock.now();
+        if let Err(error) = object.check() {
+            return said(Err(error));
+        }
+        if desk.book.wallet(now, &object.wallet).is_none() {
+            return said(Err(LedgerError::NotFound("no such wallet".to_owned())));
+        }
+        let request = object.pending.as_ref().map(|pending| pending.request);
+        let settled = desk
+            .receipts
+            .iter()
+            .any(|it| Some(it.request_id) == request && it.wallet == object.wallet);
+        said(desk.objects.put(now, object, at_most, settled))
+    }
+
+    fn object(&self, name: ObjectRef) -> Answer<'_, Option<Object>> {
+        self.ask(|desk, now| desk.objects.get(now, &name))
+    }
+
+    fn drop_object(&self, name: ObjectRef) -> Answer<'_, ()> {
+        self.desk.lock().objects.drop(&name);
+        said(Ok(()))
+    }
+
+    fn objects(&self, query: ObjectQuery) -> Answer<'_, Vec<Object>> {
+        said(self.desk.lock().objects.list(self.clock.now(), &query))
+    }
+
+    fn pending_objects(&self, after: Option<ObjectRef>, limit: u32) -> Answer<'_, Vec<Object>> {
+        self.ask(|desk, _| desk.objects.pending(after.as_ref(), limit))
     }
 
     fn keep_prices(&self, version: String, content: String) -> Answer<'_, ()> {

@@ -162,6 +162,8 @@ fn cut_replication(master: &Server) {
 
 /// Planted bugs that it must catch: a store that was put back and is taken for the one that was there; a wallet, a key or
 /// a credit that is not journalled; a journal that drops what was acknowledged before it is old.
+///
+/// Rivals: litellm PR #30684: Redis came back from an older snapshot, and what was spent since was spent again.
 #[test]
 fn an_older_copy_of_the_store_gets_what_it_does_not_know() {
     let mut server = Server::with(Keep::EverySecond, &[]);

@@ -23,6 +23,8 @@ fn a_killed_store_loses_nothing_that_it_acknowledged() {
 
 /// Planted bugs that it must catch: a request that waits for the store beyond its deadline; a hold whose reply came too
 /// late and that stays; leases that run while the store is away.
+///
+/// Rivals: litellm PR #35273: without a timeout towards Redis every request hung.
 #[test]
 fn a_stopped_store_keeps_nobody_waiting() {
     let server = Server::with(Keep::EverySecond, &[]);

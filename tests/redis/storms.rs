@@ -8,6 +8,9 @@ use crate::support::storms;
 
 /// Planted bugs that it must catch: a balance that a proxy remembers; a hold in two round trips; a void that does not
 /// release; a settle that is applied twice.
+///
+/// Rivals: litellm #34732, new-api #5690 #6609, one-api #2440, Envoy AI Gateway #680: the same over several
+/// processes.
 #[test]
 fn money_for_exactly_n_images_buys_exactly_n_over_three_proxies() {
     let server = Server::with(Keep::EverySecond, &[]);

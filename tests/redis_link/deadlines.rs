@@ -11,6 +11,7 @@ use crate::{append, linked, options, refusal, when, when_up};
 /// Far above every limit here, far below what a caller would call hanging.
 const SOON: Duration = Duration::from_secs(10);
 
+/// Rivals: litellm PR #35273: the same while connecting.
 #[tokio::test]
 async fn a_listener_that_never_answers_is_given_up_in_time() {
     let hole = TcpListener::bind("127.0.0.1:0").expect("a port");

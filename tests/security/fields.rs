@@ -83,14 +83,20 @@ fn what_lives_in_the_upstreams_account_is_out_of_reach() {
         json!({ "background": true }),
         json!({ "previous_response_id": "resp_1" }),
         json!({ "conversation": "conv_1" }),
-        json!({ "messages": [{ "role": "user", "content": [
-            { "type": "file", "file": { "file_id": "file-1" } },
-        ]}]}),
     ] {
         let answer = proxy.send(ALICE, chat(fields.clone()));
         refusal(&answer, 400, "invalid_request_error", Retry::ByStatus);
         assert!(!answer.json()["error"]["param"].is_null(), "{fields}");
     }
+    let file = json!({ "messages": [{ "role": "user", "content": [
+        { "type": "file", "file": { "file_id": "file-1" } },
+    ]}]});
+    let answer = proxy.send(ALICE, chat(file));
+    refusal(&answer, 404, "object_not_found", Retry::ByStatus);
+    assert_eq!(
+        answer.json()["error"]["param"],
+        "messages[0].content[0].file.file_id"
+    );
     assert_eq!(mock.arrived(), 0);
 }
 

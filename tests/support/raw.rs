@@ -1,5 +1,5 @@
-//! An upstream that answers every request with the same bytes and then closes, or falls silent, for what the mock
-//! cannot say.
+//! An upstream that answers every request with the same bytes, until it is told others, and then closes, or falls
+//! silent, for what the mock cannot say.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -17,6 +17,7 @@ pub struct RawUpstream {
     /// `host:port`
     pub address: String,
     scheme: &'static str,
+    answer: Arc<Mutex<Vec<u8>>>,
     seen: Arc<Mutex<Vec<String>>>,
     ended: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -38,21 +39,19 @@ impl RawUpstream {
         RawUpstream::start(json_answer(status, body).into(), false, Some(tls))
     }
 
-    fn start(mut answer: Vec<u8>, stalls: bool, tls: Option<Arc<ServerConfig>>) -> RawUpstream {
+    fn start(answer: Vec<u8>, stalls: bool, tls: Option<Arc<ServerConfig>>) -> RawUpstream {
         let scheme = if tls.is_some() { "https" } else { "http" };
-        // It closes after its answer, and says so: a request on a connection that closes
-        // unannounced cannot be told from one that was begun.
-        let line_end = answer.windows(2).position(|pair| pair == b"\r\n");
-        if let Some(at) = line_end.filter(|_| !stalls) {
-            answer.splice(at..at, *b"\r\nconnection: close");
-        }
+        let answer = Arc::new(Mutex::new(match stalls {
+            true => answer,
+            false => closing(answer),
+        }));
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("bound").to_string();
         let (seen, ended) = (
             Arc::new(Mutex::new(Vec::new())),
             Arc::new(AtomicBool::new(false)),
         );
-        let (log, end) = (Arc::clone(&seen), Arc::clone(&ended));
+        let (log, end, says) = (Arc::clone(&seen), Arc::clone(&ended), Arc::clone(&answer));
         let thread = std::thread::spawn(move || {
             let mut open = Vec::new();
             for stream in listener.incoming() {
@@ -71,7 +70,7 @@ impl RawUpstream {
                         ))
                     }
                 };
-                if serve(&mut *stream, &answer, &log) && stalls {
+                if serve(&mut *stream, &says, &log) && stalls {
                     open.push(stream);
                 }
             }
@@ -79,6 +78,7 @@ impl RawUpstream {
         RawUpstream {
             address,
             scheme,
+            answer,
             seen,
             ended,
             thread: Some(thread),
@@ -88,6 +88,11 @@ impl RawUpstream {
     /// Answers with a status and a JSON body.
     pub fn json(status: u16, body: &str) -> RawUpstream {
         RawUpstream::answering(json_answer(status, body))
+    }
+
+    /// From now on, it answers with a status and a JSON body.
+    pub fn turns_to(&self, status: u16, body: &str) {
+        *self.answer.lock() = closing(json_answer(status, body).into());
     }
 
     /// Answers with a stream of events of this data, and `[DONE]`.
@@ -136,6 +141,15 @@ trait Stream: Read + Write + Send {}
 
 impl<S: Read + Write + Send> Stream for S {}
 
+/// It closes after its answer, and says so: a request on a connection that closes unannounced cannot be told from
+/// one that was begun.
+fn closing(mut answer: Vec<u8>) -> Vec<u8> {
+    if let Some(at) = answer.windows(2).position(|pair| pair == b"\r\n") {
+        answer.splice(at..at, *b"\r\nconnection: close");
+    }
+    answer
+}
+
 fn json_answer(status: u16, body: &str) -> String {
     let length = body.len();
     format!(
@@ -144,7 +158,7 @@ fn json_answer(status: u16, body: &str) -> String {
 }
 
 /// Reads one request and answers it; whether one came.
-fn serve(stream: &mut dyn Stream, answer: &[u8], seen: &Mutex<Vec<String>>) -> bool {
+fn serve(stream: &mut dyn Stream, answer: &Mutex<Vec<u8>>, seen: &Mutex<Vec<String>>) -> bool {
     let (mut read, mut chunk) = (Vec::new(), [0; 16_384]);
     while !is_whole(&read) {
         match stream.read(&mut chunk) {
@@ -155,7 +169,8 @@ fn serve(stream: &mut dyn Stream, answer: &[u8], seen: &Mutex<Vec<String>>) -> b
     seen.lock()
         .push(String::from_utf8_lossy(&read).into_owned());
     // An error means that the proxy left, which is its right.
-    stream.write_all(answer).unwrap_or_default();
+    let answer = answer.lock().clone();
+    stream.write_all(&answer).unwrap_or_default();
     stream.flush().unwrap_or_default();
     true
 }

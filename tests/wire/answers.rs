@@ -207,6 +207,7 @@ fn an_alias_is_replaced_in_place_and_nothing_else_is_touched() {
     assert_eq!(answer.header("x-tollgate-model"), "vendor/chat");
 }
 
+/// Rivals: several: the same where the gateway puts something in.
 #[test]
 fn asking_for_usage_is_one_insertion_into_the_clients_bytes() {
     let (mock, proxy) = start();

@@ -8,6 +8,7 @@ use crate::cost;
 use crate::support::setup::ALICE;
 use crate::support::{Call, Connection, Retry, chat, refusal, start, start_with, stream, until};
 
+/// Rivals: new-api, batch mode: the same of requests that were still running.
 #[test]
 fn running_requests_finish_and_new_ones_are_refused() {
     let (mock, mut proxy) = start();
@@ -98,6 +99,7 @@ fn what_does_not_finish_in_time_is_charged_by_what_was_delivered() {
     assert_eq!(mock.totals()["client_gone"], 2);
 }
 
+/// Rivals: new-api, batch mode: charges that were gathered in memory were lost at SIGTERM.
 #[test]
 fn a_restart_forgets_nothing_that_was_charged() {
     let (_mock, mut proxy) = start();

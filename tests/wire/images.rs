@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::support::setup::ALICE;
 use crate::support::{chat, image, start, start_with};
 
+/// Rivals: sub2api #5411, one-api, new-api: the `n` that was asked for was charged, not what came.
 #[test]
 fn delivered_images_are_charged_whatever_n_was() {
     let (mock, proxy) = start();
@@ -37,6 +38,7 @@ fn delivered_images_are_charged_whatever_n_was() {
     proxy.audit();
 }
 
+/// Rivals: sub2api #5411, one-api, new-api: entries of errors were charged.
 #[test]
 fn error_entries_are_not_charged() {
     let (_mock, proxy) = start();

@@ -96,6 +96,8 @@ fn an_address_that_the_key_may_not_be_used_from_is_forbidden() {
     assert_eq!(mock.arrived(), 0);
 }
 
+/// Rivals: litellm #36561 #30715 #26863 #36914 #36646, new-api #1797, sub2api #5456: a model that nobody had priced
+/// was served for nothing.
 #[test]
 fn a_model_without_a_price_in_force_does_not_exist() {
     let (mock, proxy) = start_with(|setup| {
@@ -119,12 +121,14 @@ fn a_model_without_a_price_in_force_does_not_exist() {
     assert_eq!(mock.arrived(), 0);
 }
 
+/// Rivals: litellm #36561 #30715 #26863 #36914 #36646, new-api #1797, sub2api #5456: paths that were passed through
+/// were not charged.
 #[test]
 fn what_cannot_be_metered_is_not_served() {
     let (mock, proxy) = start();
     for (method, path) in [
-        ("POST", "/v1/audio/speech"),
-        ("POST", "/v1/responses"),
+        ("POST", "/v1/videos"),
+        ("POST", "/v1/realtime/client_secrets"),
         ("POST", "/v1/chat/completions/"),
         ("POST", "/v1//chat/completions"),
         ("POST", "/v1/../v1/chat/completions"),
@@ -141,6 +145,8 @@ fn what_cannot_be_metered_is_not_served() {
     assert_eq!(mock.arrived(), 0);
 }
 
+/// Rivals: LightRAG PR #3736, opencode #47685: SDKs tried again and again where the money was gone. `tests/clients`
+/// counts what they really do.
 #[test]
 fn a_spent_balance_is_final_and_says_what_is_missing() {
     let (mock, proxy) = alice(json!({ "balance": "0.001" }));
@@ -181,6 +187,7 @@ fn the_status_of_a_spent_balance_can_be_chosen() {
     refusal(&answer, 429, "insufficient_quota", Retry::Never);
 }
 
+/// Rivals: litellm #38647: what running requests merely occupied was told as money that is gone.
 #[test]
 fn a_balance_occupied_by_others_is_worth_another_try() {
     let (mock, proxy) = alice(json!({ "balance": "0.02" }));
@@ -276,6 +283,7 @@ fn embeddings_are_told_of_fields_that_they_have() {
     assert_eq!(mock.arrived(), 0);
 }
 
+/// Rivals: LightRAG PR #3736, opencode #47685: the same of a budget.
 #[test]
 fn a_spend_limit_that_is_reached_is_final_until_it_resets() {
     let (_mock, proxy) = alice(json!({ "limits": [{ "spend": "0.001", "per": "day" }] }));
@@ -352,6 +360,7 @@ fn a_token_quota_counts_tokens_over_its_period() {
     );
 }
 
+/// Rivals: litellm #38647: the same of a budget.
 #[test]
 fn a_limit_occupied_by_others_is_worth_another_try() {
     let (mock, proxy) = alice(json!({ "limits": [{ "spend": "0.02", "per": "total" }] }));

@@ -46,6 +46,7 @@ fn a_client_that_asks_for_usage_gets_it_with_its_cost() {
     assert_eq!(usage["usage"]["cost"], cost(30, 7));
 }
 
+/// Rivals: headroom #2026: the usage chunk that the gateway had asked for reached clients that index `choices[0]`.
 #[test]
 fn a_client_that_does_not_ask_gets_every_event_but_the_usage_chunk() {
     let (mock, proxy) = start();
@@ -189,6 +190,7 @@ fn streams_and_answers_share_a_connection() {
     assert_eq!(mock.totals()["requests"], 2);
 }
 
+/// Rivals: two gateways in Rust, as their boards say: tokens waited 40 ms for acknowledgements.
 #[test]
 fn small_chunks_do_not_wait_for_acknowledgements() {
     let (_mock, proxy) = start();

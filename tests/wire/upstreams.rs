@@ -83,6 +83,8 @@ fn a_403_is_the_operators_fault_only_where_it_speaks_of_the_credential() {
     untouched(&proxy);
 }
 
+/// Rivals: litellm PR #39294: what another endpoint served was priced by the name that the model has there; and
+/// each attempt held anew.
 #[test]
 fn another_endpoint_is_tried_where_the_first_says_that_it_did_nothing() {
     for status in [429, 502, 503] {
@@ -297,6 +299,8 @@ fn broken(answer: &Answer) -> (Vec<String>, Value, Value) {
     (events, receipt, last)
 }
 
+/// Rivals: litellm #14457 #33736, new-api #5235 #7241 #4168, sub2api #4408: a stream that the upstream cut was not
+/// recorded.
 #[test]
 fn a_stream_cut_in_the_middle_ends_with_an_error_after_the_last_whole_event() {
     let (mock, proxy) = start();

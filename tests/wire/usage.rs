@@ -100,6 +100,7 @@ fn what_is_not_reported_or_not_believable_is_counted_here() {
     }
 }
 
+/// Rivals: octopus #243, sub2api #6066: a report of billions of tokens ruined the key.
 #[test]
 fn a_report_above_the_bound_is_charged_up_to_the_hold() {
     let (_mock, proxy) = start();

@@ -13,7 +13,7 @@ use crate::admin::view::KeyJson;
 use crate::admin::{Admin, declare, label, terms};
 use crate::ledger::id::KeyId;
 use crate::ledger::key::{Key, OnDisconnect, OnShort};
-use crate::money::Nano;
+use crate::money::{Factor, Nano};
 
 /// What to change of a key; what is left out stays.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -44,6 +44,9 @@ pub struct KeyEdit {
     /// What each proxy may spend by it while a shared ledger is away, in each outage; 0 for nothing.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub offline_allowance: Option<Nano>,
+    /// What every price is multiplied by: 0 to 1000, with at most 4 digits after the point.
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    pub multiplier: Option<Factor>,
 }
 
 /// A field that is there. Null stands for taking a bound away, and nothing else can be null.
@@ -100,6 +103,7 @@ fn edited(admin: &Admin, old: Key, edit: KeyEdit) -> Result<Key, ApiError> {
         on_short: edit.on_short.unwrap_or(old.on_short),
         on_disconnect: edit.on_disconnect.unwrap_or(old.on_disconnect),
         offline_allowance: offline.unwrap_or(old.offline_allowance),
+        multiplier: edit.multiplier.unwrap_or(old.multiplier),
         ..old
     })
 }

@@ -80,6 +80,7 @@ pub(super) fn plan(admin: &Admin, wish: NewKey) -> Result<Plan, ApiError> {
             on_disconnect: wish.on_disconnect,
             offline_allowance: not_negative("offline_allowance", wish.offline_allowance)?
                 .unwrap_or_default(),
+            multiplier: wish.multiplier,
             created_at: now,
         },
     })

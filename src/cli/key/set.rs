@@ -11,7 +11,7 @@ use crate::cli::Globals;
 use crate::cli::client::Server;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::table::printable;
-use crate::money::Nano;
+use crate::money::{Factor, Nano};
 
 pub(super) const EXAMPLES: &str = "Examples:
   tollgate key set alice --limit spend=10.00/day --limit requests=120/minute
@@ -65,6 +65,14 @@ pub(in crate::cli) struct SetArgs {
         group = "change"
     )]
     offline_allowance: Option<Nano>,
+    /// What every price is multiplied by, such as 0.8; 0 to 1000
+    #[arg(
+        long,
+        value_name = "FACTOR",
+        allow_negative_numbers = true,
+        group = "change"
+    )]
+    multiplier: Option<Factor>,
     #[command(flatten)]
     server: Server,
 }
@@ -89,7 +97,8 @@ pub(super) async fn run(globals: &Globals, args: SetArgs) -> Result<Exit, Failur
              limits   {}\n\
              models   {}\n\
              expires  {}\n\
-             offline  {}",
+             offline  {}\n\
+             factor   {}",
             printable(&key.name),
             key.id,
             or(limits.join(" "), "none"),
@@ -97,6 +106,7 @@ pub(super) async fn run(globals: &Globals, args: SetArgs) -> Result<Exit, Failur
             key.expires_at
                 .map_or_else(|| "never".to_owned(), |at| at.to_string()),
             key.offline_allowance,
+            key.multiplier,
         )
     })?;
     Ok(Exit::Fine)
@@ -118,6 +128,7 @@ impl SetArgs {
             on_short: self.on_short.map(Into::into),
             on_disconnect: self.on_disconnect.map(Into::into),
             offline_allowance: self.offline_allowance,
+            multiplier: self.multiplier,
         }
     }
 }

@@ -313,3 +313,50 @@ fn an_address_is_not_that_of_one_endpoint() {
         }
     }
 }
+
+#[test]
+fn an_upstream_has_limits_of_time_and_a_breaker() {
+    let default = &parse(SMALL).expect("valid").upstreams["real"];
+    assert_eq!(default.total_timeout_ms, 3_600_000);
+    assert_eq!(
+        (default.breaker_failures, default.breaker_cooldown_ms),
+        (5, 5_000)
+    );
+    let fields = "total_timeout_ms: 1, breaker_failures: 0, breaker_cooldown_ms: 60000";
+    let upstream = &parse(&SMALL.replacen(KEY, fields, 1))
+        .expect("valid")
+        .upstreams["real"];
+    assert_eq!(upstream.total_timeout_ms, 1);
+    assert_eq!(
+        (upstream.breaker_failures, upstream.breaker_cooldown_ms),
+        (0, 60_000)
+    );
+    for (field, bounds) in [
+        (
+            "total_timeout_ms: 0",
+            "total_timeout_ms: \"0\" is not a whole number from 1 to 86400000",
+        ),
+        (
+            "breaker_cooldown_ms: 0",
+            "breaker_cooldown_ms: \"0\" is not a whole number from 1 to 86400000",
+        ),
+        (
+            "breaker_failures: 10001",
+            "breaker_failures: \"10001\" is not a whole number from 0 to 10000",
+        ),
+    ] {
+        refuses(KEY, field, &format!("{AT}.{bounds}"));
+    }
+}
+
+#[test]
+fn all_attempts_have_time_for_the_most_patient_upstream() {
+    let attempts_ms = |fields: &str, caps: &str| {
+        let text = SMALL.replacen(KEY, fields, 1) + caps;
+        parse(&text).expect("valid").caps.attempts_ms
+    };
+    assert_eq!(attempts_ms(KEY, ""), 900_000);
+    assert_eq!(attempts_ms("response_timeout_ms: 1800000", ""), 1_800_000);
+    let caps = "\ncaps: { attempts_ms: 1000 }\n";
+    assert_eq!(attempts_ms("response_timeout_ms: 1800000", caps), 1_000);
+}

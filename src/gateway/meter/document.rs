@@ -11,7 +11,9 @@ use crate::usage::skeleton::Skeleton;
 
 /// Keeps a skeleton of the body to read at its end, and the last bytes until it is charged.
 pub struct DocumentTap {
-    skeleton: Skeleton,
+    /// `None` for what is no text: only how much came matters then.
+    skeleton: Option<Skeleton>,
+    passed: bool,
     held: VecDeque<Bytes>,
     held_bytes: usize,
     tail_bytes: usize,
@@ -22,7 +24,16 @@ impl DocumentTap {
     /// A tap on a service's answer, which holds the last `tail_bytes` back.
     pub fn new(service: Service, tail_bytes: usize) -> Self {
         DocumentTap {
-            skeleton: Skeleton::new(),
+            skeleton: Some(Skeleton::new()),
+            ..DocumentTap::opaque(service, tail_bytes)
+        }
+    }
+
+    /// The same on an answer that nothing can be read from.
+    pub fn opaque(service: Service, tail_bytes: usize) -> Self {
+        DocumentTap {
+            skeleton: None,
+            passed: false,
             held: VecDeque::new(),
             held_bytes: 0,
             tail_bytes,
@@ -32,7 +43,10 @@ impl DocumentTap {
 
     /// Takes a chunk; lets go what is further than the tail from the end.
     pub fn push(&mut self, chunk: Bytes, out: &mut VecDeque<Bytes>) {
-        self.skeleton.push(&chunk);
+        self.passed |= !chunk.is_empty();
+        if let Some(skeleton) = &mut self.skeleton {
+            skeleton.push(&chunk);
+        }
         self.held_bytes += chunk.len();
         self.held.push_back(chunk);
         while self.held_bytes > self.tail_bytes {
@@ -53,8 +67,13 @@ impl DocumentTap {
 
     /// What the body says.
     pub fn facts(&mut self) -> Facts {
-        let body = std::mem::take(&mut self.skeleton).into_json();
+        let skeleton = self.skeleton.take();
+        let body = skeleton.map(Skeleton::into_json).unwrap_or_default();
         let mut facts = facts(&body, self.service);
+        if self.passed && body.is_empty() {
+            facts.items = Some(1);
+            return facts;
+        }
         if body.trim_ascii().is_empty() {
             // Blanks that kept the connection alive: nothing came that could be missed.
             facts.items = Some(0);

@@ -6,11 +6,12 @@ use std::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
 
 use super::Progress;
-use crate::gateway::conclude::{End, Facts};
+use crate::gateway::conclude::{End, Facts, Written};
 use crate::gateway::receipt;
 use crate::gateway::refusal::Refused;
-use crate::gateway::service::Service;
+use crate::gateway::service::{Counts, Service};
 use crate::ledger::hold::Settled;
+use crate::price::ImageShape;
 use crate::usage::sse::{Event, Scanner};
 use crate::usage::stream::{Kind, StreamMeter, splice_cost};
 
@@ -24,12 +25,16 @@ pub struct EventTap {
     strip_usage: bool,
     /// The end marker came.
     ended: bool,
+    /// It was a `[DONE]`: nothing comes after that.
+    marked: bool,
     /// The upstream told of an error of its own.
     failed: bool,
     /// Whose events these are.
     service: Service,
     /// The last `sequence_number` that came.
     sequence: Option<u64>,
+    /// Anything but comments came.
+    passed: bool,
     /// An event has begun to flow whose end has not come.
     open: bool,
 }
@@ -46,9 +51,11 @@ impl EventTap {
             held: Vec::new(),
             strip_usage,
             ended: false,
+            marked: false,
             failed: false,
             service,
             sequence: None,
+            passed: false,
             open: false,
         }
     }
@@ -91,14 +98,19 @@ impl EventTap {
     fn read(&mut self, event: &Event) -> Kind {
         let kind = self.meter.event(event);
         self.ended |= kind == Kind::Done;
+        self.marked |= kind == Kind::Done && event.is_done();
         self.failed |= kind == Kind::Error;
+        self.passed |= kind != Kind::Error && !event.is_comment_only();
         kind
     }
 
     /// How far the stream is.
     pub fn progress(&self) -> Progress {
-        // Elsewhere the end marker brings the usage itself, or there is none.
-        let may_follow = self.service.has_stream_options() && self.meter.usage().is_none();
+        // Usage may follow the end where it is told in a chunk of its own; elsewhere some send a `[DONE]` after the end.
+        let may_follow = match self.service.has_stream_options() {
+            true => self.meter.usage().is_none(),
+            false => !self.marked,
+        };
         match self.ended {
             false => Progress::Flowing,
             true if may_follow && self.held_bytes() <= HELD_BYTES_MAX => {
@@ -115,8 +127,13 @@ impl EventTap {
     /// Reads what the upstream left unfinished at its end.
     pub fn close(&mut self) {
         if let Some(rest) = self.scanner.finish() {
+            let (before, has_begun) = (self.meter.mark(), rest.is_tail);
             let kind = self.read(&rest);
             self.held.push((kind, rest));
+            // What a stream that was cut left unfinished reaches nobody, unless its beginning has left already.
+            if !has_begun && self.verdict(End::Complete) == End::UpstreamCut {
+                self.meter.rewind(before);
+            }
         }
     }
 
@@ -145,8 +162,18 @@ impl EventTap {
         self.sequence = facts.sequence;
         Facts {
             usage: facts.usage,
-            items: Some(facts.pictures),
+            items: match self.service.counts() {
+                // Sound in events is no text.
+                Counts::Characters => Some(u64::from(self.passed)),
+                _ => Some(facts.pictures),
+            },
             text: facts.transcript,
+            seconds: facts.seconds,
+            object: facts.response.map(|id| Written {
+                id,
+                is_unfinished: false,
+            }),
+            image: ImageShape::read(facts.size.as_deref(), facts.quality.as_deref()),
             client_gone: false,
         }
     }
@@ -175,7 +202,7 @@ impl EventTap {
                 continue;
             }
             // An event that the upstream left unfinished cannot be followed by anything.
-            if cut.is_some() && !event.bytes.ends_with(b"\n") {
+            if cut.is_some() && !event.is_whole() {
                 continue;
             }
             if let Some(comment) = comment.take() {

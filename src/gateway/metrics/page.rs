@@ -206,6 +206,15 @@ fn upstreams(gateway: &Gateway, page: &mut Writer<'_>) -> fmt::Result {
         "upstream_answer_seconds",
         "From the first attempt to the last byte of the answer, retries included",
         of(|it| &it.answer),
+    )?;
+    page.gauges(
+        "upstream_endpoints_open",
+        "Models that an upstream failed at so often in a row that its other endpoints come first",
+        gateway
+            .catalog()
+            .upstreams
+            .open()
+            .map(|(upstream, count)| ([("upstream", upstream)], count)),
     )
 }
 

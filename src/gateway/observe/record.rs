@@ -40,11 +40,33 @@ pub struct Attempt<'r> {
 impl Record {
     /// The record of a request whose head has just come.
     pub fn begin<B>(gateway: &Arc<Gateway>, client: IpAddr, request: &Request<B>) -> Arc<Self> {
-        let (id, begun) = (RequestId::new(), Instant::now());
+        let method = known(request.method());
+        Record::new(gateway, RequestId::new(), client, method, request.headers())
+    }
+
+    /// The record of a request that another process, or this one before it was started again, has answered already.
+    pub fn resumed(gateway: &Arc<Gateway>, id: RequestId, endpoint: &'static str) -> Arc<Self> {
+        let nowhere = IpAddr::from([0, 0, 0, 0]);
+        let record = Record::new(gateway, id, nowhere, "POST", &HeaderMap::new());
+        {
+            let mut seen = record.seen.lock();
+            (seen.endpoint, seen.status) = (endpoint, 200);
+        }
+        record
+    }
+
+    fn new(
+        gateway: &Arc<Gateway>,
+        id: RequestId,
+        client: IpAddr,
+        method: &'static str,
+        headers: &HeaderMap,
+    ) -> Arc<Self> {
+        let begun = Instant::now();
         let seen = Observed {
             request: id,
             client,
-            method: known(request.method()),
+            method,
             endpoint: OTHER,
             key: None,
             model: None,
@@ -72,7 +94,7 @@ impl Record {
         Arc::new(Record {
             gateway: Arc::clone(gateway),
             id,
-            trace: Trace::begin(request.headers()),
+            trace: Trace::begin(headers),
             seen: Mutex::new(seen),
         })
     }

@@ -1,8 +1,8 @@
 //! The worst case of a request, from its size and its model's bounds.
 
-use super::{BadRequest, ImageRequest, InputRequest, TextRequest};
+use super::{AudioRequest, BadRequest, ImageRequest, InputRequest, SpeechRequest, TextRequest};
 use crate::gateway::splice::MaximumField;
-use crate::price::{Bounds, WorstCase};
+use crate::price::{Bounds, ImageShape, WorstCase};
 
 /// How large a request is, in the measures that bound its input tokens.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -98,7 +98,7 @@ impl TextRequest<'_> {
             input_tokens: self.input.tokens_max(bounds),
             output_tokens,
             output_tokens_min: output_tokens,
-            images: 0,
+            ..WorstCase::default()
         })
     }
 
@@ -154,6 +154,47 @@ impl InputRequest<'_> {
     }
 }
 
+impl SpeechRequest<'_> {
+    /// The most that this request can consume on a model with these bounds.
+    ///
+    /// # Errors
+    /// Where the text is longer than the model takes.
+    pub fn worst_case(&self, bounds: &Bounds) -> Result<WorstCase, BadRequest> {
+        let limit = bounds.characters_max;
+        if self.characters > limit {
+            return Err(BadRequest::at(
+                "input",
+                format!(
+                    "input has {} characters, but {} speaks at most {limit} a request: send less.",
+                    self.characters, self.model
+                ),
+            ));
+        }
+        let output_tokens = bounds.max_output_tokens;
+        Ok(WorstCase {
+            input_tokens: self.input.tokens_max(bounds),
+            output_tokens,
+            output_tokens_min: output_tokens,
+            characters: self.characters,
+            ..WorstCase::default()
+        })
+    }
+}
+
+impl AudioRequest<'_> {
+    /// The most that this request can consume on a model with these bounds: neither the length nor the tokens of a
+    /// recording can be told from its bytes.
+    pub fn worst_case(&self, bounds: &Bounds) -> WorstCase {
+        WorstCase {
+            input_tokens: bounds.context_tokens,
+            output_tokens: bounds.max_output_tokens,
+            output_tokens_min: bounds.max_output_tokens,
+            seconds: bounds.seconds_max,
+            ..WorstCase::default()
+        }
+    }
+}
+
 impl ImageRequest<'_> {
     /// The most that this request can consume on a model with these bounds.
     ///
@@ -181,6 +222,8 @@ impl ImageRequest<'_> {
             output_tokens,
             output_tokens_min: output_tokens,
             images: self.n,
+            shape: ImageShape::read(self.size.as_deref(), self.quality.as_deref()),
+            ..WorstCase::default()
         })
     }
 }

@@ -36,6 +36,7 @@ static CHAT: LazyLock<Table> = LazyLock::new(|| {
         (Rule::Refuse(Why::Redirect), table::REDIRECTS),
         (Rule::Refuse(Why::OtherModel), table::OTHER_MODELS),
         (Rule::Refuse(Why::Shared), table::SHARED),
+        (Rule::Refuse(Why::Shared), &["previous_response_id"]),
         (Rule::Refuse(Why::Background), &["background"]),
         (Rule::Refuse(Why::Builtin), table::BUILTINS),
         (Rule::Refuse(Why::Audio), &["audio"]),

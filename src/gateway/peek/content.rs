@@ -30,7 +30,8 @@ static PART: LazyLock<Table> = LazyLock::new(|| {
         (Rule::Guard, &["text", "refusal", "cache_control"]),
         (Rule::Unbounded, MEDIA),
         (Rule::Unbounded, &["audio"]),
-        (Rule::Refuse(Why::Shared), &["file_id", "file_ids"]),
+        (Rule::Object, &["file_id"]),
+        (Rule::Refuse(Why::Shared), &["file_ids"]),
     ])
 });
 
@@ -56,8 +57,12 @@ const MEDIA: &[&str] = &[
     "videos",
 ];
 
-static FILE: LazyLock<Table> =
-    LazyLock::new(|| Table::new(&[(Rule::Refuse(Why::Shared), &["file_id", "file_ids", "id"])]));
+static FILE: LazyLock<Table> = LazyLock::new(|| {
+    Table::new(&[
+        (Rule::Object, &["file_id"]),
+        (Rule::Refuse(Why::Shared), &["file_ids", "id"]),
+    ])
+});
 
 /// The array of messages, added up in `input`.
 pub(super) struct Messages<'i> {
@@ -253,7 +258,7 @@ impl Kind {
     }
 }
 
-/// A file that is written out; a stored one is refused.
+/// A file that is written out, or stored.
 struct File;
 
 impl<'b> Members<'b> for File {

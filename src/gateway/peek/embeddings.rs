@@ -32,6 +32,7 @@ static EMBEDDING: LazyLock<Table> = LazyLock::new(|| {
         (Rule::Refuse(Why::Redirect), table::REDIRECTS),
         (Rule::Refuse(Why::OtherModel), table::OTHER_MODELS),
         (Rule::Refuse(Why::Shared), table::SHARED),
+        (Rule::Refuse(Why::Shared), &["previous_response_id"]),
         (Rule::Refuse(Why::Background), &["background"]),
         (Rule::Refuse(Why::Builtin), table::BUILTINS),
         (Rule::Refuse(Why::Audio), &["audio"]),
@@ -65,6 +66,7 @@ pub(super) fn peek(body: &str) -> Result<InputRequest<'_>, BadRequest> {
     }
     Ok(InputRequest {
         model,
+        objects: pass.objects(),
         input: InputSize {
             body_bytes: pass.body_bytes(),
             ..embedding.input

@@ -83,6 +83,9 @@ impl<'b> Generation<'b> {
             },
             extra_output: extent.extra_output,
             maximum: extent.maximum,
+            objects: pass.objects(),
+            stored: false,
+            background: false,
             layout: Layout {
                 first_member: pass.first_member(),
                 model: model_span,

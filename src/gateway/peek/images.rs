@@ -1,5 +1,7 @@
 //! The body of a request for images, member by member.
 
+pub(super) mod form;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::LazyLock;
@@ -11,7 +13,7 @@ use super::at::At;
 use super::link::Link;
 use super::table::{self, Rule, Table, Why};
 use super::walk::{Array, Elements, Members, Pass, walk};
-use super::{BadRequest, ImageRequest, InputSize, N_MAX, scalar};
+use super::{BadRequest, Editable, ImageRequest, InputSize, N_MAX, scalar};
 use crate::gateway::splice::{Layout, Span};
 
 static IMAGES: LazyLock<Table> = LazyLock::new(|| {
@@ -37,6 +39,7 @@ static IMAGES: LazyLock<Table> = LazyLock::new(|| {
         (Rule::Refuse(Why::Redirect), table::REDIRECTS),
         (Rule::Refuse(Why::OtherModel), table::OTHER_MODELS),
         (Rule::Refuse(Why::Shared), table::SHARED),
+        (Rule::Refuse(Why::Shared), &["previous_response_id"]),
         (Rule::Refuse(Why::Builtin), table::BUILTINS),
         (Rule::Refuse(Why::Count), COUNTS),
     ])
@@ -67,10 +70,7 @@ pub(super) fn peek(body: &str) -> Result<ImageRequest<'_>, BadRequest> {
     let (model, model_span) = images.model.ok_or_else(scalar::no_model)?;
     let n = images.n.unwrap_or(1);
     if images.stream && n > 1 {
-        return Err(BadRequest::at(
-            "n",
-            "n must be 1 with stream: send a request for each image, or leave stream out.",
-        ));
+        return Err(many_in_stream());
     }
     Ok(ImageRequest {
         model,
@@ -83,8 +83,15 @@ pub(super) fn peek(body: &str) -> Result<ImageRequest<'_>, BadRequest> {
             body_bytes: pass.body_bytes(),
             ..images.input
         },
-        layout: Layout::of_model(pass.first_member(), model_span),
+        edit: Editable::Json(Layout::of_model(pass.first_member(), model_span)),
     })
+}
+
+fn many_in_stream() -> BadRequest {
+    BadRequest::at(
+        "n",
+        "n must be 1 with stream: send a request for each image, or leave stream out.",
+    )
 }
 
 /// What has been read so far.

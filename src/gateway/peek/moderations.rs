@@ -20,6 +20,7 @@ static MODERATION: LazyLock<Table> = LazyLock::new(|| {
         (Rule::Refuse(Why::Redirect), table::REDIRECTS),
         (Rule::Refuse(Why::OtherModel), table::OTHER_MODELS),
         (Rule::Refuse(Why::Shared), table::SHARED),
+        (Rule::Refuse(Why::Shared), &["previous_response_id"]),
         (Rule::Refuse(Why::Background), &["background"]),
         (Rule::Refuse(Why::Builtin), table::BUILTINS),
         (Rule::Refuse(Why::Input), &["inputs", "messages", "prompt"]),
@@ -34,6 +35,7 @@ pub(super) fn peek(body: &str) -> Result<InputRequest<'_>, BadRequest> {
     let (model, model_span) = moderation.model.ok_or_else(scalar::no_model)?;
     Ok(InputRequest {
         model,
+        objects: pass.objects(),
         input: InputSize {
             body_bytes: pass.body_bytes(),
             ..moderation.input

@@ -31,6 +31,7 @@ static RERANK: LazyLock<Table> = LazyLock::new(|| {
         (Rule::Refuse(Why::Redirect), table::REDIRECTS),
         (Rule::Refuse(Why::OtherModel), table::OTHER_MODELS),
         (Rule::Refuse(Why::Shared), table::SHARED),
+        (Rule::Refuse(Why::Shared), &["previous_response_id"]),
         (Rule::Refuse(Why::Background), &["background"]),
         (Rule::Refuse(Why::Builtin), table::BUILTINS),
         (
@@ -54,6 +55,7 @@ pub(super) fn peek(body: &str) -> Result<InputRequest<'_>, BadRequest> {
     }
     Ok(InputRequest {
         model,
+        objects: pass.objects(),
         input: InputSize {
             body_bytes: pass.body_bytes(),
             ..rerank.input

@@ -28,16 +28,19 @@ static RESPONSE: LazyLock<Table> = LazyLock::new(|| {
                 "service_tier",
                 "n",
                 "best_of",
+                "background",
+                "store",
             ],
         ),
-        (Rule::Guard, &["instructions", "store", "include"]),
+        (Rule::Guard, &["instructions", "include"]),
+        // The conversation so far: its tokens are input again.
+        (Rule::Object, &["previous_response_id"]),
         (Rule::Unbounded, table::UNBOUNDED),
         (Rule::Refuse(Why::Redirect), table::REDIRECTS),
         (Rule::Refuse(Why::OtherModel), table::OTHER_MODELS),
         (Rule::Refuse(Why::Shared), table::SHARED),
         // A template that is stored at the upstream.
         (Rule::Refuse(Why::Shared), &["prompt"]),
-        (Rule::Refuse(Why::Background), &["background"]),
         (Rule::Refuse(Why::Builtin), table::BUILTINS),
         (Rule::Refuse(Why::Audio), &["audio"]),
         (Rule::Refuse(Why::Maximum), table::MAXIMA),
@@ -56,19 +59,33 @@ pub(super) fn peek(body: &str) -> Result<TextRequest<'_>, BadRequest> {
     let mut response = Response::default();
     walk(&pass, &mut response)?;
     response.common.named()?;
+    let stored = response.stored.unwrap_or(true);
+    if response.background && !stored {
+        return Err(BadRequest::at(
+            "store",
+            "store must not be false with background: the answer is fetched from where it is stored.",
+        ));
+    }
     let extent = Extent {
         choices: 1,
         extra_output: 0,
         maximum: Some(MaximumField::MaxOutputTokens),
         input: response.input,
     };
-    response.common.finish(&pass, extent)
+    let request = response.common.finish(&pass, extent)?;
+    Ok(TextRequest {
+        stored,
+        background: response.background,
+        ..request
+    })
 }
 
 /// What has been read so far.
 #[derive(Default)]
 struct Response<'b> {
     common: Generation<'b>,
+    background: bool,
+    stored: Option<bool>,
     input: InputSize,
 }
 
@@ -126,6 +143,14 @@ impl<'b> Response<'b> {
                 pass.parse(raw.get(), Array { pass, at, elements })
             }
             ("n" | "best_of", _) => scalar::one(raw, at),
+            ("background", _) => {
+                self.background = scalar::boolean(raw, at)?.unwrap_or(false);
+                Ok(())
+            }
+            ("store", _) => {
+                self.stored = scalar::boolean(raw, at)?;
+                Ok(())
+            }
             _ => self.common.value(pass, at, name, raw),
         }
     }

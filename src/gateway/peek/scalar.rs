@@ -54,12 +54,18 @@ pub(super) fn positive(raw: &RawValue, at: At<'_>, max: u64) -> Result<Option<u6
 /// The model's name.
 pub(super) fn model<'b>(raw: &'b RawValue, at: At<'_>) -> Result<Cow<'b, str>, BadRequest> {
     let model = text(raw, at)?.unwrap_or_default();
+    model_name(&model)?;
+    Ok(model)
+}
+
+/// A text as a model's name.
+pub(super) fn model_name(model: &str) -> Result<&str, BadRequest> {
     match model.len() {
         0 => Err(no_model()),
         1..=MODEL_BYTES_MAX => Ok(model),
         _ => Err(BadRequest::at(
-            at.to_string(),
-            format!("{at} is longer than {MODEL_BYTES_MAX} bytes: no model has such a name."),
+            "model",
+            format!("model is longer than {MODEL_BYTES_MAX} bytes: no model has such a name."),
         )),
     }
 }
@@ -71,11 +77,17 @@ pub(super) fn no_model() -> BadRequest {
 
 /// Refuses a class of service with a price of its own.
 pub(super) fn service_tier(raw: &RawValue, at: At<'_>) -> Result<(), BadRequest> {
-    match text(raw, at)?.as_deref() {
-        None | Some("auto" | "default" | "standard") => Ok(()),
-        Some(_) => Err(BadRequest::at(
-            at.to_string(),
-            format!("{at} must be auto, default or standard: other tiers have no price here."),
+    let tier_name = text(raw, at)?;
+    tier(tier_name.as_deref().unwrap_or_default(), &at.to_string())
+}
+
+/// Refuses a class of service by its name; none is the usual one.
+pub(super) fn tier(name: &str, param: &str) -> Result<(), BadRequest> {
+    match name {
+        "" | "auto" | "default" | "standard" => Ok(()),
+        _ => Err(BadRequest::at(
+            param,
+            format!("{param} must be auto, default or standard: other tiers have no price here."),
         )),
     }
 }

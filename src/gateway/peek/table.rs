@@ -9,6 +9,8 @@ pub(super) enum Rule {
     Guard,
     /// It passes, but makes the input's tokens impossible to tell from its bytes.
     Unbounded,
+    /// It names an object that the upstream keeps: whose it is has to be looked up. Its tokens are not in the body.
+    Object,
     /// It is refused unless null or false.
     Refuse(Why),
 }
@@ -134,7 +136,6 @@ pub(super) const SHARED: &[&str] = &[
     "conversation",
     "file_id",
     "file_ids",
-    "previous_response_id",
     "session_params",
     "thread_id",
     "vector_store_ids",

@@ -1,5 +1,6 @@
 //! What is read of a body, and what is refused.
 
+mod audio;
 mod completions;
 mod embeddings;
 mod messages;
@@ -29,6 +30,8 @@ fn bounds() -> Bounds {
         image_tokens_max: 1_500,
         overhead_tokens: 30,
         images_max: 4,
+        seconds_max: Bounds::SECONDS_MAX,
+        characters_max: Bounds::CHARACTERS_MAX,
         max_tokens_field: MaxTokensField::Both,
     }
 }
@@ -281,7 +284,7 @@ fn the_worst_case_of_a_chat_saturates() {
             input_tokens: u64::MAX,
             output_tokens: u64::MAX,
             output_tokens_min: u64::MAX,
-            images: 0
+            ..WorstCase::default()
         }
     );
 }

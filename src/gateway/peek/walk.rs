@@ -15,8 +15,11 @@ use super::at::At;
 use super::seen::Seen;
 use super::table::{Found, Rule, Table};
 use super::text::Text;
-use super::{BadRequest, PeekCaps, depth};
+use super::{BadRequest, Named, PeekCaps, depth, scalar};
 use crate::gateway::splice::Span;
+
+/// The most objects of an upstream that one request may name: each is looked up.
+const OBJECTS_MAX: usize = 64;
 
 /// How much of a client's key is repeated to it.
 const QUOTED_CHARS_MAX: usize = 64;
@@ -28,6 +31,8 @@ pub(super) struct Pass<'b> {
     refusal: RefCell<Option<BadRequest>>,
     /// The member of the body that is being read.
     member: Cell<Option<&'static str>>,
+    /// Objects of the upstream that it names.
+    objects: RefCell<Vec<Named>>,
 }
 
 /// A kind of object.
@@ -116,7 +121,30 @@ impl<'b> Pass<'b> {
             body,
             refusal: RefCell::new(None),
             member: Cell::new(None),
+            objects: RefCell::default(),
         }
+    }
+
+    /// The objects of the upstream that were named so far.
+    pub(super) fn objects(&self) -> Vec<Named> {
+        self.objects.take()
+    }
+
+    /// Notes an object of the upstream that the body names.
+    fn name_object(&self, at: At<'_>, raw: &'b RawValue) -> Result<(), BadRequest> {
+        let param = at.to_string();
+        let id = scalar::text(raw, at)?.filter(|id| !id.is_empty());
+        let Some(id) = id else {
+            return Err(BadRequest::at(param, format!("{at} must name an object.")));
+        };
+        let mut objects = self.objects.borrow_mut();
+        if objects.len() == OBJECTS_MAX {
+            let message = format!("The body names more than {OBJECTS_MAX} stored objects.");
+            return Err(BadRequest::at(param, message));
+        }
+        let id = id.into_owned();
+        objects.push(Named { param, id });
+        Ok(())
     }
 
     /// The body's length in bytes.
@@ -226,10 +254,15 @@ impl<'b, M: Members<'b>> Object<'_, 'b, M> {
         match rule {
             Rule::Read => self.members.read(pass, self.at, name, map),
             Rule::Guard => map.next_value::<IgnoredAny>().map(drop),
-            Rule::Unbounded | Rule::Refuse(_) => {
+            Rule::Unbounded | Rule::Object | Rule::Refuse(_) => {
                 let value = map.next_value::<&'b RawValue>()?;
                 match (rule, value.get()) {
                     (_, "null" | "false") => Ok(()),
+                    (Rule::Object, _) => {
+                        self.members.unbounded();
+                        pass.name_object(At::Member(&self.at, name), value)
+                            .map_err(|refusal| pass.refuse(refusal))
+                    }
                     (Rule::Refuse(why), _) => {
                         let at = At::Member(&self.at, name);
                         let message = format!("{at} {}", why.text());

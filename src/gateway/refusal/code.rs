@@ -37,6 +37,8 @@ codes! {
     UnknownUrl = "unknown_url"
     /// The key has no such receipt.
     ReceiptNotFound = "receipt_not_found"
+    /// The wallet has no such stored object.
+    ObjectNotFound = "object_not_found"
     /// The request is wrong in itself, or too large.
     InvalidRequestError = "invalid_request_error"
     /// The body paused for too long.

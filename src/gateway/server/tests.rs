@@ -24,7 +24,7 @@ use crate::ledger::grant::ModelSet;
 use crate::ledger::id::WalletId;
 use crate::ledger::key::{Key, OnDisconnect, OnShort};
 use crate::ledger::wallet::{NewWallet, WalletView};
-use crate::money::Nano;
+use crate::money::{Factor, Nano};
 use brittle::{Brittle, Moment};
 
 const SECRET: &str = "a-secret-for-tests-only";
@@ -166,12 +166,14 @@ async fn open(ledger: &dyn Ledger) {
         on_short: OnShort::Refuse,
         on_disconnect: OnDisconnect::Drain,
         offline_allowance: Nano::ZERO,
+        multiplier: Factor::ONE,
         created_at: ledger.now(),
     };
     let digest = ledger.digest(SECRET);
     ledger.put_key(key, digest).await.expect("a key");
 }
 
+/// Rivals: litellm #27639 #30330, new-api #4429, one-api #518: a hold outlived the handler that panicked.
 #[tokio::test]
 async fn a_panic_before_the_answer_is_a_500_and_ends_the_hold_without_a_charge() {
     let proxy = Proxy::start().await;

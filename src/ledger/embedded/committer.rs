@@ -9,7 +9,8 @@ use std::time::Duration;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::step::Step;
+use super::objects::Objects;
+use super::step::{Step, Work};
 use super::writer::Writer;
 use crate::clock::UnixMs;
 use crate::ledger::LedgerError;
@@ -88,9 +89,48 @@ impl Committer {
         now: UnixMs,
         changes: Vec<Change>,
     ) -> impl Future<Output = Result<(), LedgerError>> + use<> {
+        self.step(now, changes, None)
+    }
+
+    /// Queues what is done to objects, at once: it is done in one transaction with what came before it and after
+    /// it, and sees what came before. The future ends when it is durable. An error of the database is as fatal as one
+    /// of any commit.
+    pub fn write<T, F>(
+        &self,
+        now: UnixMs,
+        work: F,
+    ) -> impl Future<Output = Result<T, LedgerError>> + use<T, F>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Objects<'_>) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let (tell, told) = oneshot::channel();
+        let work: Work = Box::new(move |objects| {
+            answer(tell, work(objects)?);
+            Ok(())
+        });
+        let durable = self.step(now, Vec::new(), Some(work));
+        async move {
+            durable.await?;
+            told.await.map_err(|_| stopped())
+        }
+    }
+
+    fn step(
+        &self,
+        now: UnixMs,
+        changes: Vec<Change>,
+        work: Option<Work>,
+    ) -> impl Future<Output = Result<(), LedgerError>> + use<> {
         let (done, wait) = oneshot::channel();
+        let step = Step {
+            now,
+            changes,
+            work,
+            done,
+        };
         // A queue without a reader drops the job, and so its `done`: the waiter is told below.
-        let queued = self.queue.send(Job::Step(Step { now, changes, done }));
+        let queued = self.queue.send(Job::Step(step));
         async move {
             match queued {
                 Ok(()) => wait.await.map_err(|_| stopped()),
@@ -267,7 +307,8 @@ fn gather(jobs: &Receiver<Job>, batch: &mut Vec<Step>) -> Option<Job> {
 }
 
 fn commit(writer: &mut Writer<'_>, batch: &mut Vec<Step>, state: &State) -> rusqlite::Result<()> {
-    if batch.iter().any(|step| !step.changes.is_empty()) {
+    let writes = |step: &Step| !step.changes.is_empty() || step.work.is_some();
+    if batch.iter().any(writes) {
         writer.write(batch)?;
         state.commits.fetch_add(1, Ordering::Relaxed);
     }

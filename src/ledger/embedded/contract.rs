@@ -8,13 +8,15 @@ use rusqlite::params;
 
 use super::audit::{self, BookState, Stored};
 use super::{
-    Embedded, RECEIPTS_PER_TRIM_MAX, Reader, TRIM_PAUSE, blocking, open, reads, restore, tally,
+    ENDED_KEPT_MS, Embedded, RECEIPTS_PER_TRIM_MAX, Reader, SKEW_MS, TRIM_PAUSE, blocking, open,
+    reads, restore, tally,
 };
 use crate::clock::UnixMs;
 use crate::ledger::credit::{Credited, Entry};
 use crate::ledger::hold::{Charge, Hold, HoldRef, Quote, Refusal, Settled};
 use crate::ledger::id::{KeyDigest, KeyId, RequestId, WalletId};
 use crate::ledger::key::{Freshness, Key};
+use crate::ledger::object::{Object, ObjectQuery, ObjectRef};
 use crate::ledger::receipt::{Receipt, ReceiptQuery, UsageRow};
 use crate::ledger::wallet::{NewWallet, WalletView};
 use crate::ledger::{Answer, AuditReport, Description, Ledger, LedgerError, Stats};
@@ -62,6 +64,9 @@ impl Ledger for Embedded {
     fn hold(&self, quote: Quote) -> Answer<'_, Result<Hold, Refusal>> {
         async move {
             self.committer.admit()?;
+            if self.was_settled_before(&quote).await? {
+                return Ok(Err(Refusal::Ended));
+            }
             let (answer, durable) = {
                 let mut locked = self.desk()?;
                 let now = locked.now;
@@ -186,6 +191,26 @@ impl Ledger for Embedded {
             .boxed()
     }
 
+    fn put_object(&self, object: Object, at_most: u32) -> Answer<'_, ()> {
+        self.keep_object(object, at_most).boxed()
+    }
+
+    fn object(&self, name: ObjectRef) -> Answer<'_, Option<Object>> {
+        self.find_object(name).boxed()
+    }
+
+    fn drop_object(&self, name: ObjectRef) -> Answer<'_, ()> {
+        self.forget_object(name).boxed()
+    }
+
+    fn objects(&self, query: ObjectQuery) -> Answer<'_, Vec<Object>> {
+        self.list_objects(query).boxed()
+    }
+
+    fn pending_objects(&self, after: Option<ObjectRef>, limit: u32) -> Answer<'_, Vec<Object>> {
+        self.list_pending(after, limit).boxed()
+    }
+
     fn keep_prices(&self, version: String, content: String) -> Answer<'_, ()> {
         async move {
             let now = self.clock.now();
@@ -271,6 +296,22 @@ impl Ledger for Embedded {
 }
 
 impl Embedded {
+    /// Whether a request has a receipt that the book need not know of: it was settled by an earlier process, or more
+    /// than a minute ago. One that began since, as its id tells by the system's clock, cannot have been; so ordinary
+    /// requests read nothing.
+    async fn was_settled_before(&self, quote: &Quote) -> Result<bool, LedgerError> {
+        let now = self.clock.now();
+        let kept = ENDED_KEPT_MS - 2 * SKEW_MS;
+        let known_since =
+            UnixMs(now.0.saturating_sub_unsigned(kept)).max(self.opened.plus(SKEW_MS));
+        let is_new = |began: UnixMs| known_since < began && began <= now.plus(SKEW_MS);
+        if quote.request.began().is_some_and(is_new) {
+            return Ok(false);
+        }
+        let receipt = self.receipt(quote.request, Some(quote.wallet.clone()));
+        Ok(receipt.await?.is_some())
+    }
+
     /// The answer to a settle that the book has forgotten, or that an earlier process made. Counters
     /// and grants are left out: as they stood then is known no more.
     async fn settled_long_ago(&self, hold: &HoldRef) -> Result<Option<Settled>, LedgerError> {

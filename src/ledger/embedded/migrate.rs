@@ -16,7 +16,11 @@ use crate::ledger::disk::files::beside;
 pub(super) type Step = fn(&Connection) -> Result<(), OpenError>;
 
 /// From version 1 to 2, from 2 to 3, and so on.
-pub(super) const STEPS: [Step; 2] = [schema::add_store_id, schema::add_meters];
+pub(super) const STEPS: [Step; 3] = [
+    schema::add_store_id,
+    schema::add_meters,
+    schema::add_objects,
+];
 
 /// The version that `steps` lead to.
 pub(super) const fn newest(steps: &[Step]) -> i64 {

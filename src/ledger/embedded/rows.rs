@@ -193,7 +193,8 @@ pub(super) fn json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
 }
 
-fn unreadable(
+/// What is stored here cannot be read.
+pub(super) fn unreadable(
     index: usize,
     error: Box<dyn std::error::Error + Send + Sync + 'static>,
 ) -> rusqlite::Error {

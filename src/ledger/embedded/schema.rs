@@ -124,6 +124,43 @@ CREATE TABLE checkpoints (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// Whose the objects of upstreams are. What waits for a request has state, and does not end. How many a wallet has
+/// of a kind is asked whenever one comes, and so is kept.
+const OBJECTS: &str = "
+CREATE TABLE objects (
+    wallet     TEXT NOT NULL,
+    id         TEXT NOT NULL,
+    key        TEXT NOT NULL,
+    kind       TEXT NOT NULL,
+    upstream   TEXT NOT NULL,
+    model      TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL,
+    request    BLOB,
+    state      TEXT,
+    UNIQUE (wallet, id)
+) STRICT;
+CREATE INDEX objects_in_order ON objects (wallet, kind, created_at, id);
+CREATE INDEX objects_of_wallet_ending ON objects (wallet, kind, expires_at, id) WHERE request IS NULL;
+CREATE INDEX objects_ending ON objects (expires_at) WHERE request IS NULL;
+CREATE INDEX objects_waiting ON objects (request) WHERE request IS NOT NULL;
+CREATE INDEX objects_pending ON objects (wallet, id) WHERE request IS NOT NULL;
+
+CREATE TABLE object_counts (
+    wallet TEXT NOT NULL,
+    kind   TEXT NOT NULL,
+    count  INTEGER NOT NULL,
+    PRIMARY KEY (wallet, kind)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER objects_come AFTER INSERT ON objects BEGIN
+    INSERT INTO object_counts (wallet, kind, count) VALUES (new.wallet, new.kind, 1)
+    ON CONFLICT (wallet, kind) DO UPDATE SET count = count + 1;
+END;
+CREATE TRIGGER objects_go AFTER DELETE ON objects BEGIN
+    UPDATE object_counts SET count = count - 1 WHERE wallet = old.wallet AND kind = old.kind;
+END;
+";
+
 /// The secret that key digests are made with: 32 random bytes, drawn when the store is made.
 pub(super) type Pepper = [u8; 32];
 
@@ -144,6 +181,7 @@ pub(super) fn create(
     getrandom::fill(&mut pepper).map_err(|error| OpenError::Randomness(error.to_string()))?;
     let tx = connection.unchecked_transaction()?;
     tx.execute_batch(TABLES)?;
+    tx.execute_batch(OBJECTS)?;
     tx.pragma_update(None, "application_id", APPLICATION_ID)?;
     let mut put = tx.prepare(PUT)?;
     put.execute(params!["currency", currency])?;
@@ -171,6 +209,11 @@ pub(super) fn add_meters(connection: &Connection) -> Result<(), OpenError> {
         ))?;
     }
     Ok(())
+}
+
+/// The step to version 4: the objects of upstreams.
+pub(super) fn add_objects(connection: &Connection) -> Result<(), OpenError> {
+    Ok(connection.execute_batch(OBJECTS)?)
 }
 
 const PUT: &str = "INSERT OR REPLACE INTO meta (name, value) VALUES (?1, ?2)";

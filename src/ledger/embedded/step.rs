@@ -2,12 +2,19 @@
 
 use tokio::sync::oneshot;
 
+use super::objects::Objects;
 use crate::clock::UnixMs;
 use crate::ledger::book::Change;
 
-/// One operation of the book.
+/// What is decided and written in the store itself, inside the transaction of its step.
+pub(super) type Work = Box<dyn FnOnce(&mut Objects<'_>) -> rusqlite::Result<()> + Send>;
+
+/// One operation.
 pub(super) struct Step {
     pub now: UnixMs,
+    /// What it changed in the book.
     pub changes: Vec<Change>,
+    /// What it does to objects, which the book does not have.
+    pub work: Option<Work>,
     pub done: oneshot::Sender<()>,
 }

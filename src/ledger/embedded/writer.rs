@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use rusqlite::{Connection, Statement, params};
 
+use super::objects::{Objects, SETTLE};
 use super::rows::{insert_receipt, insert_receipt_sql, json};
 use super::step::Step;
 use crate::clock::UnixMs;
@@ -24,6 +25,8 @@ pub(super) struct Writer<'c> {
     grant: Statement<'c>,
     counter: Statement<'c>,
     receipt: Statement<'c>,
+    settle_object: Statement<'c>,
+    objects: Objects<'c>,
 }
 
 /// Names a row whose last value is the only one that counts.
@@ -64,12 +67,14 @@ impl<'c> Writer<'c> {
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )?,
             receipt: connection.prepare(&insert_receipt_sql())?,
+            settle_object: connection.prepare(SETTLE)?,
+            objects: Objects::prepare(connection)?,
         })
     }
 
     /// Writes all steps in one transaction. After an error nothing of them is in the store once the
     /// connection is closed.
-    pub fn write(&mut self, steps: &[Step]) -> rusqlite::Result<()> {
+    pub fn write(&mut self, steps: &mut [Step]) -> rusqlite::Result<()> {
         self.begin.execute([])?;
         // From the newest change back, so that of rows written several times only the last is.
         let mut done = HashSet::new();
@@ -79,6 +84,10 @@ impl<'c> Writer<'c> {
                     self.row(change, step.now)?;
                 }
             }
+        }
+        // In whatever order a settle and an object that waits for it come: see `SETTLE`.
+        for work in steps.iter_mut().filter_map(|step| step.work.take()) {
+            work(&mut self.objects)?;
         }
         self.commit.execute([])?;
         Ok(())
@@ -114,7 +123,11 @@ impl<'c> Writer<'c> {
                 row.cap.cast_signed(),
                 json(&row.tally)?,
             ])?,
-            Change::Receipt(receipt) => insert_receipt(&mut self.receipt, receipt)?,
+            Change::Receipt(receipt) => {
+                insert_receipt(&mut self.receipt, receipt)?;
+                let (wallet, request) = (receipt.wallet.as_str(), receipt.request_id.as_bytes());
+                self.settle_object.execute(params![wallet, request])?
+            }
         };
         Ok(())
     }

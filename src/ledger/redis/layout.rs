@@ -8,6 +8,7 @@ use std::fmt::{Display, Write};
 use sha2::{Digest, Sha256};
 
 use crate::ledger::id::{EntryId, KeyDigest, KeyId, RequestId, WalletId};
+use crate::ledger::object::{ObjectKind, ObjectRef};
 
 /// How many partitions there are: fixed for the life of a store.
 pub const PARTITIONS: u16 = 1024;
@@ -153,6 +154,37 @@ impl Layout {
     ) -> Vec<u8> {
         let hash = hex(&Sha256::digest(token.as_bytes()));
         self.local(partition, "i:", format_args!("{wallet}|{key}|{hash}"))
+    }
+
+    /// An object of a wallet.
+    pub fn object(&self, partition: Partition, object: &ObjectRef) -> Vec<u8> {
+        let ObjectRef { wallet, id } = object;
+        self.local(partition, "o:", format_args!("{wallet}|{id}"))
+    }
+
+    /// What stands before the id in the names of a wallet's objects.
+    pub fn objects(&self, partition: Partition, wallet: &WalletId) -> Vec<u8> {
+        self.local(partition, "o:", format_args!("{wallet}|"))
+    }
+
+    /// A wallet's objects of one kind, by when they were made.
+    pub fn objects_of(&self, partition: Partition, wallet: &WalletId, kind: ObjectKind) -> Vec<u8> {
+        self.local(partition, "oc:", format_args!("{wallet}|{kind}"))
+    }
+
+    /// Those of them that are not pending, by when they end.
+    pub fn objects_ending(
+        &self,
+        partition: Partition,
+        wallet: &WalletId,
+        kind: ObjectKind,
+    ) -> Vec<u8> {
+        self.local(partition, "oe:", format_args!("{wallet}|{kind}"))
+    }
+
+    /// The requests that objects of the partition wait for.
+    pub fn pending(&self, partition: Partition) -> Vec<u8> {
+        self.local(partition, "pending", "")
     }
 
     fn global(&self, kind: &str, name: impl Display) -> Vec<u8> {

@@ -177,6 +177,11 @@ impl Outbox {
         &self.inner.nonce
     }
 
+    /// Whether mutations of this process wait to be sent to a partition again.
+    pub fn is_behind(&self, partition: Partition) -> bool {
+        self.inner.slot(partition.number()).lock().stuck
+    }
+
     /// To be told when a partition answers that it is recovering: this proxy then looks at once what of its own is
     /// missing there.
     pub fn is_recovering(&self, partition: Partition) {

@@ -8,6 +8,7 @@ const HEADER: &str = include_str!("scripts/header.lua");
 const COUNTERS: &str = include_str!("scripts/counters.lua");
 const WALLET: &str = include_str!("scripts/wallet.lua");
 const FOLDING: &str = include_str!("scripts/folding.lua");
+const OBJECTS: &str = include_str!("scripts/objects.lua");
 
 /// A script and its hash.
 #[derive(Debug)]
@@ -55,6 +56,12 @@ pub struct Scripts {
     pub line: Script,
     /// Writes a key's record.
     pub key: Script,
+    /// Keeps whose an object is.
+    pub object: Script,
+    /// Forgets an object.
+    pub drop: Script,
+    /// Lists objects.
+    pub list: Script,
     /// A journal has replayed what a partition lost.
     pub recovered: Script,
     /// Folds old receipts.
@@ -89,6 +96,8 @@ impl Scripts {
             &self.credit,
             &self.line,
             &self.key,
+            &self.object,
+            &self.drop,
         ];
         journalled.into_iter().find(|script| script.name == name)
     }
@@ -108,13 +117,16 @@ impl Scripts {
         }
         Scripts {
             hold: of!(INTEGERS, HEADER, COUNTERS, WALLET; "hold"),
-            settle: of!(INTEGERS, HEADER, COUNTERS, WALLET, FOLDING; "settle"),
+            settle: of!(INTEGERS, HEADER, COUNTERS, WALLET, FOLDING, OBJECTS; "settle"),
             void: of!(INTEGERS, HEADER, COUNTERS, WALLET; "void"),
             renew: of!(INTEGERS, HEADER, COUNTERS, WALLET; "renew"),
             open: of!(INTEGERS, HEADER; "open"),
             credit: of!(INTEGERS, HEADER; "credit"),
             line: of!(INTEGERS, HEADER; "line"),
             key: of!(HEADER; "key"),
+            object: of!(HEADER, OBJECTS; "object"),
+            drop: of!(HEADER, OBJECTS; "drop"),
+            list: script("list", &[include_str!("scripts/list.lua")]),
             recovered: of!(HEADER; "recovered"),
             fold: of!(INTEGERS, HEADER, FOLDING; "fold"),
             still: of!(HEADER; "still"),

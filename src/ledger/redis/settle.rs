@@ -32,6 +32,7 @@ pub fn settle(
     let mut keys = wallet_keys(layout, partition, id);
     keys.push(layout.receipts(partition));
     keys.push(layout.totals(partition, &id.wallet));
+    keys.push(layout.pending(partition));
     let mut args = Args::default();
     args.text(&request_hex(id.request));
     args.text(id.wallet.as_str());
@@ -80,6 +81,7 @@ pub fn again(layout: &Layout, id: &HoldRef) -> Call {
     let mut keys = wallet_keys(layout, partition, id);
     keys.push(layout.receipts(partition));
     keys.push(layout.totals(partition, &id.wallet));
+    keys.push(layout.pending(partition));
     let mut args = Args::default();
     args.text(&request_hex(id.request));
     args.text(id.wallet.as_str());

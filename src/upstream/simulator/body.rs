@@ -43,6 +43,13 @@ impl SimulatedBody {
         }
     }
 
+    /// A body of parts that are there at once, and then an end, or nothing.
+    #[cfg(test)]
+    pub(in crate::upstream) fn of(parts: Vec<Bytes>, stalls: bool) -> Self {
+        let end = if stalls { End::Stall } else { End::Whole };
+        SimulatedBody::paced(parts, Duration::ZERO, end)
+    }
+
     /// A body of parts that come one `pace` after another.
     pub(super) fn paced(parts: Vec<Bytes>, pace: Duration, end: End) -> Self {
         let pace = (!pace.is_zero()).then(|| {

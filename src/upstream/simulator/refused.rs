@@ -1,7 +1,7 @@
 //! Errors, as vendors write them: OpenAI's shape, or Anthropic's for its Messages.
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{Method, StatusCode};
 use serde::Serialize;
 
 use super::{Answer, json};
@@ -78,11 +78,11 @@ impl Refused {
     }
 
     /// A path that nothing is served at.
-    pub(super) fn unknown_url(path: &str) -> Self {
+    pub(super) fn unknown_url(method: &Method, path: &str) -> Self {
         Refused {
             status: StatusCode::NOT_FOUND,
             error: ErrorFields {
-                message: format!("Invalid URL (POST {path})"),
+                message: format!("Invalid URL ({method} {path})"),
                 kind: "invalid_request_error",
                 param: None,
                 code: Some("unknown_url"),

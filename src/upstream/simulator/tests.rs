@@ -99,6 +99,7 @@ async fn try_send_as(
         headers.insert(FAULT_HEADER, fault.parse().expect("a header"));
     }
     let call = Call {
+        method: Method::POST,
         path,
         headers,
         body: Bytes::copy_from_slice(body),
@@ -310,6 +311,7 @@ async fn a_stream_is_paced_but_starts_at_once() {
     let mut headers = HeaderMap::new();
     headers.insert(DELAY_HEADER, HeaderValue::from_static("600000"));
     let call = Call {
+        method: Method::POST,
         path: CHAT,
         headers,
         body: Bytes::from(stream().to_string()),

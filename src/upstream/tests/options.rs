@@ -143,3 +143,82 @@ async fn a_tunnel_to_an_address_without_a_port_is_to_that_of_its_scheme() {
         ]
     );
 }
+
+/// The head of the one request that arrives when this is sent: its first line, and its other lines in order.
+async fn head_of(call: Call<'_>) -> (String, Vec<String>) {
+    let origin = Origin::start(&[Reply::Keep(OK)]).await;
+    let upstreams = one(config::Upstream {
+        api_key: None,
+        query: vec![("v".to_owned(), Secret::new("1".to_owned()))],
+        ..row(&format!("http://{}/v1", origin.address))
+    });
+    let route = upstreams.route("m");
+    upstreams.send(&route[0], call).await.expect("an answer");
+    let (_, request) = origin.requests().remove(0);
+    let (head, _) = request.split_once("\r\n\r\n").expect("a head");
+    let mut lines: Vec<String> = head.lines().map(str::to_owned).collect();
+    let first = lines.remove(0);
+    lines.retain(|line| !line.starts_with("host: "));
+    lines.sort_unstable();
+    (first, lines)
+}
+
+#[tokio::test]
+async fn a_call_without_a_body_describes_none() {
+    for (method, length) in [
+        (Method::GET, None),
+        (Method::DELETE, None),
+        (Method::POST, Some("content-length: 0")),
+    ] {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("content-type", "application/json"),
+            ("content-length", "9"),
+        ] {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        let call = Call {
+            method: method.clone(),
+            path: "/responses/resp_1?include[]=x",
+            headers,
+            body: Bytes::new(),
+        };
+        let (first, lines) = head_of(call).await;
+        assert_eq!(
+            first,
+            format!("{method} /v1/responses/resp_1?v=1&include[]=x HTTP/1.1")
+        );
+        let rest = ["accept-encoding: identity"].into_iter().chain(length);
+        assert_eq!(lines, rest.collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test]
+async fn a_bodys_type_is_the_callers() {
+    const FORM: &str = "multipart/form-data; boundary=x";
+    let mut call = call();
+    call.headers
+        .insert("content-type", HeaderValue::from_static(FORM));
+    let (_, lines) = head_of(call).await;
+    assert!(
+        lines.contains(&format!("content-type: {FORM}")),
+        "{lines:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_call_that_leads_out_of_the_base_leaves_nothing_on_the_wire() {
+    let origin = Origin::start(&[Reply::Keep(OK)]).await;
+    let upstreams = at(&origin, "/v1");
+    let call = Call {
+        path: "/responses/../files",
+        ..call()
+    };
+    let route = upstreams.route("m");
+    let error = upstreams
+        .send(&route[0], call)
+        .await
+        .expect_err("no address");
+    assert_eq!((error.kind, error.sent), (SendErrorKind::Protocol, false));
+    assert!(origin.requests().is_empty());
+}

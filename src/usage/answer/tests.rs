@@ -155,3 +155,14 @@ fn the_text_of_a_completion_is_found() {
         {"text":" two","index":1,"logprobs":null,"finish_reason":"length"}]}"#;
     assert_eq!(facts(completion).transcript().text(), " one two");
 }
+
+#[test]
+fn an_order_without_documents_says_itself_that_it_carries_nothing() {
+    let facts = |json| {
+        let facts = facts(json);
+        (facts.results, facts.is_short)
+    };
+    assert_eq!(facts(r#"{"id":"1","results":[]}"#), (0, true));
+    let one = r#"{"id":"1","results":[{"index":0,"relevance_score":0.5}]}"#;
+    assert_eq!(facts(one), (1, false));
+}

@@ -23,6 +23,8 @@ pub(super) struct Fields {
     pub reasoning_tokens: Count,
     pub prompt_tokens_details: Object<Details>,
     pub input_tokens_details: Object<Details>,
+    /// So it is written of recordings.
+    pub input_token_details: Object<Details>,
     pub completion_tokens_details: Object<Details>,
     pub output_tokens_details: Object<Details>,
 }

@@ -28,6 +28,7 @@ fn plain_counts_are_read_under_either_name() {
     assert_eq!(usage(responses), Usage::tokens(9, 12));
 }
 
+/// Rivals: litellm #14849 #37407, new-api #5005 #7229: cached tokens were charged as input too.
 #[test]
 fn every_vendors_cache_is_taken_out_of_the_input_once() {
     for json in [
@@ -85,6 +86,7 @@ fn the_spelling_that_a_gateway_fills_with_zero_does_not_win() {
     assert_eq!(usage(json), Usage::tokens(7, 8));
 }
 
+/// Rivals: litellm #37992, new-api #1602: a usage of 0 was replaced by an estimate.
 #[test]
 fn zero_is_not_missing() {
     let zero = r#"{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}"#;
@@ -165,6 +167,7 @@ fn counts_that_are_no_counts_are_not_believed() {
     assert_eq!(usage(&with("12.0")), Usage::tokens(12, 1));
 }
 
+/// Rivals: litellm #14849 #37407, new-api #5005 #7229: more cached than input made a negative charge.
 #[test]
 fn parts_larger_than_their_whole_are_not_believed() {
     for json in [

@@ -81,11 +81,32 @@ fn an_event_within_a_chunk_is_not_copied() {
 #[test]
 fn an_event_is_handed_out_as_soon_as_its_blank_line_is_there() {
     let mut scanner = Scanner::new();
-    scanner.push(Bytes::from_static(b"data: a\r\n\r"));
-    assert_eq!(scanner.next().unwrap().data().as_ref(), b"a");
-    scanner.push(Bytes::from_static(b"\ndata: b\n\n"));
-    assert_eq!(scanner.next().unwrap().bytes.as_ref(), b"\ndata: b\n\n");
+    scanner.push(Bytes::from_static(b"data: a\n\n"));
+    assert_eq!(scanner.next().unwrap().bytes.as_ref(), b"data: a\n\n");
+    scanner.push(Bytes::from_static(b"data: b\r\n\r\nda"));
+    assert_eq!(scanner.next().unwrap().bytes.as_ref(), b"data: b\r\n\r\n");
     assert_eq!(scanner.next(), None);
+}
+
+#[test]
+fn a_line_feed_stays_with_its_carriage_return() {
+    for after in ["\n", ""] {
+        let mut scanner = Scanner::new();
+        scanner.push(Bytes::from_static(b"data: a\r\n\r"));
+        assert_eq!(scanner.next(), None);
+        assert_eq!(scanner.next(), None);
+        let rest = format!("{after}data: b\n\n");
+        scanner.push(Bytes::copy_from_slice(rest.as_bytes()));
+        let first = format!("data: a\r\n\r{after}");
+        assert_eq!(scanner.next().unwrap().bytes.as_ref(), first.as_bytes());
+        assert_eq!(scanner.next().unwrap().bytes.as_ref(), b"data: b\n\n");
+        assert_eq!(scanner.next(), None);
+    }
+    let mut scanner = Scanner::new();
+    scanner.push(Bytes::from_static(b"data: a\r\n\r"));
+    assert_eq!(scanner.next(), None);
+    assert_eq!(scanner.finish().unwrap().bytes.as_ref(), b"data: a\r\n\r");
+    assert_eq!(scanner.finish(), None);
 }
 
 #[test]
@@ -153,5 +174,34 @@ proptest! {
     fn any_bytes_come_out_as_they_went_in(chunks in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..40), 0..8)) {
         let slices: Vec<&[u8]> = chunks.iter().map(Vec::as_slice).collect();
         prop_assert_eq!(scan(&slices).1, chunks.concat());
+    }
+}
+
+#[test]
+fn an_event_is_whole_with_its_blank_line() {
+    let event = |bytes: &'static str| Event {
+        bytes: Bytes::from_static(bytes.as_bytes()),
+        is_tail: false,
+    };
+    for whole in [
+        "data: 1\n\n",
+        "data: 1\r\n\r\n",
+        "data: 1\r\r",
+        "data: 1\n\r\n",
+        "\n",
+        "\r\n",
+        ": c\n\n",
+    ] {
+        assert!(event(whole).is_whole(), "{whole:?}");
+    }
+    for part in [
+        "",
+        "data: 1",
+        "data: 1\n",
+        "data: 1\r\n",
+        "data: 1\r",
+        ": c\n",
+    ] {
+        assert!(!event(part).is_whole(), "{part:?}");
     }
 }

@@ -289,6 +289,7 @@ fn a_response_ends_with_its_usage_and_its_text_is_taken_once() {
     assert_eq!(facts.usage.unwrap().unwrap().usage, expected);
     assert_eq!(facts.transcript.text(), "Hello");
     assert_eq!(facts.sequence, Some(5));
+    assert_eq!(facts.response.as_deref(), Some("resp_1"));
     assert!(facts.saw_done && !facts.saw_error);
 }
 
@@ -366,4 +367,14 @@ data: {"type":"image_generation.completed","usage":{"generated_images":1,"output
     let (kinds, facts) = read(stream);
     assert_eq!(kinds, [Kind::Other, Kind::Other, Kind::Done]);
     assert_eq!((facts.pictures, facts.saw_error), (1, false));
+}
+
+#[test]
+fn the_beginning_of_a_message_tells_its_input_alone() {
+    let (begun, _) = MESSAGES.split_once("\n\n").expect("a first event");
+    let (_, facts) = read(&format!("{begun}\n\n"));
+    let told = facts.usage.expect("a report").expect("a believable one");
+    assert_eq!((told.has_input, told.has_output), (true, false));
+    assert_eq!(told.usage.get(crate::usage::Meter::Input), 25);
+    assert!(told.usage.iter().all(|(meter, _)| !meter.is_output()));
 }

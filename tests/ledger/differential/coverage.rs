@@ -12,7 +12,7 @@ use crate::kit::EXACT;
 pub struct Coverage(BTreeMap<&'static str, u64>);
 
 /// What a run of many schedules has to come upon.
-const WANTED: [&str; 42] = [
+const WANTED: [&str; 49] = [
     "admitted",
     "admitted, clamped",
     "admitted, for free",
@@ -55,6 +55,13 @@ const WANTED: [&str; 42] = [
     "key in conflict",
     "key of nothing",
     "wallet in conflict",
+    "object kept",
+    "object in conflict",
+    "object found",
+    "object found, pending",
+    "object not there",
+    "objects listed",
+    "list after nothing",
 ];
 
 impl Coverage {
@@ -84,6 +91,15 @@ impl Coverage {
             (_, Said::Key(Ok(_))) => note("key kept"),
             (_, Said::Key(Err(Failed::Conflict))) => note("key in conflict"),
             (_, Said::Key(Err(Failed::NotFound))) => note("key of nothing"),
+            (Op::PutObject(..), Said::Done(Ok(()))) => note("object kept"),
+            (Op::PutObject(..), Said::Done(Err(Failed::Conflict))) => note("object in conflict"),
+            (_, Said::Object(Ok(None))) => note("object not there"),
+            (_, Said::Object(Ok(Some(object)))) => match object.pending {
+                Some(_) => note("object found, pending"),
+                None => note("object found"),
+            },
+            (_, Said::Objects(Ok(objects))) if !objects.is_empty() => note("objects listed"),
+            (_, Said::Objects(Err(Failed::NotFound))) => note("list after nothing"),
             (_, Said::Opened(Err(Failed::Conflict))) => note("wallet in conflict"),
             _ => {}
         }

@@ -14,7 +14,7 @@ use crate::stores::open_edited;
 /// Each has to be found within so many schedules.
 const SCHEDULES: u64 = 8 * SHARING;
 
-const EDITS: [(&str, &str); 37] = [
+const EDITS: [(&str, &str); 44] = [
     // What is read, added and compared is no double.
     (
         "if not n or (n > -EXACT and n < EXACT) then",
@@ -105,6 +105,23 @@ const EDITS: [(&str, &str); 37] = [
         "local before = false",
     ),
     ("total('shortfall', shortfall)", ""),
+    // Objects.
+    (
+        "return object.request or now < tonumber(object.expires)",
+        "return object.request or now <= tonumber(object.expires)",
+    ),
+    ("settle_object(id, pending)", ""),
+    ("new.request = ended ~= 'S' and new.request", ""),
+    (
+        "if is_known and known.kind ~= new.kind then",
+        "if false then",
+    ),
+    ("if other and other ~= owner", "if false and other ~= owner"),
+    ("redis.call('ZCARD', KEYS[5]) >= at_most", "0 >= at_most"),
+    (
+        "ZCARD', KEYS[4]) + 1 - at_most",
+        "ZCARD', KEYS[4]) - at_most",
+    ),
 ];
 
 /// The scripts with a bug.

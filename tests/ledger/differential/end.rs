@@ -9,6 +9,7 @@ use tollgate::ledger::key::Freshness;
 use tollgate::ledger::receipt::{Receipt, ReceiptQuery};
 
 use super::dice::Dice;
+use super::objects::{KINDS, listing};
 use super::op::in_order;
 use super::schedule::Schedule;
 use super::{Outcome, Pair, agree};
@@ -34,6 +35,12 @@ impl Pair<'_> {
             let look = async |ledger: &dyn Ledger| ledger.wallet(wallet.clone()).await;
             let [seen, expected] = self.both(look).await?;
             agree!(in_order(seen), in_order(expected), "wallet {wallet}");
+            for kind in KINDS {
+                let query = listing(wallet.clone(), kind);
+                let list = async |ledger: &dyn Ledger| ledger.objects(query.clone()).await;
+                let [seen, expected] = self.both(list).await?;
+                agree!(seen, expected, "objects of {wallet}");
+            }
             let key = schedule
                 .dice
                 .pick(&schedule.keys)
@@ -105,6 +112,9 @@ impl Pair<'_> {
         agree!(seen, expected, "keys");
         let [seen, expected] = self.both(async |ledger| ledger.wallets().await).await?;
         agree!(seen, expected, "wallets");
+        let pending = async |ledger: &dyn Ledger| ledger.pending_objects(None, 1_000).await;
+        let [seen, expected] = self.both(pending).await?;
+        agree!(seen, expected, "pending objects");
         agree!(
             self.ledger.stats().lapses,
             self.book.stats().lapses,

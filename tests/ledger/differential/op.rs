@@ -7,6 +7,7 @@ use tollgate::ledger::credit::{Credited, Entry};
 use tollgate::ledger::hold::{Charge, Hold, HoldRef, Quote, Refusal, Settled};
 use tollgate::ledger::id::{KeyDigest, KeyId, WalletId};
 use tollgate::ledger::key::{Freshness, Key};
+use tollgate::ledger::object::{Object, ObjectQuery, ObjectRef};
 use tollgate::ledger::receipt::Receipt;
 use tollgate::ledger::wallet::{NewWallet, WalletView};
 use tollgate::ledger::{Ledger, LedgerError};
@@ -28,6 +29,12 @@ pub enum Op {
     SettleLate(HoldRef, Charge),
     Void(HoldRef),
     Renew(Vec<HoldRef>, u64),
+    PutObject(Object, u32),
+    FindObject(ObjectRef),
+    DropObject(ObjectRef),
+    ListObjects(ObjectQuery),
+    /// The pending objects after one, as far as they are of that wallet: others share the store.
+    Pending(ObjectRef, u32),
     Look(WalletId),
     Wait(u64),
 }
@@ -43,6 +50,8 @@ pub enum Said {
     Held(Result<Result<Hold, Refusal>, Failed>),
     Settled(Result<Settled, Failed>),
     SettledLate(Result<(Arc<Receipt>, Nano), Failed>),
+    Object(Result<Option<Object>, Failed>),
+    Objects(Result<Vec<Object>, Failed>),
     View(Result<Option<WalletView>, Failed>),
 }
 
@@ -84,6 +93,20 @@ pub async fn perform(ledger: &dyn Ledger, clock: &Clock, op: Op) -> Said {
         }
         Op::Void(hold) => Said::Done(plain(ledger.void(hold).await)),
         Op::Renew(holds, lease_ms) => Said::Done(plain(ledger.renew(holds, lease_ms).await)),
+        Op::PutObject(object, at_most) => {
+            Said::Done(plain(ledger.put_object(object, at_most).await))
+        }
+        Op::FindObject(name) => Said::Object(plain(ledger.object(name).await)),
+        Op::DropObject(name) => Said::Done(plain(ledger.drop_object(name).await)),
+        Op::ListObjects(query) => Said::Objects(plain(ledger.objects(query).await)),
+        Op::Pending(after, limit) => {
+            let wallet = after.wallet.clone();
+            let mut told = plain(ledger.pending_objects(Some(after), limit).await);
+            if let Ok(told) = &mut told {
+                told.retain(|object| object.wallet == wallet);
+            }
+            Said::Objects(told)
+        }
         Op::Look(wallet) => Said::View(plain(ledger.wallet(wallet).await.map(in_order))),
         Op::Wait(ms) => {
             clock.advance(ms);

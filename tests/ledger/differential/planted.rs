@@ -16,9 +16,9 @@ use crate::reference::Reference;
 type Mistake = fn(&mut Op);
 
 /// Each has to be found within so many schedules.
-const SCHEDULES: u64 = 6 * SHARING;
+const SCHEDULES: u64 = 10 * SHARING;
 
-const PLANTED: [(&str, Mistake); 24] = [
+const PLANTED: [(&str, Mistake); 29] = [
     ("a void is lost", |op| {
         if let Op::Void(_) = op {
             *op = Op::Wait(0);
@@ -146,6 +146,31 @@ const PLANTED: [(&str, Mistake); 24] = [
             for segment in &mut quote.segments {
                 segment.count_min = segment.count_min.max(segment.count / 2);
             }
+        }
+    }),
+    ("an object ends a millisecond late", |op| {
+        if let Op::PutObject(object, _) = op {
+            object.expires_at = object.expires_at.plus(1);
+        }
+    }),
+    ("an object is of another time", |op| {
+        if let Op::PutObject(object, _) = op {
+            object.created_at = UnixMs(object.created_at.0 / 1_000 * 1_000);
+        }
+    }),
+    ("what is pending is forgotten", |op| {
+        if let Op::PutObject(object, _) = op {
+            object.pending = None;
+        }
+    }),
+    ("a wallet may have an object more", |op| {
+        if let Op::PutObject(_, at_most) = op {
+            *at_most = at_most.saturating_add(1);
+        }
+    }),
+    ("an object that is dropped stays", |op| {
+        if let Op::DropObject(_) = op {
+            *op = Op::Renew(Vec::new(), 1);
         }
     }),
     ("an edit of a key overwrites what it did not see", |op| {

@@ -153,7 +153,8 @@ impl Schedule {
     /// The next operation, given how the ledger stands.
     pub fn draw(&mut self, book: &Reference, now: UnixMs) -> Op {
         let place = usize::try_from(self.dice.below(2)).expect("two");
-        match self.dice.below(100) {
+        match self.dice.below(116) {
+            100.. => self.object(now),
             0..42 => self.hold(book, now, place),
             42..64 => self.settle(now),
             64..71 => self.void(now, place),

@@ -195,7 +195,8 @@ static SOURCE: LazyLock<Table> = LazyLock::new(|| {
     Table::new(&[
         (Rule::Read, &["type", "data"]),
         (Rule::Guard, &["url", "media_type"]),
-        (Rule::Refuse(Why::Shared), &["file_id", "file_ids"]),
+        (Rule::Object, &["file_id"]),
+        (Rule::Refuse(Why::Shared), &["file_ids"]),
     ])
 });
 
@@ -222,15 +223,7 @@ impl<'b> Members<'b> for Source {
         let raw = map.next_value::<&'b RawValue>()?;
         match name {
             "data" => self.data_bytes = raw.get().len() as u64,
-            _ => {
-                let kind = scalar::text(raw, at).map_err(|refusal| pass.refuse(refusal))?;
-                if kind.as_deref() == Some("file") {
-                    let message = format!(
-                        "{at} must not be file: stored files of the upstream cannot be used through this proxy. Send the content itself."
-                    );
-                    return Err(pass.refuse(BadRequest::at(at.to_string(), message)));
-                }
-            }
+            _ => drop(scalar::text(raw, at).map_err(|refusal| pass.refuse(refusal))?),
         }
         Ok(())
     }

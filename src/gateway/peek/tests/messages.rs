@@ -144,8 +144,7 @@ fn what_has_no_price_or_is_shared_is_refused() {
         );
     }
     for written in [
-        r#"{"type":"document","source":{"type":"file","file_id":"file_1"}}"#,
-        r#"{"type":"image","source":{"type":"file"}}"#,
+        r#"{"type":"document","source":{"type":"file","file_ids":["file_1"]}}"#,
         r#"{"type":"container_upload","file_id":"file_1"}"#,
     ] {
         let refusal = block(written).expect_err(written);
@@ -154,6 +153,10 @@ fn what_has_no_price_or_is_shared_is_refused() {
             "{written}: {refusal:?}"
         );
     }
+    let stored = r#"{"model":"m","messages":[{"role":"user","content":[{"type":"document","source":{"type":"file","file_id":"file_1"}}]}]}"#;
+    let stored = read(stored);
+    assert!(stored.input.unbounded);
+    assert_eq!(stored.objects[0].id, "file_1");
     let fine = r#"{"model":"m","messages":[],"service_tier":"standard_only","speed":"standard","context_management":{"edits":[{"type":"clear_tool_uses_20250919"}]}}"#;
     read(fine);
 }

@@ -279,11 +279,11 @@ fn what_cannot_be_priced_or_is_shared_is_refused() {
     for (message, field) in [
         (r#"{"audio":{"id":"audio_1"}}"#, "messages[0].audio"),
         (
-            r#"{"content":[{"type":"file","file":{"file_id":"f"}}]}"#,
-            "messages[0].content[0].file.file_id",
+            r#"{"content":[{"type":"file","file":{"file_ids":["f"]}}]}"#,
+            "messages[0].content[0].file.file_ids",
         ),
         (
-            r#"{"content":[{"type":"input_image","file_id":"f"}]}"#,
+            r#"{"content":[{"type":"input_image","file_id":5}]}"#,
             "messages[0].content[0].file_id",
         ),
         (

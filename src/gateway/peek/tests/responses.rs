@@ -101,8 +101,10 @@ fn items_are_bounded_by_their_bytes_where_they_bring_all_along() {
 #[test]
 fn what_has_no_price_or_is_shared_is_refused() {
     for (members, param) in [
-        (r#""background":true"#, "background"),
-        (r#""previous_response_id":"resp_1""#, "previous_response_id"),
+        (r#""background":true,"store":false"#, "store"),
+        (r#""background":"yes""#, "background"),
+        (r#""previous_response_id":5"#, "previous_response_id"),
+        (r#""previous_response_id":"""#, "previous_response_id"),
         (r#""conversation":"conv_1""#, "conversation"),
         (r#""prompt":{"id":"pmpt_1"}"#, "prompt"),
         (r#""tools":[{"type":"web_search"}]"#, "tools[0].type"),
@@ -133,8 +135,8 @@ fn what_has_no_price_or_is_shared_is_refused() {
     for (item, param) in [
         (r#"{"type":"item_reference","id":"msg_1"}"#, "input[0].type"),
         (
-            r#"{"role":"user","content":[{"type":"input_image","file_id":"file-1"}]}"#,
-            "input[0].content[0].file_id",
+            r#"{"role":"user","content":[{"type":"input_image","file_ids":["file-1"]}]}"#,
+            "input[0].content[0].file_ids",
         ),
         (
             r#"{"type":"computer_call_output","output":{"file_id":"file-1"}}"#,
@@ -144,4 +146,35 @@ fn what_has_no_price_or_is_shared_is_refused() {
         let refusal = peek_responses(items(item).as_bytes(), CAPS).expect_err(item);
         assert_eq!(refusal.param.as_deref(), Some(param), "{item}: {refusal:?}");
     }
+}
+
+#[test]
+fn objects_of_the_upstream_are_named_and_make_the_input_unbounded() {
+    let body = r#"{"model":"m","previous_response_id":"resp_1","input":[{"role":"user","content":[{"type":"input_file","file_id":"file-1"},{"type":"input_image","file_id":"file-2"}]}],"background":true}"#;
+    let request = read(body);
+    let named: Vec<_> = request
+        .objects
+        .iter()
+        .map(|named| (named.param.as_str(), named.id.as_str()))
+        .collect();
+    assert_eq!(
+        named,
+        [
+            ("previous_response_id", "resp_1"),
+            ("input[0].content[0].file_id", "file-1"),
+            ("input[0].content[1].file_id", "file-2"),
+        ]
+    );
+    assert!(request.input.unbounded && request.stored && request.background);
+    let many: Vec<_> = (0..65)
+        .map(|n| format!(r#"{{"type":"input_file","file_id":"f{n}"}}"#))
+        .collect();
+    let body = format!(
+        r#"{{"model":"m","input":[{{"content":[{}]}}]}}"#,
+        many.join(",")
+    );
+    let refusal = peek_responses(body.as_bytes(), CAPS).unwrap_err();
+    assert!(refusal.message.contains("64"), "{refusal:?}");
+    let unstored = read(r#"{"model":"m","input":"x","store":false}"#);
+    assert!(!unstored.stored && !unstored.background);
 }

@@ -16,6 +16,7 @@ use crate::ledger::embedded::Embedded;
 use crate::ledger::hold::{Charge, Hold, HoldRef, Quote, Refusal, Settled};
 use crate::ledger::id::{KeyDigest, KeyId, RequestId, WalletId};
 use crate::ledger::key::{Freshness, Key};
+use crate::ledger::object::{Object, ObjectQuery, ObjectRef};
 use crate::ledger::receipt::{Receipt, ReceiptQuery, UsageRow};
 use crate::ledger::wallet::{NewWallet, WalletView};
 use crate::ledger::{Answer, AuditReport, Description, JournalStats, Ledger, LedgerError, Stats};
@@ -195,6 +196,26 @@ impl Ledger for Brittle {
 
     fn usage(&self, query: ReceiptQuery) -> Answer<'_, Vec<UsageRow>> {
         self.inner.usage(query)
+    }
+
+    fn put_object(&self, object: Object, at_most: u32) -> Answer<'_, ()> {
+        self.inner.put_object(object, at_most)
+    }
+
+    fn object(&self, name: ObjectRef) -> Answer<'_, Option<Object>> {
+        self.inner.object(name)
+    }
+
+    fn drop_object(&self, name: ObjectRef) -> Answer<'_, ()> {
+        self.inner.drop_object(name)
+    }
+
+    fn objects(&self, query: ObjectQuery) -> Answer<'_, Vec<Object>> {
+        self.inner.objects(query)
+    }
+
+    fn pending_objects(&self, after: Option<ObjectRef>, limit: u32) -> Answer<'_, Vec<Object>> {
+        self.inner.pending_objects(after, limit)
     }
 
     fn keep_prices(&self, version: String, content: String) -> Answer<'_, ()> {

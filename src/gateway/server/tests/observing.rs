@@ -41,6 +41,8 @@ async fn a_panic_is_told_once_and_counted_once() {
     assert_eq!(proxy.told(Code::InternalError), 4);
 }
 
+/// Rivals: litellm PR #29986: a store that was away was told as a wrong key, while the probes said that all was
+/// well.
 #[tokio::test]
 async fn a_ledger_that_is_away_is_told_once_and_counted_once_and_makes_the_proxy_unready() {
     let proxy = Proxy::start().await;

@@ -78,6 +78,8 @@ fn a_counter_that_is_named_twice_is_asked_twice() {
     assert_eq!(bench.counter("k/tokens"), Some((7, 0)));
 }
 
+/// Rivals: litellm #25495 #20688: budgets were not reset, because the job that does it had failed. Here the period
+/// is a part of the name.
 #[test]
 fn a_period_that_is_not_now_asks_for_another_quote() {
     let mut bench = Bench::new(100, 0, vec![]);

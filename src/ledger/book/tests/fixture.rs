@@ -15,7 +15,7 @@ use crate::ledger::key::{Key, OnDisconnect, OnShort};
 use crate::ledger::limit::{Ask, CounterAsk, Window};
 use crate::ledger::receipt::Detail;
 use crate::ledger::wallet::{NewWallet, WalletView};
-use crate::money::Nano;
+use crate::money::{Factor, Nano};
 use crate::price::Segment;
 use crate::usage::{Counted, Meter, Usage};
 
@@ -75,6 +75,7 @@ pub(super) fn key(name: &str, wallet: &str) -> Key {
         on_short: OnShort::Refuse,
         on_disconnect: OnDisconnect::Drain,
         offline_allowance: Nano::ZERO,
+        multiplier: Factor::ONE,
         created_at: UnixMs(0),
     }
 }

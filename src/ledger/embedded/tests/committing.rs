@@ -7,13 +7,13 @@ use futures_util::FutureExt;
 use futures_util::future::join_all;
 
 use super::support::{
-    START, TempDir, admit, charge, claim, digest, entry, furnish, hold_ref, open, options, quote,
-    request, serve, stall, wallet_id,
+    START, TempDir, admit, began, charge, claim, digest, entry, furnish, hold_ref, open, options,
+    quote, request, serve, stall, wallet_id,
 };
 use crate::clock::Clock;
 use crate::ledger::embedded::committer::OnFatal;
 use crate::ledger::embedded::{Embedded, open as opening};
-use crate::ledger::hold::Refusal;
+use crate::ledger::hold::{Quote, Refusal};
 use crate::ledger::key::Freshness;
 use crate::ledger::{Ledger, LedgerError};
 
@@ -66,10 +66,19 @@ async fn a_repeat_waits_for_the_commit_of_what_it_repeats() {
 #[tokio::test]
 async fn holds_voids_and_renewals_do_not_wait_for_the_disk() {
     let dir = TempDir::new();
-    let ledger = open(&dir.store(), &Clock::manual(START));
+    let clock = Clock::manual(START);
+    let ledger = open(&dir.store(), &clock);
     furnish(&ledger, 1).await;
+    clock.advance(2_000);
+    let key = ledger.key(digest(0), Freshness::Shown).await;
+    let asked = Quote {
+        // Its id tells that it is new: nobody has to look for its receipt.
+        request: began(clock.now(), 1),
+        ..quote(1, 0, &key.unwrap().unwrap(), START)
+    };
     let stalled = stall(&ledger);
-    let (hold, _) = admit(&ledger, 1, 0, 5).now_or_never().unwrap();
+    let held = ledger.hold(asked).now_or_never().unwrap();
+    let hold = held.unwrap().unwrap().id;
     let renewed = ledger.renew(vec![hold.clone()], 1_000).now_or_never();
     renewed.unwrap().unwrap();
     ledger.void(hold).now_or_never().unwrap().unwrap();

@@ -65,13 +65,15 @@ fn content(path: &Path) -> Vec<String> {
     found
 }
 
+/// What the tables are made of; a column that was added later stands in its line.
 fn tables(path: &Path) -> Vec<String> {
     let connection = Connection::open(path).unwrap();
     let mut rows = connection
         .prepare("SELECT coalesce(sql, name) FROM sqlite_schema ORDER BY name")
         .unwrap();
-    let rows = rows.query_map([], |row| row.get(0)).unwrap();
-    rows.map(Result::unwrap).collect()
+    let rows = rows.query_map([], |row| row.get::<_, String>(0)).unwrap();
+    let plain = |text: String| text.split_whitespace().collect::<String>();
+    rows.map(|text| plain(text.unwrap())).collect()
 }
 
 #[tokio::test]
@@ -110,9 +112,9 @@ async fn a_store_of_version_1_is_brought_up_to_date_and_adds_up() {
     assert_eq!(receipts.len(), 16);
     assert!(store.open_wallet(new_wallet(0)).await.unwrap());
     store.close().await.unwrap();
-    assert_eq!(version(&path), 3);
+    assert_eq!(version(&path), 4);
 
-    let kept = dir.store().with_file_name("tollgate.db.v1-before-v3");
+    let kept = dir.store().with_file_name("tollgate.db.v1-before-v4");
     assert_eq!((version(&kept), content(&kept)), (1, before));
     assert_eq!(audit_file(&kept).unwrap().findings, Vec::<String>::new());
     assert_eq!(version(&kept), 1, "an audit changes nothing");
@@ -180,7 +182,7 @@ async fn an_older_backup_is_of_the_same_ledger_and_is_brought_up_to_date_when_op
     let report = store.audit().await.unwrap();
     assert_eq!((report.findings, report.receipts), (Vec::new(), 16));
     store.close().await.unwrap();
-    assert_eq!(version(&path), 3);
+    assert_eq!(version(&path), 4);
 }
 
 #[test]
@@ -273,5 +275,5 @@ fn power_loss_in_the_middle_of_a_step_leaves_the_old_version() {
     assert!(log.len() > 4096, "the step was under way");
     assert_eq!((version(&torn), content(&torn)), (1, before));
     open(&torn, &Clock::manual(START));
-    assert_eq!(version(&torn), 3);
+    assert_eq!(version(&torn), 4);
 }

@@ -85,7 +85,7 @@ fn a_newer_schema_and_foreign_files_are_refused() {
             newer,
             OpenError::Schema {
                 found: 99,
-                known: 3
+                known: 4
             }
         ),
         "{newer}"

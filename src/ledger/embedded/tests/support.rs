@@ -13,10 +13,11 @@ use crate::ledger::hold::{Charge, FreeUnits, Hold, HoldRef, IdempotencyClaim, Qu
 use crate::ledger::id::{KeyDigest, RequestId, WalletId};
 use crate::ledger::key::{Freshness, Key, OnDisconnect, OnShort};
 use crate::ledger::limit::{Ask, CounterAsk, Window};
+use crate::ledger::object::{Object, ObjectKind};
 use crate::ledger::receipt::Detail;
 use crate::ledger::wallet::NewWallet;
-use crate::money::Nano;
-use crate::price::Segment;
+use crate::money::{Factor, Nano};
+use crate::price::{Applied, Segment};
 use crate::usage::{Counted, Meter, Usage};
 
 /// 2026-01-01T00:00:00Z.
@@ -83,6 +84,30 @@ pub fn request(n: u64) -> RequestId {
     RequestId::from_bytes(u128::from(n).to_be_bytes())
 }
 
+/// A request that tells when it began.
+pub fn began(at: UnixMs, n: u64) -> RequestId {
+    let mut bytes = [0; 16];
+    bytes[..6].copy_from_slice(&at.0.to_be_bytes()[2..]);
+    (bytes[6], bytes[8]) = (0x70, 0x80);
+    bytes[9..].copy_from_slice(&n.to_be_bytes()[1..]);
+    RequestId::from_bytes(bytes)
+}
+
+/// A file of a wallet that ends after a minute.
+pub fn object(id: &str, wallet: u64) -> Object {
+    Object {
+        id: id.parse().unwrap(),
+        wallet: wallet_id(wallet),
+        key: format!("key-{wallet}").parse().unwrap(),
+        kind: ObjectKind::File,
+        upstream: "one".into(),
+        model: "".into(),
+        created_at: START,
+        expires_at: START.plus(60_000),
+        pending: None,
+    }
+}
+
 pub fn hold_ref(n: u64, wallet: u64) -> HoldRef {
     HoldRef {
         wallet: wallet_id(wallet),
@@ -139,6 +164,7 @@ pub fn new_key(n: u64) -> Key {
         on_short: OnShort::Refuse,
         on_disconnect: OnDisconnect::Drain,
         offline_allowance: Nano::ZERO,
+        multiplier: Factor::ONE,
         created_at: START,
     }
 }
@@ -231,11 +257,13 @@ pub fn charge(hold: &Hold, output: u64) -> Charge {
             status: 200,
             streamed: output.is_multiple_of(2),
             attempts: 1,
+            tries: Vec::new(),
             flags: if output == 0 {
                 vec!["usage_missing".into()]
             } else {
                 Vec::new()
             },
+            pricing: Applied::default(),
         },
     }
 }

@@ -1,4 +1,5 @@
--- Replaces a hold by its charge, once. KEYS[5] is the stream of receipts, KEYS[6] the wallet's totals.
+-- Replaces a hold by its charge, once. KEYS[5] is the stream of receipts, KEYS[6] the wallet's totals, KEYS[7] the
+-- partition's pending objects (not in calls of before there were any).
 -- ARGV from 7 on: request, wallet, record (of a hold that the store may have lost), priced (empty: only to be told
 -- how it was settled), free tokens, images, requests; the fixed part of the receipt; key and model of the totals, and how far local days are ahead of
 -- UTC, in milliseconds; how many receipts the partition may have; then the amounts for counters and the meters
@@ -129,6 +130,10 @@ if not fits(charged_sum) or not fits(shortfall_sum) then
 end
 
 -- Everything is decided: from here on nothing can fail.
+local pending = redis.call('HGET', waiting, id)
+if pending then
+  settle_object(id, pending)
+end
 put('balance', text(sub(integer(state.balance), charged)))
 put('charged', text(charged_sum))
 put('shortfall', text(shortfall_sum))

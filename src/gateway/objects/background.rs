@@ -1,0 +1,274 @@
+//! Answers that are written after their request was answered: followed until they can be charged.
+//!
+//! The hold stays leased while a task looks at the upstream from time to time. What the task has to know is kept with
+//! the object in the ledger, so that another process goes on where this one ended.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http::{HeaderMap, Method};
+use http_body_util::{BodyExt, Limited};
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+use tokio::time::{sleep, timeout};
+
+use super::stored;
+use crate::clock::UnixMs;
+use crate::gateway::Gateway;
+use crate::gateway::answer::facts;
+use crate::gateway::conclude::{Conclusion, End, Facts, conclude};
+use crate::gateway::job::Job;
+use crate::gateway::service::Service;
+use crate::ledger::LedgerError;
+use crate::ledger::id::RequestId;
+use crate::ledger::object::{OBJECTS_MAX, Object, ObjectId, Pending};
+use crate::price::Segment;
+use crate::upstream::Call;
+use crate::usage::answer::read_answer;
+
+mod resume;
+
+pub use resume::resume;
+
+/// How often the upstream is asked, at first and at last.
+const LOOK_FIRST: Duration = Duration::from_secs(1);
+const LOOK_LAST: Duration = Duration::from_secs(15);
+/// How long an answer may be written; after that nobody waits for it, and it costs nothing.
+const WRITTEN_MAX_MS: u64 = 86_400_000;
+/// The longest answer that is read.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+
+/// The answers that this process follows.
+#[derive(Debug, Default)]
+pub struct Followed(Mutex<HashMap<RequestId, Arc<Notify>>>);
+
+impl Followed {
+    /// Whether somebody follows the answer of a request.
+    pub fn has(&self, request: RequestId) -> bool {
+        self.0.lock().contains_key(&request)
+    }
+}
+
+/// What is needed to go on after a restart.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct State {
+    segments: Vec<Segment>,
+    input_tokens: u64,
+    output_tokens: u64,
+    held_at: UnixMs,
+    price_version: Arc<str>,
+}
+
+/// Whether an answer says that it is still being written.
+pub fn is_unfinished(body: &[u8]) -> bool {
+    let status = read_answer(body).ok().and_then(|answer| answer.status);
+    matches!(status, Some("queued" | "in_progress"))
+}
+
+/// Looks at an answer at once, instead of after a while.
+pub fn look(gateway: &Gateway, object: &Object) {
+    let Some(pending) = &object.pending else {
+        return;
+    };
+    if let Some(wake) = gateway.followed.0.lock().get(&pending.request) {
+        wake.notify_one();
+    }
+}
+
+/// Follows an answer with this id until it is charged. It is noted first, so that nothing is forgotten.
+///
+/// # Errors
+/// Where it cannot be noted: nobody follows it then, and the job's hold is voided.
+pub async fn follow(job: Job, id: &str) -> Result<(), LedgerError> {
+    let gateway = Arc::clone(job.reservation.gateway());
+    let noted = match id.parse::<ObjectId>() {
+        Ok(id) => {
+            let object = pending(&job, id);
+            let put = gateway.ledger.put_object(object.clone(), OBJECTS_MAX);
+            put.await.map(|()| object)
+        }
+        Err(error) => Err(LedgerError::Conflict(error.to_string())),
+    };
+    match noted {
+        Ok(object) => {
+            tokio::spawn(run(gateway, light(job), object));
+            Ok(())
+        }
+        Err(error) => {
+            tracing::error!(%error, request_id = %job.reservation.request(), "an answer in the background cannot be followed");
+            job.reservation.void().await;
+            Err(error)
+        }
+    }
+}
+
+/// The job without the request's body, which may be large: it is not needed to read what the upstream reports.
+fn light(mut job: Job) -> Job {
+    job.request_body = Bytes::new();
+    job.request_memory = None;
+    job
+}
+
+fn pending(job: &Job, id: ObjectId) -> Object {
+    let reservation = &job.reservation;
+    let worst = reservation.terms.worst_case();
+    let state = State {
+        segments: reservation.segments.clone(),
+        input_tokens: worst.input_tokens,
+        output_tokens: worst.output_tokens,
+        held_at: reservation.gateway().ledger.now(),
+        price_version: Arc::clone(reservation.catalog.prices.version()),
+    };
+    let state = serde_json::to_string(&state).unwrap_or_default();
+    Object {
+        pending: Some(Pending {
+            request: reservation.request(),
+            state,
+        }),
+        ..stored(job, id)
+    }
+}
+
+/// What a look showed.
+enum Look {
+    /// It is still being written.
+    Unfinished,
+    /// It is done, for better or worse.
+    Done(Bytes),
+    /// The upstream has no such answer.
+    Gone,
+}
+
+/// Boxed: a conclusion may follow an answer, and following one ends in a conclusion.
+fn run(gateway: Arc<Gateway>, job: Job, object: Object) -> BoxFuture<'static, ()> {
+    Box::pin(async move {
+        let request = job.reservation.request();
+        let wake = Arc::new(Notify::new());
+        let entered = gateway.followed.0.lock().insert(request, Arc::clone(&wake));
+        debug_assert!(entered.is_none(), "one task follows an answer");
+        let done = tokio::select! {
+            done = until_done(&gateway, &object, &wake) => Some(done),
+            () = gateway.stop.raised() => None,
+        };
+        end(&gateway, job, &object, done).await;
+        gateway.followed.0.lock().remove(&request);
+    })
+}
+
+/// Ends the hold by the answer; `None` where the process ends before.
+async fn end(gateway: &Gateway, job: Job, object: &Object, done: Option<Option<Bytes>>) {
+    match done {
+        // The next process goes on.
+        None => job.reservation.leave(),
+        Some(Some(body)) => {
+            let mut facts = facts(&body, Service::Responses);
+            facts.object = None;
+            let has_ended = matches!(status(&body).as_deref(), Some("completed" | "incomplete"));
+            let end = match has_ended || facts.usage.is_some() {
+                true => End::Complete,
+                false => End::UpstreamCut,
+            };
+            settle(gateway, job, facts, end, object).await;
+        }
+        Some(None) => {
+            tracing::error!(
+                request_id = %job.reservation.request(), object = %object.id,
+                "an answer in the background is gone at its upstream: nothing is charged"
+            );
+            job.reservation.void_answered().await;
+            forget(gateway, object).await;
+        }
+    }
+}
+
+async fn settle(gateway: &Gateway, job: Job, facts: Facts, end: End, object: &Object) {
+    match conclude(job, facts, end).await {
+        // The settle has ended what was pending.
+        Ok(Conclusion::Charged(_) | Conclusion::Later) => {}
+        Ok(Conclusion::Free) => forget(gateway, object).await,
+        Err(error) => {
+            tracing::error!(%error, object = %object.id, "an answer in the background was not charged: it is taken up at the next start");
+        }
+    }
+}
+
+/// The object is pending no more.
+async fn forget(gateway: &Gateway, object: &Object) {
+    let object = Object {
+        pending: None,
+        ..object.clone()
+    };
+    if let Err(error) = gateway.ledger.put_object(object, OBJECTS_MAX).await {
+        tracing::error!(%error, "what was pending is still noted so");
+    }
+}
+
+/// The finished answer; `None` where it is gone, or takes too long.
+async fn until_done(gateway: &Gateway, object: &Object, wake: &Notify) -> Option<Bytes> {
+    let mut pause = LOOK_FIRST;
+    let mut failing = false;
+    loop {
+        tokio::select! {
+            () = sleep(pause) => pause = (pause * 3 / 2).min(LOOK_LAST),
+            () = wake.notified() => {}
+        }
+        match ask(gateway, object).await {
+            Ok(Look::Done(body)) => return Some(body),
+            Ok(Look::Gone) => return None,
+            Ok(Look::Unfinished) => failing = false,
+            Err(why) => {
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::warn!(object = %object.id, %why, "an answer in the background cannot be looked at; that is tried again");
+                }
+            }
+        }
+        let age = gateway.ledger.now().since(object.created_at);
+        if age > WRITTEN_MAX_MS {
+            tracing::error!(object = %object.id, "an answer in the background takes longer than a day");
+            return Some(Bytes::new());
+        }
+    }
+}
+
+async fn ask(gateway: &Gateway, object: &Object) -> Result<Look, String> {
+    let catalog = gateway.catalog();
+    let endpoint = catalog
+        .upstreams
+        .at(&object.upstream)
+        .ok_or_else(|| "its upstream is not configured".to_owned())?;
+    let path = format!("/responses/{}", object.id);
+    let call = Call {
+        method: Method::GET,
+        path: &path,
+        headers: HeaderMap::new(),
+        body: Bytes::new(),
+    };
+    let sent = catalog.upstreams.send(&endpoint, call).await;
+    let response = sent.map_err(|error| error.to_string())?;
+    let status = response.status();
+    if matches!(status.as_u16(), 404 | 410) {
+        return Ok(Look::Gone);
+    }
+    if !status.is_success() {
+        return Err(format!("the upstream answers {status}"));
+    }
+    let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect();
+    let body = timeout(endpoint.idle_timeout(), body)
+        .await
+        .map_err(|_| "the upstream fell silent".to_owned())?
+        .map_err(|error| error.to_string())?;
+    let body = body.to_bytes();
+    Ok(match is_unfinished(&body) {
+        true => Look::Unfinished,
+        false => Look::Done(body),
+    })
+}
+
+fn status(body: &[u8]) -> Option<String> {
+    let answer = read_answer(body).ok()?;
+    answer.status.map(str::to_owned)
+}
