@@ -41,7 +41,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use serde::{Deserialize, Serialize};
 
 use super::error::{SendError, SendErrorKind};
-use super::{Call, UpstreamBody};
+use super::{Call, Source, UpstreamBody};
 use body::End;
 pub use body::SimulatedBody;
 pub use fault::{Fault, split_fault};
