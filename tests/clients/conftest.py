@@ -18,6 +18,9 @@ PRICES = {
     "sim/image": {"images": "0.35"},
     "sim/gpt-image": {"input": "5", "output": "40"},
     "sim/rerank": {"input": "0.7"},
+    "sim/speech": {"characters": "0.0001"},
+    "sim/whisper": {"seconds": "0.0006"},
+    "sim/transcribe": {"input": "6", "audio_input": "18", "output": "10"},
 }
 
 CONFIG = """
@@ -47,6 +50,14 @@ models:
     max_output_tokens: 7000
     prices: [{{ per: 1M tokens, input: 5, output: 40 }}]
   - {{ id: sim/rerank, category: rerank, upstream: simulator, prices: [{{ per: 1M tokens, input: 0.7 }}] }}
+  - {{ id: sim/speech, category: speech, upstream: simulator, prices: [{{ thousand_characters: 0.1 }}] }}
+  - {{ id: sim/whisper, category: transcription, seconds_max: 600, upstream: simulator, prices: [{{ second: 0.0006 }}] }}
+  - id: sim/transcribe
+    category: transcription
+    upstream: simulator
+    context_tokens: 20000
+    max_output_tokens: 1000
+    prices: [{{ per: 1M tokens, input: 6, audio_input: 18, output: 10 }}]
   - {{ id: sim/moderation, category: moderation, upstream: simulator, prices: [{{ free: true }}] }}
   - {{ id: mock/image, category: text-to-image, upstream: mock, prices: [{{ per: image, image: 0.35 }}] }}
 grants:

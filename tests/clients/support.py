@@ -286,10 +286,10 @@ MILLION = Decimal(1_000_000)
 
 
 def cost(usage, prices):
-    """What `usage` costs at `prices` per million (images: each), rounded once, half to even."""
+    """What `usage` costs at `prices` per million tokens, or for each of what is no token, rounded once, half to even."""
     total = Decimal(0)
     for meter, count in usage.items():
-        per = Decimal(1) if meter == "images" else MILLION
+        per = Decimal(1) if meter in ("images", "seconds", "characters") else MILLION
         total += Decimal(prices[meter]) * count / per
     return total.quantize(NANO, rounding=ROUND_HALF_EVEN)
 

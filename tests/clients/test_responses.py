@@ -151,6 +151,6 @@ async def test_refusals_are_the_sdks_own_errors(sdk, proxy, tap, stream):
     client = sdk(tap.base_url, proxy.customer().secret, max_retries=0)
     with pytest.raises(openai.InternalServerError, match="simulated fault: status 500"):
         await items(client.responses.create(**ASK, stream=stream, extra_headers={"x-simulator-fault": "status=500"}))
-    with pytest.raises(openai.BadRequestError) as caught:
+    with pytest.raises(openai.NotFoundError) as caught:
         await settled(client.responses.create(**ASK, previous_response_id="resp_1"))
-    assert caught.value.param == "previous_response_id"
+    assert (caught.value.code, caught.value.param) == ("object_not_found", "previous_response_id")
