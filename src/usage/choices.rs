@@ -53,7 +53,8 @@ impl Choices {
     }
 
     /// Whether so many output tokens can be of all choices. They cannot where they are less than five eighths of what is
-    /// counted here over all, and at most a quarter more than what is counted of the longest: then they are one's.
+    /// counted here over all, and at most a quarter more than what is counted of the longest: then they are one's. That needs
+    /// a vocabulary that fits the model: one that counts Chinese at twice what the model does takes two choices for one.
     /// Slow: see [`pooled`](super::tokenizer::pooled).
     pub fn can_be_all(&self, reported: u64, tokenizer: &Tokenizer) -> bool {
         let counts = self.texts.iter().map(|text| text.tokens(tokenizer));
@@ -134,7 +135,8 @@ mod tests {
     fn chunks_of_a_stream_add_up_by_their_index() {
         let mut answer = Choices::default();
         for word in 0..60 {
-            let chunk = json!({ "choices": [{ "index": word % 2, "delta": { "content": " word" } }] });
+            let chunk =
+                json!({ "choices": [{ "index": word % 2, "delta": { "content": " word" } }] });
             answer.feed(chunk.to_string().as_bytes());
         }
         answer.feed(b"[DONE]");

@@ -8,10 +8,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// Gives each element of an array, in order; `None` if it is no array.
-pub(super) fn elements<'a>(
-    array: &'a RawValue,
-    take: &mut dyn FnMut(&'a RawValue),
-) -> Option<()> {
+pub(super) fn elements<'a>(array: &'a RawValue, take: &mut dyn FnMut(&'a RawValue)) -> Option<()> {
     let mut json = serde_json::Deserializer::from_str(array.get());
     json.deserialize_seq(Elements(take)).ok()
 }

@@ -3,10 +3,11 @@
 //! Any text is safe to count: it goes to the [vocabulary](crate::vocabulary) in pieces of bounded size, and beyond
 //! [`COUNTED_BYTES_MAX`] the rest is taken to be alike. Call it through [`pooled`], not on a thread that serves sockets.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
+use crate::clock::thread_time;
 use crate::vocabulary::Vocabulary;
 
 mod chat;
@@ -21,7 +22,8 @@ mod tools;
 
 /// How many bytes of one thing are really counted: 4 MiB.
 pub const COUNTED_BYTES_MAX: usize = 4 << 20;
-/// How long one thing is really counted: no text takes that long, but where a vocabulary from disk is slow on it.
+/// The processor time in which one thing is really counted: no text takes that long, but where a vocabulary from disk
+/// is slow on it.
 const COUNTED_TIME_MAX: Duration = Duration::from_secs(5);
 /// How many threads count at once.
 const POOL_THREADS: usize = 2;
@@ -57,7 +59,8 @@ impl Tokenizer {
 #[derive(Clone, Debug)]
 pub struct Counter<'t> {
     vocabulary: &'t Vocabulary,
-    begun: Instant,
+    /// Processor time that is left.
+    time_left: Duration,
     tokens: u64,
     counted_bytes: u64,
     unseen_bytes: u64,
@@ -68,7 +71,7 @@ impl<'t> Counter<'t> {
     pub fn new(tokenizer: &'t Tokenizer) -> Self {
         Counter {
             vocabulary: &tokenizer.vocabulary,
-            begun: Instant::now(),
+            time_left: COUNTED_TIME_MAX,
             tokens: 0,
             counted_bytes: 0,
             unseen_bytes: 0,
@@ -82,14 +85,25 @@ impl<'t> Counter<'t> {
         let (near, far) = text.split_at(pieces::floor_boundary(text, room));
         self.add_unseen(to_u64(far.len()));
         for piece in pieces::pieces(near, self.vocabulary.piece_bytes_max()) {
-            let bytes = to_u64(piece.len());
-            if self.begun.elapsed() > COUNTED_TIME_MAX {
-                self.add_unseen(bytes);
+            if self.time_left.is_zero() {
+                self.add_unseen(to_u64(piece.len()));
                 continue;
             }
-            self.tokens += to_u64(self.vocabulary.count(piece));
-            self.counted_bytes += bytes;
+            self.tokens += to_u64(self.counted(piece));
+            self.counted_bytes += to_u64(piece.len());
         }
+    }
+
+    /// Only vocabularies from disk are watched: the others are known to take no longer for one text than for another.
+    fn counted(&mut self, piece: &str) -> usize {
+        let Vocabulary::Disk(_) = self.vocabulary else {
+            return self.vocabulary.count(piece);
+        };
+        let begun = thread_time();
+        let tokens = self.vocabulary.count(piece);
+        let took = thread_time().saturating_sub(begun);
+        self.time_left = self.time_left.saturating_sub(took);
+        tokens
     }
 
     /// Adds bytes that are not at hand.

@@ -8,19 +8,20 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use tokenizers::Tokenizer;
 
+use crate::clock::thread_time;
 use crate::file;
 
 /// The largest file.
 pub const BYTES_MAX: usize = 64 << 20;
 /// The most bytes of a piece.
 pub const PIECE_BYTES_MAX: usize = 4 << 10;
-/// The longest that a piece may take when the file is tried: hundreds of times what real vocabularies need.
+/// The most processor time that a piece may take when the file is tried: hundreds of times what real vocabularies need.
 const PIECE_TIME_MAX: Duration = Duration::from_secs(1);
 /// Texts that patterns and merges find hard, each repeated.
 const HARD: [&str; 14] = [
@@ -73,9 +74,9 @@ impl Disk {
         while bytes <= PIECE_BYTES_MAX {
             for unit in HARD {
                 let text = unit.repeat(bytes.div_ceil(unit.len()));
-                let begun = Instant::now();
+                let begun = thread_time();
                 let counted = catch_unwind(AssertUnwindSafe(|| self.count(&text)));
-                let took = begun.elapsed();
+                let took = thread_time().saturating_sub(begun);
                 if !matches!(counted, Ok(Some(_))) {
                     return Err(format!(
                         "has no tokens for {unit:?}; name a vocabulary that covers every text (with byte_fallback, ByteLevel or an unknown token)"

@@ -22,7 +22,12 @@ fn a_model_counts_with_an_encoding_or_a_file() {
 
     let from_disk = with(&format!("{{ file: \"{FILE}\" }}")).expect("valid");
     assert!(matches!(from_disk.models[0].tokenizer, Vocabulary::Disk(_)));
-    assert!(from_disk.files.iter().any(|file| file.ends_with("byte_level.json")));
+    assert!(
+        from_disk
+            .files
+            .iter()
+            .any(|file| file.ends_with("byte_level.json"))
+    );
 
     let mut text = SMALL.to_owned();
     text.push_str("\n");
@@ -35,15 +40,33 @@ fn a_model_counts_with_an_encoding_or_a_file() {
 #[test]
 fn a_wrong_tokenizer_names_its_line_and_what_to_do() {
     for (tokenizer, field, message) in [
-        ("gpt2", "tokenizer", "is not one of: o200k_base, cl100k_base, o200k_harmony"),
-        ("{ }", "tokenizer", "has no `file`; write one, such as `file: /etc/"),
+        (
+            "gpt2",
+            "tokenizer",
+            "is not one of: o200k_base, cl100k_base, o200k_harmony",
+        ),
+        (
+            "{ }",
+            "tokenizer",
+            "has no `file`; write one, such as `file: /etc/",
+        ),
         ("{ files: a.json }", "tokenizer.files", "is no known field"),
-        ("{ file: /nowhere.json }", "tokenizer.file", "the file /nowhere.json cannot be read: "),
-        ("{ file: Cargo.toml }", "tokenizer.file", "the file Cargo.toml is no vocabulary in Hugging Face's format: "),
+        (
+            "{ file: /nowhere.json }",
+            "tokenizer.file",
+            "the file /nowhere.json cannot be read: ",
+        ),
+        (
+            "{ file: Cargo.toml }",
+            "tokenizer.file",
+            "the file Cargo.toml is no vocabulary in Hugging Face's format: ",
+        ),
     ] {
         let error = with(tokenizer).expect_err(tokenizer);
         let at = format!("config.yaml:9: models[0].{field}: ");
-        let found = error.lines().any(|line| line.starts_with(&at) && line.contains(message));
+        let found = error
+            .lines()
+            .any(|line| line.starts_with(&at) && line.contains(message));
         assert!(found, "{tokenizer}: {error}");
     }
 }

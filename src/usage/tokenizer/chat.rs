@@ -5,8 +5,8 @@ use serde_json::value::RawValue;
 
 use super::Tokenizer;
 use super::content::{Block, Tally, text_of};
-use crate::usage::elements::elements;
 use super::images::ImageRule;
+use crate::usage::elements::elements;
 use crate::usage::lenient::trimmed;
 
 /// Tokens around every message, and before the answer.
@@ -42,7 +42,8 @@ impl Tally<'_> {
             self.text(&text_of(message));
             return false;
         };
-        self.add(u64::from(block.name.is_some()));
+        // Calls of tools among the items of Responses have a name that is no speaker's.
+        self.add(u64::from(block.name.is_some() && block.role.is_some()));
         self.block(&block, 0);
         let role = block.role.map(text_of).unwrap_or_default();
         matches!(&*role, "system" | "developer")
@@ -50,7 +51,8 @@ impl Tally<'_> {
 
     /// Adds the schema of a format that is asked for, if it has one.
     pub fn format(&mut self, format: Option<&RawValue>) {
-        let format = format.and_then(|format| serde_json::from_str::<Format<'_>>(format.get()).ok());
+        let format =
+            format.and_then(|format| serde_json::from_str::<Format<'_>>(format.get()).ok());
         self.json(format.and_then(|format| format.json_schema.or(format.schema)));
     }
 }

@@ -8,9 +8,9 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::usage::elements::elements;
 use super::images::{Detail, ImageRule};
 use super::{Counter, Tokenizer};
+use crate::usage::elements::elements;
 use crate::usage::transcript::{Transcript, unescape};
 use crate::vocabulary::Vocabulary;
 
@@ -132,13 +132,21 @@ impl<'t> Tally<'t> {
         let is_image = kind.contains("image") || block.image_url.is_some();
         let is_other = matches!(
             kind,
-            "document" | "file" | "input_file" | "input_audio" | "audio_url" | "video_url" | "video"
+            "document"
+                | "file"
+                | "input_file"
+                | "input_audio"
+                | "audio_url"
+                | "video_url"
+                | "video"
         );
         if is_image {
             let link = block.image_url.and_then(Source::of);
             let detail = link.as_ref().and_then(|link| link.detail).or(block.detail);
             let detail = Detail::of(&detail.map(text_of).unwrap_or_default());
-            let data = link.or(source).and_then(|source| source.url.or(source.data));
+            let data = link
+                .or(source)
+                .and_then(|source| source.url.or(source.data));
             let tokens = self.rule.tokens(data.map_or("", RawValue::get), detail);
             self.add(tokens.min(self.image_tokens_max));
         } else if is_other {

@@ -76,7 +76,9 @@ fn tiles((width, height): (u64, u64)) -> u64 {
 
 fn pixel_tokens((width, height): (u64, u64)) -> u64 {
     let (width, height) = shrunk((width, height), width.max(height), EDGE_MAX);
-    (width * height).div_ceil(TOKEN_PIXELS).min(PIXEL_TOKENS_MAX)
+    (width * height)
+        .div_ceil(TOKEN_PIXELS)
+        .min(PIXEL_TOKENS_MAX)
 }
 
 /// Both sides in proportion, so that `side` becomes at most `most`; no side vanishes.

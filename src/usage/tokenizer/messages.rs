@@ -6,8 +6,8 @@ use serde_json::value::RawValue;
 use super::Tokenizer;
 use super::chat::FRAME_TOKENS;
 use super::content::Tally;
-use crate::usage::elements::elements;
 use super::images::ImageRule;
+use crate::usage::elements::elements;
 use crate::usage::lenient::trimmed;
 
 impl Tokenizer {

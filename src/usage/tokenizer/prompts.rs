@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::content::text_of;
-use crate::usage::elements::{elements, length};
 use super::{Counter, Tokenizer};
+use crate::usage::elements::{elements, length};
 use crate::usage::lenient::trimmed;
 use crate::usage::transcript::Transcript;
 

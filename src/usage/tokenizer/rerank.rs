@@ -4,8 +4,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::content::{is_string, text_of};
-use crate::usage::elements::elements;
 use super::{Counter, Tokenizer};
+use crate::usage::elements::elements;
 use crate::usage::lenient::trimmed;
 
 impl Tokenizer {

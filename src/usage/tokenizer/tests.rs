@@ -1,6 +1,8 @@
 mod bodies;
 mod tools;
 
+use std::sync::LazyLock;
+
 use super::pieces::pieces;
 use super::*;
 use crate::usage::transcript::Transcript;
@@ -20,11 +22,16 @@ fn o200k() -> Tokenizer {
     encoding(Encoding::O200kBase)
 }
 
-/// A vocabulary that the tests bring.
-fn from_disk(name: &str) -> Tokenizer {
+fn loaded(name: &str) -> Tokenizer {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let disk = Disk::load(&root.join("tests/data/vocabularies").join(name));
     Tokenizer::new(Vocabulary::Disk(disk.expect("a vocabulary")), 16_384)
+}
+
+/// A small vocabulary from disk.
+fn byte_level() -> &'static Tokenizer {
+    static LOADED: LazyLock<Tokenizer> = LazyLock::new(|| loaded("byte_level.json"));
+    &LOADED
 }
 
 #[test]
@@ -33,35 +40,39 @@ fn known_counts_are_met() {
     for tokenizer in Encoding::ALL.map(encoding) {
         assert_eq!(tokenizer.count("hello world"), 2);
     }
-    assert_eq!(from_disk("byte_level.json").count("hello world"), 2);
+    assert_eq!(byte_level().count("hello world"), 2);
     // Special tokens are text like any other.
     assert!(o200k().count("<|endoftext|>") > 1);
 }
 
-#[test]
-fn a_million_of_anything_is_counted() {
-    let tokenizers = [
-        o200k(),
-        encoding(Encoding::Cl100kBase),
-        from_disk("byte_level.json"),
-    ];
+/// A million bytes of what tokenizers find hard, counted.
+fn count_millions(tokenizer: &Tokenizer) {
     for unit in [
         " ", "a", "A", "-", "\n", " \n", "\t", "😀", "中", "a ", "\u{301}", "'s", "1", "\u{3000}",
     ] {
         let text = unit.repeat(1_000_000 / unit.len());
-        for tokenizer in &tokenizers {
-            let tokens = tokenizer.count(&text);
-            assert!(tokens > 0 && tokens <= text.len() as u64, "{unit:?}");
-        }
+        let tokens = tokenizer.count(&text);
+        assert!(tokens > 0 && tokens <= text.len() as u64, "{unit:?}");
     }
+}
+
+#[test]
+fn a_million_of_anything_is_counted() {
+    count_millions(&o200k());
+    count_millions(&encoding(Encoding::Cl100kBase));
+}
+
+#[test]
+fn a_million_of_anything_is_counted_with_a_vocabulary_from_disk() {
+    count_millions(byte_level());
 }
 
 #[test]
 fn what_takes_too_long_is_taken_to_be_like_what_did_not() {
     let text = "x".repeat(1_000_000);
-    let begun = Instant::now();
-    assert_eq!(from_disk("hostile.json").count(&text), 1_000_000);
-    assert!(begun.elapsed() < Duration::from_secs(60));
+    let begun = thread_time();
+    assert_eq!(loaded("hostile.json").count(&text), 1_000_000);
+    assert!(thread_time() - begun < COUNTED_TIME_MAX * 2);
 }
 
 #[test]
@@ -123,7 +134,10 @@ fn a_chat_is_framed_as_its_models_frame_it() {
         {"role":"system","name":"example_user","content":"Let's circle back when we have more bandwidth to touch base on opportunities for increased leverage."},
         {"role":"system","name":"example_assistant","content":"Let's talk later when we're less busy about how to do better."},
         {"role":"user","content":"This late pivot means we don't have time to boil the ocean for the client deliverable."}]}"#;
-    assert_eq!(encoding(Encoding::Cl100kBase).count_chat(body.as_bytes()), Some(129));
+    assert_eq!(
+        encoding(Encoding::Cl100kBase).count_chat(body.as_bytes()),
+        Some(129)
+    );
     assert_eq!(o200k().count_chat(body.as_bytes()), Some(124));
 }
 
@@ -133,7 +147,7 @@ fn parts_and_calls_and_tools_count() {
     let plain = count(r#"{"messages":[{"role":"user","content":"hello world"}]}"#);
     assert_eq!(plain, Some(3 + 1 + 2 + 3));
     let parts = r#"{"messages":[{"role":"user","content":[{"type":"text","text":"hello "},"wor",{"type":"text","text":"ld"}]}]}"#;
-    assert_eq!(count(parts), plain.map(|tokens| tokens + 1));
+    assert_eq!(count(parts), plain.map(|tokens| tokens + 2));
     let escaped = "\u{feff} {\"messages\":[{\"role\":\"user\",\"content\":\"hello\\u0020world\"}]}";
     assert_eq!(count(escaped), plain);
     let tools = r#"{"messages":[{"role":"user","content":"hello world"}],"tools":[{"type":"function","function":{"name":"f"}}]}"#;
@@ -175,7 +189,7 @@ proptest! {
     #[test]
     fn tokens_are_never_more_than_bytes(text in any::<String>(), chosen in prop::sample::select(&Encoding::ALL[..])) {
         prop_assert!(encoding(chosen).count(&text) <= text.len() as u64);
-        prop_assert!(from_disk("byte_level.json").count(&text) <= text.len() as u64);
+        prop_assert!(byte_level().count(&text) <= text.len() as u64);
     }
 
     #[test]

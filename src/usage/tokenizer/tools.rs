@@ -174,7 +174,10 @@ impl<'a> Schema<'a> {
             "integer" => out.push_str("number"),
             "string" | "number" | "boolean" | "null" => out.push_str(kind),
             "array" => {
-                match self.items.and_then(|items| Some((Schema::of(items)?, items))) {
+                match self
+                    .items
+                    .and_then(|items| Some((Schema::of(items)?, items)))
+                {
                     Some((schema, items)) => schema.write_type(out, items, depth + 1),
                     None => out.push_str("any"),
                 }
@@ -191,11 +194,7 @@ impl<'a> Schema<'a> {
 }
 
 /// Writes each element of an array, with bars between.
-fn alternatives(
-    out: &mut String,
-    array: &RawValue,
-    write: &mut dyn FnMut(&mut String, &RawValue),
-) {
+fn alternatives(out: &mut String, array: &RawValue, write: &mut dyn FnMut(&mut String, &RawValue)) {
     let mut is_first = true;
     elements(array, &mut |element| {
         if !std::mem::take(&mut is_first) {
