@@ -59,7 +59,7 @@ pub async fn deliver(
     }
     if is_event_stream(response) {
         job.reservation.detail.streamed = true;
-        let tap = EventTap::new(job.service, strip_usage);
+        let tap = EventTap::new(job.service, job.choices, strip_usage);
         let tap = Tap::Events(Box::new(tap));
         return Ok(flow(gateway, answer.response, Bytes::new(), tap, job));
     }
@@ -283,6 +283,9 @@ async fn charge(
         job.reservation.void().await;
         return Err(not_understood());
     }
+    if job.service == Service::Chat && job.choices > 1 {
+        facts.choices.get_or_insert_default().feed(&body);
+    }
     facts.client_gone = gone.is_raised();
     let mut early = HeaderMap::new();
     if job.background {
@@ -324,6 +327,7 @@ pub fn facts(body: &[u8], service: Service) -> Facts {
             usage: None,
             items: None,
             text: Transcript::of(body),
+            choices: None,
             seconds: None,
             object: None,
             image: ImageShape::default(),
@@ -338,6 +342,7 @@ pub fn facts(body: &[u8], service: Service) -> Facts {
         usage,
         items: (items > 0 || answer.is_short).then_some(items),
         text: transcript(&answer, service),
+        choices: None,
         seconds: answer.seconds,
         object: (service == Service::Responses)
             .then(|| written(&answer))

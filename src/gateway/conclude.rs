@@ -9,10 +9,11 @@ use super::service::{Counts, Service};
 use crate::ledger::LedgerError;
 use crate::ledger::hold::Settled;
 use crate::price::ImageShape;
+use crate::usage::choices::Choices;
 use crate::usage::report::{Reported, Unbelievable};
 use crate::usage::tokenizer::{Tokenizer, pooled};
 use crate::usage::transcript::Transcript;
-use crate::usage::{Counted, Meter, Usage};
+use crate::usage::{Counted, Meter, Unit, Usage};
 use audio::{characters, seconds};
 
 /// Every word on what was odd that a receipt can have.
@@ -47,6 +48,8 @@ pub struct Facts {
     pub items: Option<u64>,
     /// The text that was delivered, to be counted where no report can be believed.
     pub text: Transcript,
+    /// The texts of its choices, where several were asked for.
+    pub choices: Option<Choices>,
     /// Seconds of the recording, where the answer tells them.
     pub seconds: Option<u64>,
     /// What is stored of it at the upstream, where it says so.
@@ -213,7 +216,12 @@ fn with_tokens(job: &Job, facts: &Facts, mut consumed: Consumed) -> Consumed {
 
 async fn tokens(job: &Job, facts: &Facts, end: End) -> Option<Consumed> {
     let mut flags = Vec::new();
+    if facts.usage.is_none() && has_nothing_to_count(job) {
+        return Some(nothing());
+    }
+    let is_of_one = is_of_one_choice(job, facts).await;
     match &facts.usage {
+        Some(Ok(_)) if is_of_one => flags.push("usage_unbelievable"),
         Some(Ok(reported)) if reported.has_input && reported.has_output => {
             let counted = match end {
                 End::Complete => Counted::Exact,
@@ -243,6 +251,26 @@ async fn tokens(job: &Job, facts: &Facts, end: End) -> Option<Consumed> {
         counted,
         flags,
     })
+}
+
+/// Whether it makes no difference how much was read: an order of documents at a price by request, a free moderation.
+fn has_nothing_to_count(job: &Job) -> bool {
+    let mut segments = job.reservation.segments.iter();
+    matches!(job.service, Service::Rerank | Service::Moderations)
+        && segments.all(|it| it.meter.unit() != Unit::Tokens || it.unit_price.is_zero())
+}
+
+/// Whether the report tells of one choice only where there are several.
+async fn is_of_one_choice(job: &Job, facts: &Facts) -> bool {
+    let (Some(Ok(reported)), Some(choices)) = (&facts.usage, &facts.choices) else {
+        return false;
+    };
+    let output = [Meter::Output, Meter::Reasoning, Meter::AudioOutput];
+    let output = output.into_iter().map(|meter| reported.usage.get(meter));
+    let (output, choices) = (output.sum(), choices.clone());
+    let tokenizer = job.reservation.model.tokenizer.clone();
+    let fits = pooled(move || choices.can_be_all(output, &tokenizer)).await;
+    !fits.unwrap_or(true)
 }
 
 /// Whether nothing was delivered. Embeddings of no known shape count as delivered, unless the upstream cut them.
@@ -277,7 +305,11 @@ async fn input_tokens(job: &Job) -> u64 {
     let bound = job.reservation.bound(is_input);
     let count = match job.service {
         Service::Completions => Tokenizer::count_prompts,
-        Service::Embeddings => Tokenizer::count_inputs,
+        Service::Embeddings | Service::Moderations => Tokenizer::count_inputs,
+        Service::Responses => Tokenizer::count_responses,
+        Service::Messages => Tokenizer::count_messages,
+        Service::Rerank => Tokenizer::count_rerank,
+        Service::Speech => Tokenizer::count_speech,
         _ => Tokenizer::count_chat,
     };
     let counted = pooled(move || count(&tokenizer, &body)).await;

@@ -265,6 +265,7 @@ async fn exchange(
         idle,
         trailers,
         key: read.key.id.clone(),
+        choices: asked.choices(),
         recording: asked.recording(),
         stored: asked.is_stored(),
         background: asked.is_background(),
