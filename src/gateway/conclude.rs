@@ -3,7 +3,7 @@
 mod audio;
 
 use super::job::Job;
-use super::objects::{self, background};
+use super::kept;
 use super::reservation::{Consumed, is_input};
 use super::service::{Counts, Service};
 use crate::ledger::LedgerError;
@@ -70,14 +70,13 @@ pub struct Written {
 }
 
 /// What came of a request that was answered.
-#[derive(Debug)]
 pub enum Conclusion {
     /// It was charged.
     Charged(Box<Settled>),
     /// It costs nothing.
     Free,
-    /// Its answer is still being written: it is charged when that is done.
-    Later,
+    /// Its answer is still being written: it is to be followed.
+    Later(Box<Job>, Written),
 }
 
 impl Conclusion {
@@ -85,7 +84,7 @@ impl Conclusion {
     pub fn settled(self) -> Option<Box<Settled>> {
         match self {
             Conclusion::Charged(settled) => Some(settled),
-            Conclusion::Free | Conclusion::Later => None,
+            Conclusion::Free | Conclusion::Later(..) => None,
         }
     }
 }
@@ -97,10 +96,10 @@ impl Conclusion {
 pub async fn conclude(mut job: Job, facts: Facts, end: End) -> Result<Conclusion, LedgerError> {
     if let Some(written) = facts.object.as_ref().filter(|_| job.stored) {
         if job.background && (written.is_unfinished || end != End::Complete) {
-            let following = background::follow(job, &written.id).await;
-            return following.map(|()| Conclusion::Later);
+            let written = written.clone();
+            return Ok(Conclusion::Later(Box::new(job), written));
         }
-        objects::note(&job, &written.id).await;
+        kept::note(&job, &written.id).await;
     }
     job.reservation.stated = facts.image.clone();
     let consumed = match job.service.counts() {

@@ -26,7 +26,7 @@ use super::Gateway;
 use super::client_address::client_address;
 use super::client_body::ClientBody;
 use super::io::ClientSocket;
-use super::objects::background;
+use super::background;
 use super::refusal::Refused;
 use super::request_body::{RequestBody, Unread};
 use super::{live, route};
