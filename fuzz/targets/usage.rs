@@ -55,18 +55,26 @@ fn sides(usage: &Usage) -> (u64, u64) {
     (sum(input), sum(output))
 }
 
-/// Where a whole was told in the one usual spelling, the meters of its side come to it.
+/// Where a whole was told in one spelling, the meters of its side come to it.
 fn told(read: Read, fields: &Map<String, Value>) {
     let Some(Ok(reported)) = read else { return };
     let (input, output) = sides(&reported.usage);
-    let number = |name: &str| fields.get(name).and_then(Value::as_u64);
-    if let (Some(whole), None) = (number("prompt_tokens"), fields.get("input_tokens")) {
-        assert_eq!(input, whole, "{fields:?}");
-    }
-    if let (Some(whole), None) = (number("completion_tokens"), fields.get("output_tokens")) {
+    let only = |name: &str, other: &str| match fields.get(other) {
+        None => fields.get(name).and_then(Value::as_u64),
+        Some(_) => None,
+    };
+    let prompt = only("prompt_tokens", "input_tokens");
+    // With these names the cache is beside the input.
+    let beside = ["cache_read_input_tokens", "cache_creation_input_tokens"];
+    let beside = beside.iter().any(|name| fields.contains_key(*name));
+    let prompt = prompt.or(only("input_tokens", "prompt_tokens").filter(|_| !beside));
+    assert!(prompt.is_none_or(|whole| input == whole), "{fields:?}");
+    let completion = only("completion_tokens", "output_tokens");
+    if let Some(whole) = completion.or(only("output_tokens", "completion_tokens")) {
         // Some report reasoning beside the output, and count it in the total.
         let reasoning = reported.usage.get(Meter::Reasoning);
-        let beside = number("total_tokens") == Some(input + whole + reasoning);
+        let total = fields.get("total_tokens").and_then(Value::as_u64);
+        let beside = total == Some(input + whole + reasoning);
         assert!(
             output == whole || beside && output == whole + reasoning,
             "{fields:?}"
