@@ -27,6 +27,7 @@ mod secrets;
 mod section;
 mod sections;
 mod text;
+mod tokenizer;
 mod tree;
 mod upstreams;
 mod words;
@@ -37,7 +38,7 @@ use std::path::{Path, PathBuf};
 use crate::file;
 pub use accounts::{GrantRow, GrantUnit, KeyRow, LimitRow, Measure, OnDisconnect, OnShort, Period};
 pub use error::{ConfigError, Problem};
-pub use price_list::{Bounds, Category, MaxTokensField, ModelRow, Per, PriceRow, Route, Tokenizer};
+pub use price_list::{Bounds, Category, MaxTokensField, ModelRow, Per, PriceRow, Route};
 pub use process::{
     AskUsage, CaFile, Caps, CorsOrigins, Durability, LedgerConfig, LedgerKind, Proxy, Server,
     TlsFiles, Upstream, UpstreamKind,

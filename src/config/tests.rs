@@ -1,5 +1,6 @@
 mod redis;
 mod refusals;
+mod tokenizer;
 mod upstreams;
 
 use std::path::PathBuf;

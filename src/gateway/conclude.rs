@@ -208,25 +208,28 @@ async fn estimate(job: &Job, facts: &Facts) -> Usage {
 
 /// The tokens of the request, counted here; the bound of the hold where they cannot be.
 async fn input_tokens(job: &Job) -> u64 {
-    let (tokenizer, body) = (job.reservation.model.tokenizer, job.request_body.clone());
+    let (tokenizer, body) = (
+        job.reservation.model.tokenizer.clone(),
+        job.request_body.clone(),
+    );
     let bound = job.reservation.bound(is_input);
     let count = match job.service {
         Service::Completions => Tokenizer::count_prompts,
         Service::Embeddings => Tokenizer::count_inputs,
         _ => Tokenizer::count_chat,
     };
-    let counted = pooled(move || count(tokenizer, &body)).await;
+    let counted = pooled(move || count(&tokenizer, &body)).await;
     counted.flatten().map_or(bound, |tokens| tokens.min(bound))
 }
 
 /// The tokens of what was delivered, counted here; the bound of the hold where they cannot be.
 async fn output_tokens(job: &Job, facts: &Facts) -> u64 {
-    let (tokenizer, text) = (job.reservation.model.tokenizer, facts.text.clone());
+    let (tokenizer, text) = (job.reservation.model.tokenizer.clone(), facts.text.clone());
     let bound = job.reservation.bound(Meter::is_output);
     let completion = (job.service == Service::Completions).then(|| job.request_body.clone());
     let counted = pooled(move || match completion {
         Some(body) => tokenizer.count_completions(&body, &text),
-        None => text.tokens(tokenizer),
+        None => text.tokens(&tokenizer),
     })
     .await;
     counted.map_or(bound, |tokens| tokens.min(bound))

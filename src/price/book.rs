@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::{Model, PriceBook, PriceVersion, field};
 use crate::clock::UnixMs;
-use crate::config::{self, Config, ConfigError, ModelRow, PriceRow, Problem, Words as _};
+use crate::config::{Config, ConfigError, ModelRow, PriceRow, Problem, Words as _};
 use crate::money::UnitPrice;
 use crate::usage::Meter;
 use crate::usage::tokenizer::Tokenizer;
@@ -61,18 +61,9 @@ fn model(file: &str, row: &ModelRow) -> Result<Model, ConfigError> {
             .collect(),
         category: row.category,
         bounds: row.bounds.clone(),
-        tokenizer: tokenizer(row.tokenizer),
+        tokenizer: Tokenizer::new(row.tokenizer.clone(), row.bounds.image_tokens_max),
         versions,
     })
-}
-
-/// The vocabulary that a config names.
-fn tokenizer(named: config::Tokenizer) -> Tokenizer {
-    match named {
-        config::Tokenizer::O200kBase => Tokenizer::O200kBase,
-        config::Tokenizer::Cl100kBase => Tokenizer::Cl100kBase,
-        config::Tokenizer::O200kHarmony => Tokenizer::O200kHarmony,
-    }
 }
 
 fn version(file: &str, row: &ModelRow, price: &PriceRow) -> Result<PriceVersion, ConfigError> {
