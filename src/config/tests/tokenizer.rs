@@ -29,11 +29,9 @@ fn a_model_counts_with_an_encoding_or_a_file() {
             .any(|file| file.ends_with("byte_level.json"))
     );
 
-    let mut text = SMALL.to_owned();
-    text.push_str("\n");
-    let unsaid = Config::parse(&text, "config.yaml", &env).expect("valid");
+    let unsaid = Config::parse(SMALL, "config.yaml", &env).expect("valid");
     assert_eq!(unsaid.models[0].tokenizer, Vocabulary::default());
-    let gpt4 = Config::parse(&text.replace("chat/one", "gpt-4"), "config.yaml", &env);
+    let gpt4 = Config::parse(&SMALL.replace("chat/one", "gpt-4"), "config.yaml", &env);
     assert_eq!(gpt4.expect("valid").models[0].tokenizer, cl100k);
 }
 

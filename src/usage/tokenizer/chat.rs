@@ -14,7 +14,7 @@ pub(super) const FRAME_TOKENS: u64 = 3;
 
 impl Tokenizer {
     /// The input tokens of a chat request's JSON body: 3, role and content (and 1 for a name) for each
-    /// message, and 3; images by their size, definitions of tools as [`Tally::tools`] says.
+    /// message, and 3; images by their size, definitions of tools as the models read them.
     /// `None` if the body is not a JSON object with `messages`.
     pub fn count_chat(&self, body: &[u8]) -> Option<u64> {
         let chat: Chat<'_> = serde_json::from_slice(trimmed(body)).ok()?;

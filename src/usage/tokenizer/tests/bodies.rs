@@ -5,8 +5,10 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
+type Count = fn(&Tokenizer, &[u8]) -> Option<u64>;
+
 /// Every function that counts a body.
-pub(super) const COUNTS: [fn(&Tokenizer, &[u8]) -> Option<u64>; 7] = [
+pub(super) const COUNTS: [Count; 7] = [
     Tokenizer::count_chat,
     Tokenizer::count_prompts,
     Tokenizer::count_inputs,
