@@ -27,6 +27,7 @@ mod secrets;
 mod section;
 mod sections;
 mod text;
+mod tokenizer;
 mod tree;
 mod upstreams;
 mod words;
@@ -39,7 +40,7 @@ pub use accounts::{GrantRow, GrantUnit, KeyRow, LimitRow, Measure, OnDisconnect,
 pub use error::{ConfigError, Problem};
 pub use price_list::{
     Bounds, Category, HoursRow, ImageRow, MaxTokensField, ModelRow, Per, PriceField, PriceRow,
-    Rates, Route, TierRow, Tokenizer, image_word,
+    Rates, Route, TierRow, image_word,
 };
 pub use process::{
     AskUsage, CaFile, Caps, CorsOrigins, Durability, LedgerConfig, LedgerKind, Proxy, Server,

@@ -6,6 +6,8 @@
 pub mod account;
 pub mod answer;
 pub mod asked;
+pub mod background;
+pub mod bad_request;
 pub mod body;
 pub mod budget;
 pub mod catalog;
@@ -14,11 +16,13 @@ pub mod client_body;
 pub mod conclude;
 pub mod cors;
 pub mod detach;
+pub mod facts;
 pub mod forward;
 pub mod headers;
 pub mod identify;
 pub mod io;
 pub mod job;
+pub mod kept;
 pub mod lifecycle;
 pub mod live;
 pub mod meter;
@@ -52,12 +56,12 @@ use tokio::sync::Semaphore;
 
 use crate::ledger::retention::Retention;
 use crate::ledger::{Ledger, LedgerError};
+use background::Followed;
 use budget::Budget;
 use catalog::{Catalog, Current};
 use cors::Cors;
 use live::LiveHolds;
 use metrics::Metrics;
-use objects::background::Followed;
 use observe::{Observed, Observer};
 use signal::Signal;
 

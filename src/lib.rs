@@ -24,3 +24,4 @@ pub mod plural;
 pub mod secret;
 pub mod telemetry;
 pub mod tls;
+pub mod vocabulary;

@@ -107,7 +107,7 @@ pub struct Model {
     pub category: Category,
     /// What its worst cases are computed from.
     pub bounds: Bounds,
-    /// How tokens are counted where the upstream does not say.
+    /// How its tokens are counted where the upstream does not say.
     pub tokenizer: Tokenizer,
     /// Its prices by time, the earliest first; never empty.
     pub versions: Vec<Arc<PriceVersion>>,

@@ -4,6 +4,8 @@
 //! priced one by one and summed.
 
 pub mod answer;
+pub mod choices;
+mod elements;
 mod lenient;
 pub mod recording;
 pub mod report;

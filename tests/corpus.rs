@@ -54,7 +54,13 @@ fn what_a_client_gets_is_what_it_would_have_got_directly_but_for_the_additions()
         assert_eq!(through.status, direct.status, "{name}");
         let own = |name: &str| {
             name.starts_with("x-tollgate-") && name != "x-tollgate-upstream-request-id"
-                || ["x-request-id", "content-length", "transfer-encoding"].contains(&name)
+                || [
+                    "x-request-id",
+                    "request-id",
+                    "content-length",
+                    "transfer-encoding",
+                ]
+                .contains(&name)
         };
         let mut headers = through.headers.0.clone();
         headers.retain(|(name, _)| !own(name));

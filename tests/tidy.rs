@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Rooms from the rim inwards. A room may import from itself and from those that stand below it.
-const ROOMS: [&str; 17] = [
+const ROOMS: [&str; 18] = [
     "main",
     "cli",
     "admin",
@@ -15,6 +15,7 @@ const ROOMS: [&str; 17] = [
     "price",
     "usage",
     "config",
+    "vocabulary",
     "keygen",
     "secret",
     "tls",

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::read::{AMOUNT_MAX, Field};
 use super::section::Section;
 use super::text::{did_you_mean, nearest};
-use super::{Bounds, Category, MaxTokensField, ModelRow, Route, Tokenizer, Upstream, prices};
+use super::{Bounds, Category, MaxTokensField, ModelRow, Route, Upstream, prices, tokenizer};
 
 /// Token bounds stay where their sums and products cannot leave the range of integers.
 const TOKENS_MAX: u64 = 1 << 32;
@@ -91,7 +91,7 @@ fn model(
         routes,
         prices: prices::prices(&section, category, &bounds),
         bounds,
-        tokenizer: section.word("tokenizer", Tokenizer::O200kBase),
+        tokenizer: tokenizer::vocabulary(&section, &id),
         id,
         aliases,
         category,

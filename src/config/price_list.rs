@@ -5,6 +5,7 @@ use rust_decimal::Decimal;
 use super::Words as _;
 use crate::clock::UnixMs;
 use crate::money::Factor;
+use crate::vocabulary::Vocabulary;
 
 /// One model of the price list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,8 +20,8 @@ pub struct ModelRow {
     pub routes: Vec<Route>,
     /// The largest request that it can get and the largest answer that it can give.
     pub bounds: Bounds,
-    /// How tokens are counted where the upstream does not say.
-    pub tokenizer: Tokenizer,
+    /// What tokens are counted with where the upstream does not say.
+    pub tokenizer: Vocabulary,
     /// Its prices; never empty, no two from the same time.
     pub prices: Vec<PriceRow>,
     /// Its line in the file.
@@ -96,17 +97,6 @@ pub enum MaxTokensField {
     MaxCompletionTokens,
     /// Either of them.
     Both,
-}
-
-/// How tokens are counted where the upstream does not say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Tokenizer {
-    /// GPT-4o and later.
-    O200kBase,
-    /// GPT-3.5 and GPT-4.
-    Cl100kBase,
-    /// gpt-oss.
-    O200kHarmony,
 }
 
 /// What a model costs from some time on. Prices are as printed; see [`Per`].

@@ -239,6 +239,11 @@ impl<'a> Field<'a> {
         matches!(self.node.value, Value::List(_))
     }
 
+    /// Whether this is a map.
+    pub fn is_map(&self) -> bool {
+        matches!(self.node.value, Value::Map(_))
+    }
+
     /// The fields of a map, with their names.
     pub fn entries(&self) -> Vec<(&'a str, Field<'a>)> {
         let Value::Map(entries) = &self.node.value else {

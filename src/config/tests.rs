@@ -1,6 +1,7 @@
 mod prices;
 mod redis;
 mod refusals;
+mod tokenizer;
 mod upstreams;
 
 use std::path::PathBuf;

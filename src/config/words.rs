@@ -2,8 +2,9 @@
 
 use super::{
     AskUsage, Category, Durability, GrantUnit, LedgerKind, MaxTokensField, Measure, OnDisconnect,
-    OnShort, Per, Period, PriceField, Tokenizer, UpstreamKind,
+    OnShort, Per, Period, PriceField, UpstreamKind,
 };
+use crate::vocabulary::Encoding;
 
 /// A choice among words.
 pub trait Words: Copy + PartialEq + 'static {
@@ -48,7 +49,7 @@ words!(Category {
     "image-edit" => ImageEdit,
     "multi-image-edit" => MultiImageEdit,
 });
-words!(Tokenizer { "o200k_base" => O200kBase, "cl100k_base" => Cl100kBase, "o200k_harmony" => O200kHarmony });
+words!(Encoding { "o200k_base" => O200kBase, "cl100k_base" => Cl100kBase, "o200k_harmony" => O200kHarmony });
 words!(MaxTokensField {
     "max_tokens" => MaxTokens,
     "max_completion_tokens" => MaxCompletionTokens,

@@ -12,8 +12,10 @@ use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
 
 use super::Gateway;
+use super::background;
 use super::client_body::ClientBody;
-use super::conclude::{Conclusion, End, Facts, Written, abandon, conclude};
+use super::conclude::{Conclusion, End, abandon, conclude};
+use super::facts::facts;
 use super::forward::Answer;
 use super::headers;
 use super::job::Job;
@@ -24,10 +26,7 @@ use super::refusal::Refused;
 use super::service::{Counts, Service};
 use super::signal::Signal;
 use crate::ledger::key::OnDisconnect;
-use crate::price::ImageShape;
 use crate::upstream::UpstreamBody;
-use crate::usage::answer::{AnswerFacts, read_answer};
-use crate::usage::transcript::Transcript;
 
 /// Turns an upstream's answer into the client's, and sees to its charge.
 pub async fn deliver(
@@ -59,7 +58,7 @@ pub async fn deliver(
     }
     if is_event_stream(response) {
         job.reservation.detail.streamed = true;
-        let tap = EventTap::new(job.service, strip_usage);
+        let tap = EventTap::new(job.service, job.choices, strip_usage);
         let tap = Tap::Events(Box::new(tap));
         return Ok(flow(gateway, answer.response, Bytes::new(), tap, job));
     }
@@ -283,6 +282,9 @@ async fn charge(
         job.reservation.void().await;
         return Err(not_understood());
     }
+    if job.service == Service::Chat && job.choices > 1 {
+        facts.choices.get_or_insert_default().feed(&body);
+    }
     facts.client_gone = gone.is_raised();
     let mut early = HeaderMap::new();
     if job.background {
@@ -294,7 +296,11 @@ async fn charge(
     match outcome {
         Err(_) => return Err(Refused::ledger_unavailable()),
         Ok(Conclusion::Free) => put_uncharged(&mut response, request),
-        Ok(Conclusion::Later) => response.headers_mut().extend(early),
+        Ok(Conclusion::Later(job, written)) => {
+            let followed = background::follow(*job, &written.id).await;
+            followed.map_err(|_| Refused::ledger_unavailable())?;
+            response.headers_mut().extend(early);
+        }
         Ok(Conclusion::Charged(settled)) => {
             let now = gateway.ledger.now();
             receipt::put_final(
@@ -315,51 +321,4 @@ fn put_uncharged(response: &mut Response<ClientBody>, request: crate::ledger::id
     response
         .headers_mut()
         .insert("x-tollgate-cost", HeaderValue::from_static("0"));
-}
-
-/// What a JSON answer says; of anything else, only its text is known.
-pub fn facts(body: &[u8], service: Service) -> Facts {
-    let Ok(answer) = read_answer(body) else {
-        return Facts {
-            usage: None,
-            items: None,
-            text: Transcript::of(body),
-            seconds: None,
-            object: None,
-            image: ImageShape::default(),
-            client_gone: false,
-        };
-    };
-    let (usage, items) = match service.counts() {
-        Counts::Input => (answer.input_usage(), answer.results),
-        _ => (answer.usage, answer.images),
-    };
-    Facts {
-        usage,
-        items: (items > 0 || answer.is_short).then_some(items),
-        text: transcript(&answer, service),
-        seconds: answer.seconds,
-        object: (service == Service::Responses)
-            .then(|| written(&answer))
-            .flatten(),
-        image: ImageShape::read(answer.image.size, answer.image.quality),
-        client_gone: false,
-    }
-}
-
-/// What is stored of a response.
-fn written(answer: &AnswerFacts<'_>) -> Option<Written> {
-    Some(Written {
-        id: answer.id?.to_owned(),
-        is_unfinished: matches!(answer.status, Some("queued" | "in_progress")),
-    })
-}
-
-/// Only read where it may be needed: it walks the whole body again.
-fn transcript(answer: &AnswerFacts<'_>, service: Service) -> Transcript {
-    match answer.usage {
-        _ if matches!(service.counts(), Counts::Input | Counts::Nothing) => Transcript::default(),
-        Some(Ok(reported)) if reported.has_input && reported.has_output => Transcript::default(),
-        _ => answer.transcript(),
-    }
 }

@@ -95,6 +95,11 @@ impl<'b> Asked<'b> {
         }
     }
 
+    /// How many texts it asks for.
+    pub fn choices(&self) -> u64 {
+        self.text().map_or(1, |text| text.choices)
+    }
+
     /// Where the recording is in the body, if there is one.
     pub fn recording(&self) -> Option<Span> {
         match &self.work {

@@ -3,16 +3,17 @@
 mod audio;
 
 use super::job::Job;
-use super::objects::{self, background};
+use super::kept;
 use super::reservation::{Consumed, is_input};
 use super::service::{Counts, Service};
 use crate::ledger::LedgerError;
 use crate::ledger::hold::Settled;
 use crate::price::ImageShape;
+use crate::usage::choices::Choices;
 use crate::usage::report::{Reported, Unbelievable};
 use crate::usage::tokenizer::{Tokenizer, pooled};
 use crate::usage::transcript::Transcript;
-use crate::usage::{Counted, Meter, Usage};
+use crate::usage::{Counted, Meter, Unit, Usage};
 use audio::{characters, seconds};
 
 /// Every word on what was odd that a receipt can have.
@@ -47,6 +48,8 @@ pub struct Facts {
     pub items: Option<u64>,
     /// The text that was delivered, to be counted where no report can be believed.
     pub text: Transcript,
+    /// The texts of its choices, where several were asked for.
+    pub choices: Option<Choices>,
     /// Seconds of the recording, where the answer tells them.
     pub seconds: Option<u64>,
     /// What is stored of it at the upstream, where it says so.
@@ -67,14 +70,13 @@ pub struct Written {
 }
 
 /// What came of a request that was answered.
-#[derive(Debug)]
 pub enum Conclusion {
     /// It was charged.
     Charged(Box<Settled>),
     /// It costs nothing.
     Free,
-    /// Its answer is still being written: it is charged when that is done.
-    Later,
+    /// Its answer is still being written: it is to be followed.
+    Later(Box<Job>, Written),
 }
 
 impl Conclusion {
@@ -82,7 +84,7 @@ impl Conclusion {
     pub fn settled(self) -> Option<Box<Settled>> {
         match self {
             Conclusion::Charged(settled) => Some(settled),
-            Conclusion::Free | Conclusion::Later => None,
+            Conclusion::Free | Conclusion::Later(..) => None,
         }
     }
 }
@@ -94,10 +96,10 @@ impl Conclusion {
 pub async fn conclude(mut job: Job, facts: Facts, end: End) -> Result<Conclusion, LedgerError> {
     if let Some(written) = facts.object.as_ref().filter(|_| job.stored) {
         if job.background && (written.is_unfinished || end != End::Complete) {
-            let following = background::follow(job, &written.id).await;
-            return following.map(|()| Conclusion::Later);
+            let written = written.clone();
+            return Ok(Conclusion::Later(Box::new(job), written));
         }
-        objects::note(&job, &written.id).await;
+        kept::note(&job, &written.id).await;
     }
     job.reservation.stated = facts.image.clone();
     let consumed = match job.service.counts() {
@@ -213,7 +215,12 @@ fn with_tokens(job: &Job, facts: &Facts, mut consumed: Consumed) -> Consumed {
 
 async fn tokens(job: &Job, facts: &Facts, end: End) -> Option<Consumed> {
     let mut flags = Vec::new();
+    if facts.usage.is_none() && has_nothing_to_count(job) {
+        return Some(nothing());
+    }
+    let is_of_one = is_of_one_choice(job, facts).await;
     match &facts.usage {
+        Some(Ok(_)) if is_of_one => flags.push("usage_unbelievable"),
         Some(Ok(reported)) if reported.has_input && reported.has_output => {
             let counted = match end {
                 End::Complete => Counted::Exact,
@@ -245,6 +252,26 @@ async fn tokens(job: &Job, facts: &Facts, end: End) -> Option<Consumed> {
     })
 }
 
+/// Whether it makes no difference how much was read: an order of documents at a price by request, a free moderation.
+fn has_nothing_to_count(job: &Job) -> bool {
+    let mut segments = job.reservation.segments.iter();
+    matches!(job.service, Service::Rerank | Service::Moderations)
+        && segments.all(|it| it.meter.unit() != Unit::Tokens || it.unit_price.is_zero())
+}
+
+/// Whether the report tells of one choice only where there are several.
+async fn is_of_one_choice(job: &Job, facts: &Facts) -> bool {
+    let (Some(Ok(reported)), Some(choices)) = (&facts.usage, &facts.choices) else {
+        return false;
+    };
+    let output = [Meter::Output, Meter::Reasoning, Meter::AudioOutput];
+    let output = output.into_iter().map(|meter| reported.usage.get(meter));
+    let (output, choices) = (output.sum(), choices.clone());
+    let tokenizer = job.reservation.model.tokenizer.clone();
+    let fits = pooled(move || choices.can_be_all(output, &tokenizer)).await;
+    !fits.unwrap_or(true)
+}
+
 /// Whether nothing was delivered. Embeddings of no known shape count as delivered, unless the upstream cut them.
 fn is_empty(job: &Job, facts: &Facts, end: End) -> bool {
     match job.service.counts() {
@@ -270,25 +297,32 @@ async fn estimate(job: &Job, facts: &Facts) -> Usage {
 
 /// The tokens of the request, counted here; the bound of the hold where they cannot be.
 async fn input_tokens(job: &Job) -> u64 {
-    let (tokenizer, body) = (job.reservation.model.tokenizer, job.request_body.clone());
+    let (tokenizer, body) = (
+        job.reservation.model.tokenizer.clone(),
+        job.request_body.clone(),
+    );
     let bound = job.reservation.bound(is_input);
     let count = match job.service {
         Service::Completions => Tokenizer::count_prompts,
-        Service::Embeddings => Tokenizer::count_inputs,
+        Service::Embeddings | Service::Moderations => Tokenizer::count_inputs,
+        Service::Responses => Tokenizer::count_responses,
+        Service::Messages => Tokenizer::count_messages,
+        Service::Rerank => Tokenizer::count_rerank,
+        Service::Speech => Tokenizer::count_speech,
         _ => Tokenizer::count_chat,
     };
-    let counted = pooled(move || count(tokenizer, &body)).await;
+    let counted = pooled(move || count(&tokenizer, &body)).await;
     counted.flatten().map_or(bound, |tokens| tokens.min(bound))
 }
 
 /// The tokens of what was delivered, counted here; the bound of the hold where they cannot be.
 async fn output_tokens(job: &Job, facts: &Facts) -> u64 {
-    let (tokenizer, text) = (job.reservation.model.tokenizer, facts.text.clone());
+    let (tokenizer, text) = (job.reservation.model.tokenizer.clone(), facts.text.clone());
     let bound = job.reservation.bound(Meter::is_output);
     let completion = (job.service == Service::Completions).then(|| job.request_body.clone());
     let counted = pooled(move || match completion {
         Some(body) => tokenizer.count_completions(&body, &text),
-        None => text.tokens(tokenizer),
+        None => text.tokens(&tokenizer),
     })
     .await;
     counted.map_or(bound, |tokens| tokens.min(bound))

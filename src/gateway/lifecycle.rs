@@ -21,7 +21,7 @@ use super::forward::{Request, forward};
 use super::headers;
 use super::identify::identify;
 use super::job::Job;
-use super::objects;
+use super::kept;
 use super::observe::Record;
 use super::refusal::Refused;
 use super::refuse::{Context, refuse};
@@ -81,7 +81,7 @@ pub async fn serve(
     let catalog = gateway.catalog();
     let model = find_model(&catalog, &asked)?;
     read.record.found(&model.id);
-    let place = objects::place(&*gateway.ledger, &read.key.wallet, asked.objects()).await?;
+    let place = kept::place(&*gateway.ledger, &read.key.wallet, asked.objects()).await?;
     let route = route(&catalog, &model, &asked, place.as_ref())?;
     if gone.is_raised() || gateway.stop.is_raised() {
         return Err(Refused::unawaited(&gateway.stop));
@@ -265,6 +265,7 @@ async fn exchange(
         idle,
         trailers,
         key: read.key.id.clone(),
+        choices: asked.choices(),
         recording: asked.recording(),
         stored: asked.is_stored(),
         background: asked.is_background(),

@@ -20,6 +20,7 @@ use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 use tokio::time::{Instant, Sleep};
 
+use super::background;
 use super::conclude::{Conclusion, End, Facts, conclude};
 use super::job::Job;
 use super::passage::BodyError;
@@ -300,7 +301,13 @@ impl Flow {
         facts.client_gone = client_gone;
         let currency = Arc::clone(&job.reservation.gateway().currency);
         let trailers = job.trailers;
-        let outcome = conclude(job, facts, end).await;
+        let outcome = match conclude(job, facts, end).await {
+            Ok(Conclusion::Later(job, written)) => {
+                let followed = background::follow(*job, &written.id).await;
+                followed.map(|()| Conclusion::Free)
+            }
+            outcome => outcome,
+        };
         drop(upstream);
         let Ok(settled) = outcome.map(Conclusion::settled) else {
             record.broke(Code::LedgerUnavailable);

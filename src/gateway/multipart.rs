@@ -16,7 +16,7 @@ use std::collections::HashSet;
 
 use memchr::memmem::Finder;
 
-use super::peek::BadRequest;
+use super::bad_request::BadRequest;
 use super::splice::{Span, Splicer};
 pub use boundary::Boundary;
 

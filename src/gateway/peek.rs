@@ -39,6 +39,7 @@ mod tests;
 
 use std::borrow::Cow;
 
+pub use super::bad_request::BadRequest;
 use super::multipart::{Form, Part};
 use super::splice::{Layout, MaximumField, Span};
 pub use bounds::InputSize;
@@ -161,19 +162,6 @@ pub struct SpeechRequest<'b> {
     pub layout: Layout,
 }
 
-/// Why a request's body is refused. The fields are those of OpenAI's error body.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BadRequest {
-    /// 400, or 413 for what is too large.
-    pub status: u16,
-    /// What is wrong, and what to do. Holds text of the client: escape it.
-    pub message: String,
-    /// The field: `n`, `messages[2].content[0].type`.
-    pub param: Option<String>,
-    /// A word for programs.
-    pub code: &'static str,
-}
-
 /// Reads the body of a chat completion.
 ///
 /// # Errors
@@ -260,35 +248,4 @@ pub fn peek_speech(body: &[u8], caps: PeekCaps) -> Result<SpeechRequest<'_>, Bad
 /// As [`peek_chat`].
 pub fn peek_images(body: &[u8], caps: PeekCaps) -> Result<ImageRequest<'_>, BadRequest> {
     images::peek(walk::text(body, caps)?)
-}
-
-impl BadRequest {
-    /// The code of every refusal of this module.
-    pub const CODE: &'static str = "invalid_request_error";
-
-    /// A refusal of the body as a whole.
-    pub fn whole(message: impl Into<String>) -> Self {
-        BadRequest {
-            status: 400,
-            message: message.into(),
-            param: None,
-            code: Self::CODE,
-        }
-    }
-
-    /// A refusal of one field.
-    pub fn at(param: impl Into<String>, message: impl Into<String>) -> Self {
-        BadRequest {
-            param: Some(param.into()),
-            ..Self::whole(message)
-        }
-    }
-
-    /// A refusal of a body for its size.
-    pub fn too_large(message: impl Into<String>) -> Self {
-        BadRequest {
-            status: 413,
-            ..Self::whole(message)
-        }
-    }
 }

@@ -23,10 +23,10 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
 use super::Gateway;
+use super::background;
 use super::client_address::client_address;
 use super::client_body::ClientBody;
 use super::io::ClientSocket;
-use super::objects::background;
 use super::refusal::Refused;
 use super::request_body::{RequestBody, Unread};
 use super::{live, route};

@@ -65,18 +65,9 @@ fn model(config: &Config, row: &ModelRow) -> Result<Model, ConfigError> {
             .collect(),
         category: row.category,
         bounds: row.bounds.clone(),
-        tokenizer: tokenizer(row.tokenizer),
+        tokenizer: Tokenizer::new(row.tokenizer.clone(), row.bounds.image_tokens_max),
         versions,
     })
-}
-
-/// The vocabulary that a config names.
-fn tokenizer(named: config::Tokenizer) -> Tokenizer {
-    match named {
-        config::Tokenizer::O200kBase => Tokenizer::O200kBase,
-        config::Tokenizer::Cl100kBase => Tokenizer::Cl100kBase,
-        config::Tokenizer::O200kHarmony => Tokenizer::O200kHarmony,
-    }
 }
 
 /// One version on its way from the config.

@@ -126,8 +126,8 @@ fn read_as(
 struct Wholes {
     input: Option<u64>,
     output: Option<u64>,
-    /// Reasoning was reported beside the output, not inside it.
-    reasoning_beside: bool,
+    /// Reasoning that was reported beside the output, not inside it.
+    reasoning_beside: u64,
 }
 
 /// What is inside the wholes.
@@ -150,7 +150,7 @@ fn reported(fields: &Fields) -> Result<Option<Reported>, Unbelievable> {
     if wholes.input.is_none() && wholes.output.is_none() {
         return Ok(None);
     }
-    if let (Some(0), Some(0), false) = (wholes.input, wholes.output, wholes.reasoning_beside) {
+    if let (Some(0), Some(0), 0) = (wholes.input, wholes.output, wholes.reasoning_beside) {
         // Whoever counted a total had more to tell than nothing.
         let total = fields.total_tokens.known("total_tokens")?.unwrap_or(0);
         let whole = "prompt_tokens + completion_tokens";
@@ -343,9 +343,16 @@ fn wholes(fields: &Fields, parts: &Parts) -> Result<Wholes, Unbelievable> {
     }
     let reasoning_beside = match (input, output, total) {
         (Some(input), Some(output), Some(total)) => {
-            parts.reasoning > 0 && total == input + output + parts.reasoning
+            let more = total.saturating_sub(input + output);
+            // Some report reasoning in the total alone.
+            let is_hidden = parts.reasoning == 0 && input > 0 && parts.cached == 0;
+            if is_hidden || more == parts.reasoning {
+                more
+            } else {
+                0
+            }
         }
-        _ => false,
+        _ => 0,
     };
     Ok(Wholes {
         input,

@@ -1,109 +1,77 @@
 //! Counts tokens here, for answers whose upstream did not report them.
 //!
-//! Any text is safe to count: it goes to the tokenizer in pieces of bounded size, a panic in it counts the
-//! piece's bytes (tokens are never more), and beyond [`COUNTED_BYTES_MAX`] the rest is taken to be alike.
-//! Counting costs some 50 ns a byte: call it through [`pooled`], not on a thread that serves sockets.
+//! Any text is safe to count: it goes to the [vocabulary](crate::vocabulary) in pieces of bounded size, and beyond
+//! [`COUNTED_BYTES_MAX`] the rest is taken to be alike. Call it through [`pooled`], not on a thread that serves sockets.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use tiktoken_rs::CoreBPE;
 use tokio::sync::Semaphore;
 
+use crate::clock::thread_time;
+use crate::vocabulary::Vocabulary;
+
 mod chat;
+mod content;
+mod images;
+mod messages;
 mod pieces;
 mod prompts;
+mod rerank;
+mod responses;
+mod tools;
 
 /// How many bytes of one thing are really counted: 4 MiB.
 pub const COUNTED_BYTES_MAX: usize = 4 << 20;
+/// The processor time in which one thing is really counted: no text takes that long, but where a vocabulary from disk
+/// is slow on it.
+const COUNTED_TIME_MAX: Duration = Duration::from_secs(5);
 /// How many threads count at once.
 const POOL_THREADS: usize = 2;
 
 static POOL: Semaphore = Semaphore::const_new(POOL_THREADS);
 
-/// A vocabulary. Each is loaded when it first counts, once (some 100 ms and 40 MB).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Tokenizer {
-    /// gpt-4o, 4.1, 5, o-series; the best guess for everyone else's.
-    #[default]
-    O200kBase,
-    /// gpt-4, 3.5 and the embedding models.
-    Cl100kBase,
-    /// gpt-oss.
-    O200kHarmony,
+/// How a model's texts and images become tokens.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tokenizer {
+    vocabulary: Vocabulary,
+    image_tokens_max: u64,
 }
 
 impl Tokenizer {
-    /// Every vocabulary.
-    pub const ALL: [Tokenizer; 3] = [
-        Tokenizer::O200kBase,
-        Tokenizer::Cl100kBase,
-        Tokenizer::O200kHarmony,
-    ];
-
-    /// The name in config: `o200k_base`, `cl100k_base` or `o200k_harmony`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Tokenizer::O200kBase => "o200k_base",
-            Tokenizer::Cl100kBase => "cl100k_base",
-            Tokenizer::O200kHarmony => "o200k_harmony",
-        }
-    }
-
-    /// The vocabulary of that name.
-    pub fn named(name: &str) -> Option<Tokenizer> {
-        Tokenizer::ALL.into_iter().find(|each| each.name() == name)
-    }
-
-    /// The vocabulary of a model that is known by name; the default for all others.
-    pub fn for_model(model: &str) -> Tokenizer {
-        use tiktoken_rs::tokenizer::Tokenizer as Known;
-        match tiktoken_rs::tokenizer::get_tokenizer(model) {
-            Some(Known::Cl100kBase) => Tokenizer::Cl100kBase,
-            Some(Known::O200kHarmony) => Tokenizer::O200kHarmony,
-            _ => Tokenizer::O200kBase,
+    /// One that counts texts with a vocabulary, and no image as more tokens than given.
+    pub const fn new(vocabulary: Vocabulary, image_tokens_max: u64) -> Tokenizer {
+        Tokenizer {
+            vocabulary,
+            image_tokens_max,
         }
     }
 
     /// The tokens of a text; markup of special tokens counts as the text that it is. Never more than
     /// the text's bytes.
-    pub fn count(self, text: &str) -> u64 {
+    pub fn count(&self, text: &str) -> u64 {
         let mut counter = Counter::new(self);
         counter.add(text);
         counter.total()
-    }
-
-    fn vocabulary(self) -> &'static CoreBPE {
-        match self {
-            Tokenizer::O200kBase => tiktoken_rs::o200k_base_singleton(),
-            Tokenizer::Cl100kBase => tiktoken_rs::cl100k_base_singleton(),
-            Tokenizer::O200kHarmony => tiktoken_rs::o200k_harmony_singleton(),
-        }
-    }
-
-    fn count_piece(self, piece: &str) -> u64 {
-        let count = || self.vocabulary().count_ordinary(piece);
-        // The vocabulary is read-only: a panic cannot leave it half changed.
-        let counted = catch_unwind(AssertUnwindSafe(count)).unwrap_or(piece.len());
-        to_u64(counted)
     }
 }
 
 /// Counts several texts as one thing, within one [`COUNTED_BYTES_MAX`].
 #[derive(Clone, Debug)]
-pub struct Counter {
-    tokenizer: Tokenizer,
+pub struct Counter<'t> {
+    vocabulary: &'t Vocabulary,
+    /// Processor time that is left.
+    time_left: Duration,
     tokens: u64,
     counted_bytes: u64,
     unseen_bytes: u64,
 }
 
-impl Counter {
+impl<'t> Counter<'t> {
     /// A counter at zero.
-    pub fn new(tokenizer: Tokenizer) -> Self {
+    pub fn new(tokenizer: &'t Tokenizer) -> Self {
         Counter {
-            tokenizer,
+            vocabulary: &tokenizer.vocabulary,
+            time_left: COUNTED_TIME_MAX,
             tokens: 0,
             counted_bytes: 0,
             unseen_bytes: 0,
@@ -114,12 +82,28 @@ impl Counter {
     pub fn add(&mut self, text: &str) {
         let room = to_u64(COUNTED_BYTES_MAX).saturating_sub(self.counted_bytes);
         let room = usize::try_from(room).unwrap_or(usize::MAX);
-        let (counted, unseen) = text.split_at(pieces::floor_boundary(text, room));
-        for piece in pieces::pieces(counted) {
-            self.tokens += self.tokenizer.count_piece(piece);
+        let (near, far) = text.split_at(pieces::floor_boundary(text, room));
+        self.add_unseen(to_u64(far.len()));
+        for piece in pieces::pieces(near, self.vocabulary.piece_bytes_max()) {
+            if self.time_left.is_zero() {
+                self.add_unseen(to_u64(piece.len()));
+                continue;
+            }
+            self.tokens += to_u64(self.counted(piece));
+            self.counted_bytes += to_u64(piece.len());
         }
-        self.counted_bytes += to_u64(counted.len());
-        self.add_unseen(to_u64(unseen.len()));
+    }
+
+    /// Only vocabularies from disk are watched: the others are known to take no longer for one text than for another.
+    fn counted(&mut self, piece: &str) -> usize {
+        let Vocabulary::Disk(_) = self.vocabulary else {
+            return self.vocabulary.count(piece);
+        };
+        let begun = thread_time();
+        let tokens = self.vocabulary.count(piece);
+        let took = thread_time().saturating_sub(begun);
+        self.time_left = self.time_left.saturating_sub(took);
+        tokens
     }
 
     /// Adds bytes that are not at hand.

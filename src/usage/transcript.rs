@@ -150,7 +150,7 @@ impl Transcript {
 
     /// The tokens of the whole text; what was not kept is taken to be like what was. Slow: see
     /// [`super::tokenizer::pooled`].
-    pub fn tokens(&self, tokenizer: Tokenizer) -> u64 {
+    pub fn tokens(&self, tokenizer: &Tokenizer) -> u64 {
         let text = self.text();
         let mut counter = Counter::new(tokenizer);
         counter.add(&text);
@@ -161,7 +161,8 @@ impl Transcript {
         counter.total()
     }
 
-    fn kept(&self) -> u64 {
+    /// The escaped bytes that are kept.
+    pub(super) fn kept(&self) -> u64 {
         u64::try_from(self.escaped.len()).unwrap_or(u64::MAX)
     }
 

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use crate::gateway::answer::facts;
 use crate::gateway::conclude::Facts;
+use crate::gateway::facts::facts;
 use crate::gateway::service::Service;
 use crate::usage::skeleton::Skeleton;
 

@@ -12,6 +12,7 @@ use crate::gateway::refusal::Refused;
 use crate::gateway::service::{Counts, Service};
 use crate::ledger::hold::Settled;
 use crate::price::ImageShape;
+use crate::usage::choices::Choices;
 use crate::usage::sse::{Event, Scanner};
 use crate::usage::stream::{Kind, StreamMeter, splice_cost};
 
@@ -33,6 +34,8 @@ pub struct EventTap {
     service: Service,
     /// The last `sequence_number` that came.
     sequence: Option<u64>,
+    /// The texts of several choices, apart.
+    choices: Option<Choices>,
     /// Anything but comments came.
     passed: bool,
     /// An event has begun to flow whose end has not come.
@@ -44,7 +47,7 @@ const HELD_BYTES_MAX: usize = 256 << 10;
 
 impl EventTap {
     /// A tap; `strip_usage` where the client did not ask for the usage chunk, but we did.
-    pub fn new(service: Service, strip_usage: bool) -> Self {
+    pub fn new(service: Service, choices: u64, strip_usage: bool) -> Self {
         EventTap {
             scanner: Scanner::new(),
             meter: StreamMeter::new(),
@@ -55,6 +58,7 @@ impl EventTap {
             failed: false,
             service,
             sequence: None,
+            choices: (service == Service::Chat && choices > 1).then(Choices::default),
             passed: false,
             open: false,
         }
@@ -100,6 +104,9 @@ impl EventTap {
         self.ended |= kind == Kind::Done;
         self.marked |= kind == Kind::Done && event.is_done();
         self.failed |= kind == Kind::Error;
+        if let Some(choices) = &mut self.choices {
+            choices.feed(&event.data());
+        }
         self.passed |= kind != Kind::Error && !event.is_comment_only();
         kind
     }
@@ -168,6 +175,7 @@ impl EventTap {
                 _ => Some(facts.pictures),
             },
             text: facts.transcript,
+            choices: self.choices.take(),
             seconds: facts.seconds,
             object: facts.response.map(|id| Written {
                 id,

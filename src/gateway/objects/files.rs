@@ -10,9 +10,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::serve::Asked;
-use super::unknown;
 use crate::gateway::body;
 use crate::gateway::client_body::ClientBody;
+use crate::gateway::kept::unknown;
 use crate::gateway::refusal::{Refused, Retry};
 use crate::gateway::request_body::RequestBody;
 use crate::ledger::LedgerError;

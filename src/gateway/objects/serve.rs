@@ -10,12 +10,14 @@ use http_body_util::{BodyExt, Limited};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::route::{OfFile, OfResponse};
-use super::{ObjectCall, background, files, find};
+use super::{ObjectCall, files};
 use crate::gateway::Gateway;
+use crate::gateway::background;
 use crate::gateway::client_body::ClientBody;
 use crate::gateway::forward::{Request, forward};
 use crate::gateway::headers;
 use crate::gateway::identify::identify;
+use crate::gateway::kept::find;
 use crate::gateway::observe::Record;
 use crate::gateway::passage::Passage;
 use crate::gateway::receipt;

@@ -32,23 +32,23 @@ pub(super) fn input_meters(usage: Usage, input: u64, parts: &Parts) -> Result<Us
 pub(super) fn output_meters(
     usage: Usage,
     output: u64,
-    reasoning_beside: bool,
+    reasoning_beside: u64,
     parts: &Parts,
 ) -> Result<Usage, Unbelievable> {
     let whole = "completion_tokens";
     inside("audio_tokens", parts.audio_output, output, whole)?;
-    let rest = if reasoning_beside {
-        output
+    let (reasoning, rest) = if reasoning_beside > 0 {
+        (reasoning_beside, output)
     } else {
         inside("reasoning_tokens", parts.reasoning, output, whole)?;
-        output - parts.reasoning
+        (parts.reasoning, output - parts.reasoning)
     };
     let media = parts.audio_output + parts.image_output;
     inside("audio_tokens + image_tokens", media, output, whole)?;
     let audio = parts.audio_output.min(rest);
     let image = parts.image_output.min(rest - audio);
     Ok(usage
-        .with(Meter::Reasoning, parts.reasoning)
+        .with(Meter::Reasoning, reasoning)
         .with(Meter::AudioOutput, audio)
         .with(Meter::ImageOutput, image)
         .with(Meter::Output, rest - audio - image))

@@ -319,3 +319,9 @@ fn a_later_report_keeps_what_it_leaves_out() {
         assert_eq!(joined.usage.get(Meter::Output), output, "{later}");
     }
 }
+
+#[test]
+fn reasoning_that_is_in_the_total_alone_is_charged() {
+    let usage = usage(r#"{"prompt_tokens":10,"completion_tokens":20,"total_tokens":530}"#);
+    assert_eq!(usage, meters(0, 0, 10, 500, 20));
+}

@@ -1,91 +1,79 @@
 //! Counts the input of a chat request as the models' chat format frames it.
 
-use std::borrow::Cow;
-
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Counter, Tokenizer};
-use crate::usage::lenient::{Objects, trimmed};
-use crate::usage::transcript::{Transcript, unescape};
+use super::Tokenizer;
+use super::content::{Block, Tally, text_of};
+use super::images::ImageRule;
+use crate::usage::elements::elements;
+use crate::usage::lenient::trimmed;
 
 /// Tokens around every message, and before the answer.
-const FRAME_TOKENS: u64 = 3;
+pub(super) const FRAME_TOKENS: u64 = 3;
 
 impl Tokenizer {
     /// The input tokens of a chat request's JSON body: 3, role and content (and 1 for a name) for each
-    /// message, and 3. Definitions of tools count as their JSON text, images not at all.
+    /// message, and 3; images by their size, definitions of tools as the models read them.
     /// `None` if the body is not a JSON object with `messages`.
-    pub fn count_chat(self, body: &[u8]) -> Option<u64> {
+    pub fn count_chat(&self, body: &[u8]) -> Option<u64> {
         let chat: Chat<'_> = serde_json::from_slice(trimmed(body)).ok()?;
-        let messages = chat.messages.0?;
-        let mut counter = Counter::new(self);
-        let mut frames = FRAME_TOKENS;
-        for message in messages.iter().flatten() {
-            frames += FRAME_TOKENS + u64::from(message.name.is_some());
-            message.count(&mut counter);
-        }
-        for definitions in [chat.tools, chat.functions, chat.response_format] {
-            counter.add(definitions.map_or("", RawValue::get));
-        }
-        Some(counter.total().saturating_add(frames))
+        let mut tally = Tally::new(self, ImageRule::Tiles);
+        tally.add(FRAME_TOKENS);
+        let mut has_system = false;
+        elements(chat.messages?, &mut |message| {
+            has_system |= tally.message(message);
+        })?;
+        tally.tools(chat.tools, has_system);
+        tally.tools(chat.functions, has_system);
+        tally.format(chat.response_format);
+        Some(tally.total())
     }
+}
+
+impl Tally<'_> {
+    /// Adds a message with its frame; anything but an object is none. Answers whether it is the system's.
+    pub fn message(&mut self, message: &RawValue) -> bool {
+        if !message.get().starts_with('{') {
+            return false;
+        }
+        self.add(FRAME_TOKENS);
+        let Ok(block) = serde_json::from_str::<Block<'_>>(message.get()) else {
+            self.text(&text_of(message));
+            return false;
+        };
+        // Calls of tools among the items of Responses have a name that is no speaker's.
+        self.add(u64::from(block.name.is_some() && block.role.is_some()));
+        self.block(&block, 0);
+        let role = block.role.map(text_of).unwrap_or_default();
+        matches!(&*role, "system" | "developer")
+    }
+
+    /// Adds the schema of a format that is asked for, if it has one.
+    pub fn format(&mut self, format: Option<&RawValue>) {
+        let format =
+            format.and_then(|format| serde_json::from_str::<Format<'_>>(format.get()).ok());
+        self.json(format.and_then(|format| format.json_schema.or(format.schema)));
+    }
+}
+
+/// Chats have their schema inside, Responses beside the name.
+#[derive(Deserialize)]
+struct Format<'a> {
+    #[serde(borrow, default)]
+    json_schema: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    schema: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
 struct Chat<'a> {
     #[serde(borrow, default)]
-    messages: Objects<Message<'a>>,
+    messages: Option<&'a RawValue>,
     #[serde(borrow, default)]
     tools: Option<&'a RawValue>,
     #[serde(borrow, default)]
     functions: Option<&'a RawValue>,
     #[serde(borrow, default)]
     response_format: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Message<'a> {
-    #[serde(borrow, default)]
-    role: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    name: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    content: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    reasoning_content: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    tool_calls: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    function_call: Option<&'a RawValue>,
-}
-
-impl Message<'_> {
-    fn count(&self, counter: &mut Counter) {
-        let values = [
-            self.role,
-            self.name,
-            self.content,
-            self.reasoning_content,
-            self.tool_calls,
-            self.function_call,
-        ];
-        for value in values.into_iter().flatten() {
-            counter.add(&text_of(value));
-        }
-    }
-}
-
-/// A string's text, or the text inside an array or object.
-pub(super) fn text_of(value: &RawValue) -> Cow<'_, str> {
-    let json = value.get();
-    if !json.starts_with('"') {
-        return Cow::Owned(Transcript::of(json.as_bytes()).text());
-    }
-    let inside = &json[1..json.len() - 1];
-    if inside.contains('\\') {
-        Cow::Owned(unescape(inside.as_bytes()))
-    } else {
-        Cow::Borrowed(inside)
-    }
 }

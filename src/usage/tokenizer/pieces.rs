@@ -2,32 +2,29 @@
 
 use memchr::memrchr;
 
-/// The most bytes of a piece.
-pub(super) const PIECE_BYTES_MAX: usize = 16 << 10;
-
-/// The text in pieces, in order. A piece ends before a space that follows a word, as tokens do; where there
+/// The text in pieces of at most `bytes_max`, in order. A piece ends before a space that follows a word, as tokens do; where there
 /// is none, between two letters.
-pub(super) fn pieces(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn pieces(text: &str, bytes_max: usize) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
         if rest.is_empty() {
             return None;
         }
-        let (piece, after) = rest.split_at(piece_len(rest));
+        let (piece, after) = rest.split_at(piece_len(rest, bytes_max));
         rest = after;
         Some(piece)
     })
 }
 
 /// At least half a piece, so that there are not many more pieces than needed.
-fn piece_len(text: &str) -> usize {
-    if text.len() <= PIECE_BYTES_MAX {
+fn piece_len(text: &str, bytes_max: usize) -> usize {
+    if text.len() <= bytes_max {
         return text.len();
     }
-    let window = &text.as_bytes()[..PIECE_BYTES_MAX];
-    let mut end = PIECE_BYTES_MAX;
+    let window = &text.as_bytes()[..bytes_max];
+    let mut end = bytes_max;
     while let Some(space) = memrchr(b' ', &window[..end]) {
-        if space < PIECE_BYTES_MAX / 2 {
+        if space < bytes_max / 2 {
             break;
         }
         if !window[space - 1].is_ascii_whitespace() {
@@ -35,7 +32,7 @@ fn piece_len(text: &str) -> usize {
         }
         end = space;
     }
-    floor_boundary(text, PIECE_BYTES_MAX)
+    floor_boundary(text, bytes_max)
 }
 
 /// The last place at or before `at` that is between two letters.

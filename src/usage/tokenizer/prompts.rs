@@ -2,28 +2,27 @@
 //! written for a completion.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::chat::text_of;
+use super::content::text_of;
 use super::{Counter, Tokenizer};
+use crate::usage::elements::{elements, length};
 use crate::usage::lenient::trimmed;
 use crate::usage::transcript::Transcript;
 
 impl Tokenizer {
     /// The input tokens of a completion's JSON body: of `prompt`, each text by itself, and of `suffix`, which goes to
     /// each; token ids are themselves the count. `None` if the body is no such object.
-    pub fn count_prompts(self, body: &[u8]) -> Option<u64> {
+    pub fn count_prompts(&self, body: &[u8]) -> Option<u64> {
         let completion: Completion<'_> = serde_json::from_slice(trimmed(body)).ok()?;
         self.count_all(completion.prompt?, &[completion.suffix])
     }
 
     /// The output tokens of a completion that was asked for by this JSON body. Prompts that `echo` brought back were
     /// input already, and of `best_of` candidates only `n` were delivered: the others are taken to be as long.
-    pub fn count_completions(self, body: &[u8], answer: &Transcript) -> u64 {
+    pub fn count_completions(&self, body: &[u8], answer: &Transcript) -> u64 {
         let tokens = answer.tokens(self);
         let Ok(completion) = serde_json::from_slice::<Completion<'_>>(trimmed(body)) else {
             return tokens;
@@ -40,14 +39,14 @@ impl Tokenizer {
     }
 
     /// The input tokens of a JSON body that asks for embeddings: of `input`, as for prompts.
-    pub fn count_inputs(self, body: &[u8]) -> Option<u64> {
+    pub fn count_inputs(&self, body: &[u8]) -> Option<u64> {
         let embeddings: Embeddings<'_> = serde_json::from_slice(trimmed(body)).ok()?;
         let shared = [embeddings.instruct, embeddings.instruction];
         self.count_all(embeddings.input?, &shared)
     }
 
     /// The tokens of prompts, and for each of them those of every text in `shared`.
-    fn count_all(self, prompts: &RawValue, shared: &[Option<&RawValue>]) -> Option<u64> {
+    fn count_all(&self, prompts: &RawValue, shared: &[Option<&RawValue>]) -> Option<u64> {
         let mut sum = Sum {
             texts: Counter::new(self),
             ids: 0,
@@ -65,7 +64,7 @@ impl Tokenizer {
 
     /// The tokens of the prompts that really stand in `text`, each before `choices` choices, in their order. Token ids
     /// come back as a text that cannot be told from the answer's own: they count as output.
-    fn count_echo(self, prompts: &RawValue, choices: u64, text: &str) -> u64 {
+    fn count_echo(&self, prompts: &RawValue, choices: u64, text: &str) -> u64 {
         let mut rest = Some(text);
         let mut tokens: u64 = 0;
         each(prompts, &mut |prompt| {
@@ -105,13 +104,13 @@ enum Prompt<'a> {
 }
 
 /// What prompts come to.
-struct Sum {
-    texts: Counter,
+struct Sum<'t> {
+    texts: Counter<'t>,
     ids: u64,
     prompts: u64,
 }
 
-impl Sum {
+impl Sum<'_> {
     fn add(&mut self, prompt: Prompt<'_>) {
         let (ids, prompts) = match prompt {
             Prompt::Text(text) => {
@@ -126,65 +125,21 @@ impl Sum {
     }
 }
 
-/// Gives each of a text, an array of texts, token ids, or an array of arrays of them. They are not collected: a body of
-/// millions of ids must not take many times its size.
+/// Gives each of a text, an array of texts, token ids, or an array of arrays of them.
 fn each<'a>(prompts: &'a RawValue, take: &mut dyn FnMut(Prompt<'a>)) -> Option<()> {
     match prompts.get().as_bytes() {
         b"null" => Some(()),
-        [b'[', ..] => seq(prompts, Elements(take)),
+        [b'[', ..] => elements(prompts, &mut |element| {
+            take(match element.get().as_bytes() {
+                [b'"', ..] => Prompt::Text(text_of(element)),
+                [b'[', ..] => Prompt::Ids(length(element)),
+                _ => Prompt::Id,
+            });
+        }),
         _ => {
             take(Prompt::Text(text_of(prompts)));
             Some(())
         }
-    }
-}
-
-fn seq<'a, V: Visitor<'a>>(array: &'a RawValue, visitor: V) -> Option<V::Value> {
-    let mut json = serde_json::Deserializer::from_str(array.get());
-    json.deserialize_seq(visitor).ok()
-}
-
-/// An array of prompts, or of the token ids of one.
-struct Elements<'t, 'a>(&'t mut dyn FnMut(Prompt<'a>));
-
-impl<'a> Visitor<'a> for Elements<'_, 'a> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array of prompts")
-    }
-
-    fn visit_seq<S: SeqAccess<'a>>(self, mut elements: S) -> Result<(), S::Error> {
-        while let Some(element) = elements.next_element::<&'a RawValue>()? {
-            (self.0)(match element.get().as_bytes() {
-                [b'"', ..] => Prompt::Text(text_of(element)),
-                [b'[', ..] => {
-                    let ids = seq(element, Length);
-                    Prompt::Ids(ids.ok_or_else(|| S::Error::custom("no array of token ids"))?)
-                }
-                _ => Prompt::Id,
-            });
-        }
-        Ok(())
-    }
-}
-
-/// How many elements an array has.
-struct Length;
-
-impl<'a> Visitor<'a> for Length {
-    type Value = u64;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array")
-    }
-
-    fn visit_seq<S: SeqAccess<'a>>(self, mut elements: S) -> Result<u64, S::Error> {
-        let mut length = 0;
-        while elements.next_element::<IgnoredAny>()?.is_some() {
-            length += 1;
-        }
-        Ok(length)
     }
 }
 

@@ -1,53 +1,84 @@
-use super::pieces::{PIECE_BYTES_MAX, pieces};
+mod bodies;
+mod tools;
+
+use std::sync::LazyLock;
+
+use super::pieces::pieces;
 use super::*;
 use crate::usage::transcript::Transcript;
+use crate::vocabulary::Encoding;
+use crate::vocabulary::disk::Disk;
 use proptest::prelude::*;
 use serde_json::json;
 
+/// The most bytes of a piece of an encoding.
+const PIECE_BYTES_MAX: usize = 16 << 10;
+
+fn encoding(encoding: Encoding) -> Tokenizer {
+    Tokenizer::new(Vocabulary::Encoding(encoding), 16_384)
+}
+
+fn o200k() -> Tokenizer {
+    encoding(Encoding::O200kBase)
+}
+
+fn loaded(name: &str) -> Tokenizer {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let disk = Disk::load(&root.join("tests/data/vocabularies").join(name));
+    Tokenizer::new(Vocabulary::Disk(disk.expect("a vocabulary")), 16_384)
+}
+
+/// A small vocabulary from disk.
+fn byte_level() -> &'static Tokenizer {
+    static LOADED: LazyLock<Tokenizer> = LazyLock::new(|| loaded("byte_level.json"));
+    &LOADED
+}
+
 #[test]
 fn known_counts_are_met() {
-    assert_eq!(Tokenizer::O200kBase.count(""), 0);
-    assert_eq!(Tokenizer::O200kBase.count("hello world"), 2);
-    assert_eq!(Tokenizer::Cl100kBase.count("hello world"), 2);
-    assert_eq!(Tokenizer::O200kHarmony.count("hello world"), 2);
-    // Special tokens are text like any other.
-    assert!(Tokenizer::O200kBase.count("<|endoftext|>") > 1);
-}
-
-#[test]
-fn names_and_models_find_their_vocabulary() {
-    for each in Tokenizer::ALL {
-        assert_eq!(Tokenizer::named(each.name()), Some(each));
-        let json = format!("\"{}\"", each.name());
-        assert_eq!(serde_json::from_str::<Tokenizer>(&json).unwrap(), each);
+    assert_eq!(o200k().count(""), 0);
+    for tokenizer in Encoding::ALL.map(encoding) {
+        assert_eq!(tokenizer.count("hello world"), 2);
     }
-    assert_eq!(Tokenizer::named("gpt2"), None);
-    assert_eq!(Tokenizer::for_model("gpt-4o"), Tokenizer::O200kBase);
-    assert_eq!(Tokenizer::for_model("gpt-4"), Tokenizer::Cl100kBase);
-    assert_eq!(Tokenizer::for_model("gpt-oss-20b"), Tokenizer::O200kHarmony);
-    assert_eq!(
-        Tokenizer::for_model("deepseek-ai/DeepSeek-R1"),
-        Tokenizer::default()
-    );
+    assert_eq!(byte_level().count("hello world"), 2);
+    // Special tokens are text like any other.
+    assert!(o200k().count("<|endoftext|>") > 1);
 }
 
-#[test]
-fn a_million_of_anything_is_counted() {
+/// A million bytes of what tokenizers find hard, counted.
+fn count_millions(tokenizer: &Tokenizer) {
     for unit in [
         " ", "a", "A", "-", "\n", " \n", "\t", "😀", "中", "a ", "\u{301}", "'s", "1", "\u{3000}",
     ] {
         let text = unit.repeat(1_000_000 / unit.len());
-        for tokenizer in [Tokenizer::O200kBase, Tokenizer::Cl100kBase] {
-            let tokens = tokenizer.count(&text);
-            assert!(tokens > 0 && tokens <= text.len() as u64, "{unit:?}");
-        }
+        let tokens = tokenizer.count(&text);
+        assert!(tokens > 0 && tokens <= text.len() as u64, "{unit:?}");
     }
+}
+
+#[test]
+fn a_million_of_anything_is_counted() {
+    count_millions(&o200k());
+    count_millions(&encoding(Encoding::Cl100kBase));
+}
+
+#[test]
+fn a_million_of_anything_is_counted_with_a_vocabulary_from_disk() {
+    count_millions(byte_level());
+}
+
+#[test]
+fn what_takes_too_long_is_taken_to_be_like_what_did_not() {
+    let text = "x".repeat(1_000_000);
+    let begun = thread_time();
+    assert_eq!(loaded("hostile.json").count(&text), 1_000_000);
+    assert!(thread_time() - begun < COUNTED_TIME_MAX * 2);
 }
 
 #[test]
 fn text_beyond_the_cap_is_counted_in_proportion() {
     let words = "one two three four. ".repeat(1 << 19);
-    let tokens = Tokenizer::default().count(&words);
+    let tokens = o200k().count(&words);
     let exact = 5 * (1 << 19);
     assert!(tokens.abs_diff(exact) < exact / 100, "{tokens}");
 }
@@ -62,7 +93,7 @@ fn pieces_make_up_the_text_and_are_bounded() {
         "a  b\n".repeat(9_000),
     ];
     for text in texts {
-        let all: Vec<&str> = pieces(&text).collect();
+        let all: Vec<&str> = pieces(&text, PIECE_BYTES_MAX).collect();
         assert_eq!(all.concat(), text);
         assert!(
             all.iter()
@@ -81,16 +112,16 @@ fn cuts_hardly_change_the_count() {
         "天地玄黄宇宙洪荒".repeat(9_000),
         " ".repeat(100_000),
     ] {
-        let tokenizer = Tokenizer::O200kBase;
-        let uncut = tokenizer.vocabulary().count_ordinary(&text) as u64;
-        let cuts = pieces(&text).count() as u64 - 1;
+        let tokenizer = o200k();
+        let uncut = tokenizer.vocabulary.count(&text) as u64;
+        let cuts = pieces(&text, PIECE_BYTES_MAX).count() as u64 - 1;
         let cut = tokenizer.count(&text);
         assert!(cut.abs_diff(uncut) <= 2 * cuts, "{cut} {uncut} {cuts}");
     }
     // Cut before the space that follows a word, nothing changes at all.
     let words = " lorem ipsum dolor".repeat(10_000);
-    let uncut = Tokenizer::O200kBase.vocabulary().count_ordinary(&words) as u64;
-    assert_eq!(Tokenizer::O200kBase.count(&words), uncut);
+    let uncut = o200k().vocabulary.count(&words) as u64;
+    assert_eq!(o200k().count(&words), uncut);
 }
 
 #[test]
@@ -103,17 +134,20 @@ fn a_chat_is_framed_as_its_models_frame_it() {
         {"role":"system","name":"example_user","content":"Let's circle back when we have more bandwidth to touch base on opportunities for increased leverage."},
         {"role":"system","name":"example_assistant","content":"Let's talk later when we're less busy about how to do better."},
         {"role":"user","content":"This late pivot means we don't have time to boil the ocean for the client deliverable."}]}"#;
-    assert_eq!(Tokenizer::Cl100kBase.count_chat(body.as_bytes()), Some(129));
-    assert_eq!(Tokenizer::O200kBase.count_chat(body.as_bytes()), Some(124));
+    assert_eq!(
+        encoding(Encoding::Cl100kBase).count_chat(body.as_bytes()),
+        Some(129)
+    );
+    assert_eq!(o200k().count_chat(body.as_bytes()), Some(124));
 }
 
 #[test]
-fn parts_calls_and_tools_count_and_images_do_not() {
-    let count = |body: &str| Tokenizer::O200kBase.count_chat(body.as_bytes());
+fn parts_and_calls_and_tools_count() {
+    let count = |body: &str| o200k().count_chat(body.as_bytes());
     let plain = count(r#"{"messages":[{"role":"user","content":"hello world"}]}"#);
     assert_eq!(plain, Some(3 + 1 + 2 + 3));
-    let parts = r#"{"messages":[{"role":"user","content":[{"type":"text","text":"hello world"},{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"}}]}]}"#;
-    assert_eq!(count(parts), plain);
+    let parts = r#"{"messages":[{"role":"user","content":[{"type":"text","text":"hello "},"wor",{"type":"text","text":"ld"}]}]}"#;
+    assert_eq!(count(parts), plain.map(|tokens| tokens + 2));
     let escaped = "\u{feff} {\"messages\":[{\"role\":\"user\",\"content\":\"hello\\u0020world\"}]}";
     assert_eq!(count(escaped), plain);
     let tools = r#"{"messages":[{"role":"user","content":"hello world"}],"tools":[{"type":"function","function":{"name":"f"}}]}"#;
@@ -153,21 +187,24 @@ fn the_pool_counts_off_the_callers_thread_and_survives_a_panic() {
 
 proptest! {
     #[test]
-    fn tokens_are_never_more_than_bytes(text in any::<String>(), tokenizer in prop::sample::select(&Tokenizer::ALL[..])) {
-        prop_assert!(tokenizer.count(&text) <= text.len() as u64);
+    fn tokens_are_never_more_than_bytes(text in any::<String>(), chosen in prop::sample::select(&Encoding::ALL[..])) {
+        prop_assert!(encoding(chosen).count(&text) <= text.len() as u64);
+        prop_assert!(byte_level().count(&text) <= text.len() as u64);
     }
 
     #[test]
     fn any_bytes_are_safe(bytes in proptest::collection::vec(any::<u8>(), 0..5_000)) {
         let text = String::from_utf8_lossy(&bytes);
         prop_assert!(Tokenizer::default().count(&text) <= text.len() as u64);
-        Tokenizer::default().count_chat(&bytes);
+        for count in bodies::COUNTS {
+            count(&o200k(), &bytes);
+        }
     }
 }
 
 #[test]
 fn prompts_are_counted_text_by_text_and_ids_as_they_are() {
-    let tokenizer = Tokenizer::O200kBase;
+    let tokenizer = o200k();
     for (prompt, tokens, prompts) in [
         (r#""hello world""#, 2, 1),
         (r#""hello\u0020world""#, 2, 1),
@@ -208,7 +245,7 @@ fn an_echo_counts_for_nothing_only_where_it_came() {
         let choices: Vec<_> = texts.iter().map(|text| json!({ "text": text })).collect();
         let answer = json!({ "choices": choices }).to_string();
         let answer = Transcript::of(answer.as_bytes());
-        Tokenizer::O200kBase.count_completions(body.as_bytes(), &answer)
+        o200k().count_completions(body.as_bytes(), &answer)
     };
     let (one, two) = (r#""hello world""#, r#"["hello world","hello"]"#);
     let echoed = ["hello world one", "hello one"];
@@ -233,7 +270,7 @@ fn candidates_that_are_not_shown_are_as_long_as_those_that_are() {
     let output = |more: &str, words: &str| {
         let body = format!(r#"{{"prompt":"a"{more}}}"#);
         let answer = Transcript::of(json!({ "text": words }).to_string().as_bytes());
-        Tokenizer::O200kBase.count_completions(body.as_bytes(), &answer)
+        o200k().count_completions(body.as_bytes(), &answer)
     };
     let three = " one two three";
     assert_eq!(output("", three), 3);
@@ -244,7 +281,7 @@ fn candidates_that_are_not_shown_are_as_long_as_those_that_are() {
     let most = r#","best_of":18446744073709551615"#;
     assert_eq!(output(most, three), u64::MAX);
     assert_eq!(
-        Tokenizer::O200kBase.count_completions(b"no JSON", &Transcript::default()),
+        o200k().count_completions(b"no JSON", &Transcript::default()),
         0
     );
 }
@@ -252,6 +289,6 @@ fn candidates_that_are_not_shown_are_as_long_as_those_that_are() {
 #[test]
 fn millions_of_ids_are_counted() {
     let ids = format!(r#"{{"prompt":[[{}1],[1]]}}"#, "1,".repeat(999_999));
-    let count = Tokenizer::O200kBase.count_prompts(ids.as_bytes());
+    let count = o200k().count_prompts(ids.as_bytes());
     assert_eq!(count, Some(1_000_001));
 }

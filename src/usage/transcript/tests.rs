@@ -92,7 +92,7 @@ fn what_is_beyond_the_cap_is_counted_in_proportion() {
     assert!(transcript.is_cut());
     assert!(transcript.text().len() <= TRANSCRIPT_BYTES_MAX);
     let expected = 1024 * 1024;
-    let tokens = transcript.tokens(Tokenizer::default());
+    let tokens = transcript.tokens(&Tokenizer::default());
     assert!(tokens.abs_diff(expected) < expected / 50, "{tokens}");
 }
 

@@ -202,6 +202,7 @@ fn job(
         idle: Duration::ZERO,
         trailers: false,
         key: object.key.clone(),
+        choices: 1,
         recording: None,
         stored: true,
         background: true,

@@ -16,11 +16,11 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
-use super::stored;
+use super::kept::stored;
 use crate::clock::UnixMs;
 use crate::gateway::Gateway;
-use crate::gateway::answer::facts;
 use crate::gateway::conclude::{Conclusion, End, Facts, conclude};
+use crate::gateway::facts::facts;
 use crate::gateway::job::Job;
 use crate::gateway::service::Service;
 use crate::ledger::LedgerError;
@@ -188,8 +188,9 @@ async fn end(gateway: &Gateway, job: Job, object: &Object, done: Option<Option<B
 async fn settle(gateway: &Gateway, job: Job, facts: Facts, end: End, object: &Object) {
     match conclude(job, facts, end).await {
         // The settle has ended what was pending.
-        Ok(Conclusion::Charged(_) | Conclusion::Later) => {}
-        Ok(Conclusion::Free) => forget(gateway, object).await,
+        Ok(Conclusion::Charged(_)) => {}
+        // What is done is never followed again: its facts name no object.
+        Ok(Conclusion::Free | Conclusion::Later(..)) => forget(gateway, object).await,
         Err(error) => {
             tracing::error!(%error, object = %object.id, "an answer in the background was not charged: it is taken up at the next start");
         }

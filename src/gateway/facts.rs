@@ -1,0 +1,56 @@
+//! What is known of an answer that is no stream, from its bytes.
+
+use super::conclude::{Facts, Written};
+use super::service::{Counts, Service};
+use crate::price::ImageShape;
+use crate::usage::answer::{AnswerFacts, read_answer};
+use crate::usage::transcript::Transcript;
+
+/// What a JSON answer says; of anything else, only its text is known.
+pub fn facts(body: &[u8], service: Service) -> Facts {
+    let Ok(answer) = read_answer(body) else {
+        return Facts {
+            usage: None,
+            items: None,
+            text: Transcript::of(body),
+            choices: None,
+            seconds: None,
+            object: None,
+            image: ImageShape::default(),
+            client_gone: false,
+        };
+    };
+    let (usage, items) = match service.counts() {
+        Counts::Input => (answer.input_usage(), answer.results),
+        _ => (answer.usage, answer.images),
+    };
+    Facts {
+        usage,
+        items: (items > 0 || answer.is_short).then_some(items),
+        text: transcript(&answer, service),
+        choices: None,
+        seconds: answer.seconds,
+        object: (service == Service::Responses)
+            .then(|| written(&answer))
+            .flatten(),
+        image: ImageShape::read(answer.image.size, answer.image.quality),
+        client_gone: false,
+    }
+}
+
+/// What is stored of a response.
+fn written(answer: &AnswerFacts<'_>) -> Option<Written> {
+    Some(Written {
+        id: answer.id?.to_owned(),
+        is_unfinished: matches!(answer.status, Some("queued" | "in_progress")),
+    })
+}
+
+/// Only read where it may be needed: it walks the whole body again.
+fn transcript(answer: &AnswerFacts<'_>, service: Service) -> Transcript {
+    match answer.usage {
+        _ if matches!(service.counts(), Counts::Input | Counts::Nothing) => Transcript::default(),
+        Some(Ok(reported)) if reported.has_input && reported.has_output => Transcript::default(),
+        _ => answer.transcript(),
+    }
+}
