@@ -29,7 +29,11 @@ fn setup(keeper: &Keeper) -> Setup {
         "ledger": { "path": "tollgate.db", "durability": "process" },
         "currency": "CNY",
         "upstreams": { "keeper": upstream, "other": { "base_url": keeper.base_url(), "api_key": UPSTREAM_KEY } },
-        "models": [model("m", "keeper"), model("elsewhere", "other")],
+        "models": [
+            model("m", "keeper"), model("elsewhere", "other"),
+            { "id": "/videos", "aliases": ["/videos/stream"], "category": "path", "upstream": "keeper",
+              "prices": [{ "request": "0.5" }] },
+        ],
         "keys": [key("alice", ALICE), key("bob", BOB)],
     }))
 }
@@ -273,5 +277,41 @@ fn files_are_reached_listed_and_used_by_their_wallet_alone() {
     assert_eq!(deleted.status, 200, "{deleted:?}");
     assert_eq!(listed(ALICE, "/v1/files"), (vec![second], false));
     assert_eq!(keeper.count("GET /files"), 0);
+    proxy.audit();
+}
+
+#[test]
+fn a_path_that_the_operator_prices_is_charged_by_the_request_and_others_are_refused() {
+    let (keeper, proxy) = start();
+    let form =
+        || Call::post("/v1/videos", "a body\r\nof any kind").header("content-type", "text/x-any");
+    let answer = proxy.send(ALICE, form());
+    assert_eq!(answer.json()["made_of"], "a body\r\nof any kind");
+    assert_eq!(answer.header("x-tollgate-cost"), "0.5");
+    assert_eq!(answer.header("x-tollgate-model"), "/videos");
+    let streamed = proxy.send(ALICE, Call::post("/v1/videos/stream", "{}"));
+    assert!(
+        streamed.whole && streamed.text().starts_with("data: 1\n\n"),
+        "{streamed:?}"
+    );
+    let receipts = proxy.receipts("alice");
+    assert_eq!(receipts.len(), 2);
+    for receipt in &receipts {
+        assert_eq!(
+            (&receipt["cost"], &receipt["counted"]),
+            (&json!("0.5"), &json!("exact"))
+        );
+    }
+    for path in ["/v1/videos/1", "/v1/video", "/v1/videos/"] {
+        assert_eq!(
+            proxy.send(ALICE, Call::post(path, "{}")).status,
+            404,
+            "{path}"
+        );
+    }
+    assert_eq!(proxy.send(ALICE, Call::get("/v1/videos")).status, 404);
+    let as_model = ask(json!({ "model": "/videos" }));
+    assert_eq!(proxy.send(ALICE, as_model).status, 400);
+    assert_eq!(keeper.count("POST /videos"), 1);
     proxy.audit();
 }

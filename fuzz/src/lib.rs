@@ -11,12 +11,14 @@ mod rooms {
     pub mod price;
     pub mod secret;
     pub mod usage;
+    pub mod vocabulary;
 }
 
-pub use rooms::{clock, config, file, money, price, secret, usage};
+pub use rooms::{clock, config, file, money, price, secret, usage, vocabulary};
 
 #[path = "../../src/gateway"]
 pub mod gateway {
+    pub mod bad_request;
     pub mod multipart;
     pub mod peek;
     pub mod splice;

@@ -61,8 +61,12 @@ fn model(
     taken: &mut BTreeMap<String, String>,
 ) -> ModelRow {
     let section = field.section();
+    let category = section.word("category", Category::Chat);
     let mut claim = |field: &Field<'_>| {
-        let name = field.read(model_name)?;
+        let name = match category {
+            Category::Path => field.read(path_name),
+            _ => field.read(model_name),
+        }?;
         if let Some(path) = taken.insert(name.clone(), field.path.clone()) {
             return field.problem(format!(
                 "\"{name}\" already is {path}; a name reaches one model only"
@@ -79,7 +83,6 @@ fn model(
         .map(|field| field.list())
         .unwrap_or_default();
     let aliases = aliases.iter().filter_map(claim).collect();
-    let category = section.word("category", Category::Chat);
     let bounds = bounds(&section);
     let upstream_model = section.get("upstream_model").and_then(|field| field.text());
     let routes = routes(
@@ -99,6 +102,45 @@ fn model(
     };
     section.finish();
     row
+}
+
+/// Paths below `/v1` that have a meter of their own, or are answered by the proxy itself, by their first part.
+const SERVED: [&str; 15] = [
+    "audio",
+    "balance",
+    "chat",
+    "completions",
+    "dashboard",
+    "embeddings",
+    "files",
+    "images",
+    "messages",
+    "models",
+    "moderations",
+    "receipts",
+    "rerank",
+    "responses",
+    "usage",
+];
+
+/// The name of what is served at a path: the path, below `/v1`.
+fn path_name(text: &str) -> Result<String, String> {
+    let plain = |part: &str| {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte);
+        !part.is_empty() && part.bytes().all(fits) && !part.bytes().all(|byte| byte == b'.')
+    };
+    let parts = text.strip_prefix('/').map(|path| path.split('/'));
+    let Some(mut parts) = parts.filter(|parts| parts.clone().all(plain)) else {
+        return Err(
+            "is no path such as /videos: what is of the category path has the path below /v1 as its id".to_owned(),
+        );
+    };
+    match parts.next().filter(|first| SERVED.contains(first)) {
+        Some(first) => Err(format!(
+            "begins with /{first}, which has a meter of its own"
+        )),
+        None => model_name(text),
+    }
 }
 
 /// Model names go into headers and addresses: printable, and nothing at either end that gets trimmed away.

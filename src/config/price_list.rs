@@ -43,6 +43,8 @@ pub enum Category {
     Speech,
     /// Text from speech.
     Transcription,
+    /// Whatever is served at a path of its own, which its id and aliases are: priced by the request.
+    Path,
     /// Images from text.
     TextToImage,
     /// Images from an image and text.
@@ -222,7 +224,8 @@ impl Category {
             | Category::Rerank
             | Category::Moderation
             | Category::Speech
-            | Category::Transcription => false,
+            | Category::Transcription
+            | Category::Path => false,
             Category::TextToImage | Category::ImageEdit | Category::MultiImageEdit => true,
         }
     }

@@ -45,6 +45,7 @@ words!(Category {
     "moderation" => Moderation,
     "speech" => Speech,
     "transcription" => Transcription,
+    "path" => Path,
     "text-to-image" => TextToImage,
     "image-edit" => ImageEdit,
     "multi-image-edit" => MultiImageEdit,

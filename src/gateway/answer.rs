@@ -62,7 +62,8 @@ pub async fn deliver(
         let tap = Tap::Events(Box::new(tap));
         return Ok(flow(gateway, answer.response, Bytes::new(), tap, job));
     }
-    if job.service == Service::Speech && !is_json(response) {
+    let opaque = matches!(job.service.counts(), Counts::Characters | Counts::Requests);
+    if opaque && !is_json(response) {
         // What it costs is known; who listens need not wait for its end.
         let tail = gateway.caps.answer_tail_bytes;
         let tap = Tap::Document(Box::new(DocumentTap::opaque(job.service, tail)));
@@ -274,7 +275,11 @@ async fn charge(
     let mut facts = facts(&body, job.service);
     let is_known = facts.items.is_some()
         || match job.service.counts() {
-            Counts::Text | Counts::Nothing | Counts::Characters | Counts::Seconds => true,
+            Counts::Text
+            | Counts::Nothing
+            | Counts::Characters
+            | Counts::Seconds
+            | Counts::Requests => true,
             Counts::Input => facts.usage.is_some(),
             Counts::Images => false,
         };

@@ -38,6 +38,8 @@ enum Work<'b> {
     Speech(SpeechRequest<'b>),
     /// A recording is to be written down.
     Audio(AudioRequest<'b>),
+    /// What nobody looks into, at this path.
+    Path(&'b str),
 }
 
 impl<'b> Asked<'b> {
@@ -72,11 +74,28 @@ impl<'b> Asked<'b> {
             Service::Transcriptions | Service::Translations => {
                 form(headers, body).and_then(|form| peek::peek_audio(form).map(Work::Audio))
             }
+            Service::Priced => return Err(Refused::internal()),
         };
         Ok(Asked {
             service,
             work: work?,
         })
+    }
+
+    /// A request at a path that is priced by the request: its body is not looked into.
+    pub fn at(path: &'b str) -> Self {
+        Asked {
+            service: Service::Priced,
+            work: Work::Path(path),
+        }
+    }
+
+    /// The path below an upstream's base.
+    pub fn path(&self) -> &str {
+        match self.work {
+            Work::Path(path) => path,
+            _ => self.service.path(),
+        }
     }
 
     /// The service.
@@ -92,6 +111,7 @@ impl<'b> Asked<'b> {
             Work::Images(images) => &images.model,
             Work::Speech(speech) => &speech.model,
             Work::Audio(audio) => &audio.model,
+            Work::Path(path) => path,
         }
     }
 
@@ -108,18 +128,15 @@ impl<'b> Asked<'b> {
         }
     }
 
-    /// Whether the body is a form, whose content type goes upstream as the client wrote it.
-    pub fn is_form(&self) -> bool {
-        matches!(
-            &self.work,
-            Work::Images(ImageRequest {
-                edit: Editable::Form(..),
-                ..
-            }) | Work::Audio(AudioRequest {
-                edit: Editable::Form(..),
-                ..
-            })
-        )
+    /// Whether the body's content type goes upstream as the client wrote it.
+    pub fn keeps_type(&self) -> bool {
+        match &self.work {
+            Work::Images(ImageRequest { edit, .. }) | Work::Audio(AudioRequest { edit, .. }) => {
+                matches!(edit, Editable::Form(..))
+            }
+            Work::Path(_) => true,
+            _ => false,
+        }
     }
 
     /// The objects of the upstream that it names.
@@ -127,7 +144,7 @@ impl<'b> Asked<'b> {
         match &self.work {
             Work::Text(text) => &text.objects,
             Work::Input(input) => &input.objects,
-            Work::Images(_) | Work::Speech(_) | Work::Audio(_) => &[],
+            Work::Images(_) | Work::Speech(_) | Work::Audio(_) | Work::Path(_) => &[],
         }
     }
 
@@ -146,8 +163,12 @@ impl<'b> Asked<'b> {
         if self.service.serves(model.category) {
             return Ok(());
         }
-        let (id, paths) = (&model.id, Paths(model.category));
-        let message = format!("The model `{id}` is served at {paths}.");
+        let id = &model.id;
+        let message = match Paths(model.category).to_string() {
+            // Its name is its path.
+            paths if paths.is_empty() => format!("The model `{id}` is served at POST /v1{id}."),
+            paths => format!("The model `{id}` is served at {paths}."),
+        };
         Err(Refused::bad_request(message).param("model"))
     }
 
@@ -182,6 +203,7 @@ impl<'b> Asked<'b> {
             Work::Images(images) => images.worst_case(&model.bounds)?,
             Work::Speech(speech) => speech.worst_case(&model.bounds)?,
             Work::Audio(audio) => audio.worst_case(&model.bounds),
+            Work::Path(_) => WorstCase::default(),
         })
     }
 
@@ -245,6 +267,7 @@ impl<'b> Asked<'b> {
             Work::Text(text) => &text.layout,
             Work::Input(input) => &input.layout,
             Work::Speech(speech) => &speech.layout,
+            Work::Path(_) => return Ok(body.clone()),
             Work::Images(ImageRequest { edit, .. }) | Work::Audio(AudioRequest { edit, .. }) => {
                 match edit {
                     Editable::Json(layout) => layout,

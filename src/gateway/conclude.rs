@@ -108,6 +108,14 @@ pub async fn conclude(mut job: Job, facts: Facts, end: End) -> Result<Conclusion
         Counts::Seconds => seconds(&job, &facts, end).await,
         Counts::Text | Counts::Input => tokens(&job, &facts, end).await,
         Counts::Nothing => Some(nothing()),
+        // Whatever came of it: it is one request.
+        Counts::Requests => Some(Consumed {
+            counted: match end {
+                End::Complete => Counted::Exact,
+                End::UpstreamCut | End::ClientGone => Counted::Partial,
+            },
+            ..nothing()
+        }),
     };
     let Some(mut consumed) = consumed else {
         job.reservation.void_answered().await;
@@ -136,7 +144,7 @@ pub async fn abandon(job: Job) {
     let usage = match job.service.counts() {
         Counts::Text | Counts::Input => Usage::tokens(input_tokens(&job).await, 0),
         Counts::Seconds => audio::abandoned(&job).await,
-        Counts::Images | Counts::Characters | Counts::Nothing => {
+        Counts::Images | Counts::Characters | Counts::Requests | Counts::Nothing => {
             return job.reservation.void().await;
         }
     };

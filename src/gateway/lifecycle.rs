@@ -61,6 +61,7 @@ pub async fn serve(
     body: RequestBody,
     gone: Arc<Signal>,
 ) -> Result<Response<ClientBody>, Refused> {
+    let path = parts.uri.path().to_owned();
     let key = identify(&*gateway.ledger, &parts.headers, peer, Freshness::Any).await?;
     record.identified(&key);
     let bounds = gateway.caps.request_body;
@@ -77,7 +78,10 @@ pub async fn serve(
     // A second handle on the same bytes: what was read of them borrows from it.
     let body = read.body.clone();
     let kind = headers::content_types(&read.headers);
-    let asked = Asked::read(service, &kind, &body, gateway.caps.json_depth)?;
+    let asked = match service {
+        Service::Priced => Asked::at(path.strip_prefix("/v1").unwrap_or_default()),
+        _ => Asked::read(service, &kind, &body, gateway.caps.json_depth)?,
+    };
     let catalog = gateway.catalog();
     let model = find_model(&catalog, &asked)?;
     read.record.found(&model.id);
@@ -169,7 +173,7 @@ async fn hold(
                     segments,
                     limits,
                     pinned,
-                    asked.service().path(),
+                    asked.path(),
                 ));
             }
             Err(Refusal::KeyChanged) => {
@@ -225,13 +229,13 @@ async fn exchange(
     let strip = |endpoint: &Endpoint| asked.asks_usage_unasked() && endpoint.ask_usage();
     let trailers = headers::has_token(&read.headers, header::TE, "trailers");
     let mut headers = read.headers;
-    match asked.is_form() {
+    match asked.keeps_type() {
         true => headers::towards_upstream_as_sent(&mut headers),
         false => headers::towards_upstream(&mut headers),
     }
     let request = Request {
         method: Method::POST,
-        path: asked.service().path(),
+        path: asked.path(),
         headers,
         attempts_max: gateway.caps.attempts_max,
         attempts: gateway.caps.attempts,

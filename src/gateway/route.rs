@@ -58,7 +58,8 @@ async fn dispatch(
             return Ok(probe(record, 1, gateway.ready()));
         }
         (&Method::POST, path) => {
-            Service::at(path).ok_or_else(|| Refused::unknown_url(&parts.method, path))?
+            let service = Service::at(path).or_else(|| priced(&gateway, path));
+            service.ok_or_else(|| Refused::unknown_url(&parts.method, path))?
         }
         (&Method::GET, path) => {
             let Some(path) = path.strip_prefix("/v1/") else {
@@ -79,6 +80,14 @@ async fn dispatch(
         service: Some(service),
         ..refused
     })
+}
+
+/// What the operator prices at this path, if anything.
+fn priced(gateway: &Gateway, path: &str) -> Option<Service> {
+    let model = gateway.catalog().find_model(path.strip_prefix("/v1")?)?;
+    Service::Priced
+        .serves(model.category)
+        .then_some(Service::Priced)
 }
 
 /// Upgrades would pass what cannot be metered. (A length that can be read in two ways does not

@@ -38,6 +38,8 @@ pub enum Service {
     Transcriptions,
     /// Text from speech, in English.
     Translations,
+    /// What the operator prices by the request, at a path of its own.
+    Priced,
 }
 
 /// What an answer of a service comes to, where nothing is said of it otherwise.
@@ -53,6 +55,8 @@ pub enum Counts {
     Characters,
     /// Seconds of the recording, or tokens where the model's row prices them.
     Seconds,
+    /// One request, whatever it asks.
+    Requests,
     /// Nothing: it is free.
     Nothing,
 }
@@ -72,7 +76,7 @@ pub struct Smaller {
 pub struct Paths(pub Category);
 
 impl Service {
-    /// Every service.
+    /// Every service that has a path of its own.
     pub const ALL: [Service; 15] = [
         Service::Chat,
         Service::Completions,
@@ -91,7 +95,7 @@ impl Service {
         Service::Translations,
     ];
 
-    /// The path below `/v1`, here and upstream.
+    /// The path below `/v1`, here and upstream; of what is priced by path, the word for all of them.
     pub const fn path(self) -> &'static str {
         match self {
             Service::Chat => "/chat/completions",
@@ -109,6 +113,7 @@ impl Service {
             Service::Speech => "/audio/speech",
             Service::Transcriptions => "/audio/transcriptions",
             Service::Translations => "/audio/translations",
+            Service::Priced => "/{path}",
         }
     }
 
@@ -129,6 +134,7 @@ impl Service {
             Service::Speech => Counts::Characters,
             Service::Transcriptions | Service::Translations => Counts::Seconds,
             Service::ResponseTokens | Service::MessageTokens => Counts::Nothing,
+            Service::Priced => Counts::Requests,
         }
     }
 
@@ -145,6 +151,7 @@ impl Service {
             Service::Rerank => matches!(category, Category::Rerank),
             Service::Moderations => matches!(category, Category::Moderation),
             Service::Images | Service::ImageEdits | Service::ImageVariations => category.is_image(),
+            Service::Priced => matches!(category, Category::Path),
             Service::Speech => matches!(category, Category::Speech),
             Service::Transcriptions | Service::Translations => {
                 matches!(category, Category::Transcription)
@@ -203,6 +210,7 @@ impl Service {
             (Service::Speech, _) => ("input", "input", "shorten the input"),
             // How long a recording is cannot be told from its bytes.
             (Service::Transcriptions | Service::Translations, _) => return None,
+            (Service::Priced, _) => return None,
             // What is free has nothing to save.
             (Service::ResponseTokens | Service::MessageTokens, true) => return None,
         };
@@ -244,7 +252,8 @@ mod tests {
     #[test]
     fn every_category_is_served_somewhere_and_every_path_is_found() {
         for (word, category) in Category::WORDS {
-            let served = Service::ALL.iter().any(|each| each.serves(*category));
+            let mut all = Service::ALL.into_iter().chain([Service::Priced]);
+            let served = all.any(|each| each.serves(*category));
             assert!(served, "{word}");
         }
         for service in Service::ALL {

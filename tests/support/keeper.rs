@@ -175,6 +175,11 @@ fn answer(request: &Request, kept: &Mutex<Kept>) -> (u16, &'static str, String) 
             let content = kept.files.get(*id).map(|file| file["content"].to_string());
             (200, "application/octet-stream", content.unwrap_or_default())
         }
+        ("POST", ["videos"]) => {
+            let text = String::from_utf8_lossy(&request.body).into_owned();
+            (200, JSON, json!({ "made_of": text }).to_string())
+        }
+        ("POST", ["videos", "stream"]) => (200, "text/event-stream", "data: 1\n\n".to_owned()),
         ("DELETE", ["files", id]) => gone(kept.files.remove(*id).is_some(), id),
         _ => missing(),
     }

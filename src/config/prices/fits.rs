@@ -186,6 +186,7 @@ fn missing(row: &PriceRow, category: Category) -> Option<String> {
         Category::Embedding | Category::Rerank | Category::Moderation => {
             (input || only_requests, "input")
         }
+        Category::Path => (only_requests, "request"),
         Category::Speech => (
             any(&CHARACTERS) || tokens || only_requests,
             "characters (such as million_characters), or for input and output",

@@ -151,7 +151,9 @@ impl EventTap {
         let whole = self.ended
             || usage_chunk
             || self.meter.finish_reason_seen()
-            || self.meter.pictures() > 0;
+            || self.meter.pictures() > 0
+            // Nothing is known of its events.
+            || self.service == Service::Priced;
         match end {
             End::Complete if self.failed || !whole => End::UpstreamCut,
             end => end,
