@@ -216,6 +216,18 @@ pub enum Per {
 }
 
 impl Category {
+    /// Whether text is read, whose tokens count even where none of them has a price.
+    pub const fn is_text(self) -> bool {
+        match self {
+            Category::Chat | Category::Embedding | Category::Rerank | Category::Moderation => true,
+            Category::Speech
+            | Category::Transcription
+            | Category::TextToImage
+            | Category::ImageEdit
+            | Category::MultiImageEdit => false,
+        }
+    }
+
     /// Whether images are made.
     pub const fn is_image(self) -> bool {
         match self {

@@ -44,8 +44,13 @@ impl Terms {
     /// If a part reaches 2^53 nano, or the images that were asked for have no price.
     pub fn quote(&self) -> Result<Vec<Segment>, QuoteError> {
         let worst = &self.worst;
-        let text = !self.version.category.is_image();
-        let plain = |meter| self.version.own_rate(meter).or(Some(UnitPrice::ZERO));
+        let text = self.version.category.is_text();
+        let by_tokens = self.dearest(&INPUT_SIDE).is_some() || self.dearest(&OUTPUT_SIDE).is_some();
+        // Beside tokens that have a price, the length of sound or text is another view of the same.
+        let plain = |meter| {
+            let own = self.version.own_rate(meter);
+            own.or((!by_tokens).then_some(UnitPrice::ZERO))
+        };
         let tokens = |side: &[Meter]| self.dearest(side).or(text.then_some(UnitPrice::ZERO));
         let output_min = worst.output_tokens_min.min(worst.output_tokens);
         let parts = [

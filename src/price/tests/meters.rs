@@ -149,18 +149,23 @@ fn seconds_and_characters_are_quoted_and_charged_exactly() {
         cost(&speech, Usage::NONE.with(Meter::Characters, 7)),
         840_000
     );
-    // By tokens, seconds are there with no price.
+    // By tokens, seconds are not counted, and by seconds, tokens are not.
     let tokens = version("transcription", "per: 1M tokens, input: 2.5, output: 10");
-    let both = WorstCase {
+    let both = || WorstCase {
         seconds: 61,
         ..worst(1, 1, 1)
     };
     assert_eq!(
-        parts(&tokens, both),
+        parts(&tokens, both()),
+        [(Meter::Input, 1, 1, 2_500), (Meter::Output, 1, 1, 10_000)]
+    );
+    assert_eq!(parts(&audio, both()), [(Meter::Seconds, 61, 61, 71_667)]);
+    let by_request = version("transcription", "request: 1");
+    assert_eq!(
+        parts(&by_request, both()),
         [
-            (Meter::Input, 1, 1, 2_500),
-            (Meter::Output, 1, 1, 10_000),
-            (Meter::Seconds, 61, 61, 0)
+            (Meter::Seconds, 61, 61, 0),
+            (Meter::Requests, 1, 1, 1_000_000_000)
         ]
     );
 }
