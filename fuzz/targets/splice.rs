@@ -47,7 +47,9 @@ fuzz_target!(|body: &[u8]| {
         }
     }
     if let Ok(images) = peek::peek_images(&body, CAPS) {
-        edited(&body, &images.model, &images.layout, false, None);
+        if let peek::Editable::Json(layout) = &images.edit {
+            edited(&body, &images.model, layout, false, None);
+        }
     }
     if let Ok(speech) = peek::peek_speech(&body, CAPS) {
         edited(&body, &speech.model, &speech.layout, false, None);

@@ -224,7 +224,8 @@ impl Category {
             | Category::Transcription
             | Category::TextToImage
             | Category::ImageEdit
-            | Category::MultiImageEdit => false,
+            | Category::MultiImageEdit
+            | Category::Path => false,
         }
     }
 

@@ -44,7 +44,7 @@ pub async fn deliver(
     detail.tries = std::mem::take(&mut answer.tries);
     headers::towards_client(answer.response.headers_mut());
     let response = &answer.response;
-    if let Some(why) = unmeterable(response, job.service) {
+    if let Some(why) = unmeterable(response, &job) {
         tracing::error!(
             upstream = %answer.endpoint.upstream(), %status, path = job.service.path(),
             request_id = %job.reservation.request(),
@@ -112,7 +112,7 @@ async fn document(
 }
 
 /// Why an answer cannot be metered, if that can be seen from its head.
-fn unmeterable(response: &Response<UpstreamBody>, service: Service) -> Option<&'static str> {
+fn unmeterable(response: &Response<UpstreamBody>, job: &Job) -> Option<&'static str> {
     let status = response.status();
     // A client that followed a redirect would take its prompt, and its key, past the meter.
     if status.is_redirection() {
@@ -124,8 +124,11 @@ fn unmeterable(response: &Response<UpstreamBody>, service: Service) -> Option<&'
     if is_encoded(response) {
         return Some("encodes its answer, though asked not to");
     }
-    (is_event_stream(response) && !service.streams())
-        .then_some("streams, which nobody asked it for")
+    let may_stream = match job.service.counts() {
+        Counts::Images => job.streams_images,
+        _ => job.service.streams(),
+    };
+    (is_event_stream(response) && !may_stream).then_some("streams, which nobody asked it for")
 }
 
 /// Resolves when an answer is to be given up: nobody waits for it, or the process ends.

@@ -115,6 +115,11 @@ impl<'b> Asked<'b> {
         }
     }
 
+    /// Whether it asks for images as a stream.
+    pub fn streams_images(&self) -> bool {
+        matches!(&self.work, Work::Images(images) if images.stream)
+    }
+
     /// How many texts it asks for.
     pub fn choices(&self) -> u64 {
         self.text().map_or(1, |text| text.choices)

@@ -24,8 +24,11 @@ use crate::gateway::facts::facts;
 use crate::gateway::job::Job;
 use crate::gateway::service::Service;
 use crate::ledger::LedgerError;
+use crate::ledger::grant::GrantTake;
 use crate::ledger::id::RequestId;
+use crate::ledger::limit::Limit;
 use crate::ledger::object::{OBJECTS_MAX, Object, ObjectId, Pending};
+use crate::money::Factor;
 use crate::price::Segment;
 use crate::upstream::Call;
 use crate::usage::answer::read_answer;
@@ -39,6 +42,8 @@ const LOOK_FIRST: Duration = Duration::from_secs(1);
 const LOOK_LAST: Duration = Duration::from_secs(15);
 /// How long an answer may be written; after that nobody waits for it, and it costs nothing.
 const WRITTEN_MAX_MS: u64 = 86_400_000;
+/// After so many looks at what is not there, it is gone.
+const GONE_LOOKS: u32 = 8;
 /// The longest answer that is read.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
@@ -61,6 +66,9 @@ struct State {
     output_tokens: u64,
     held_at: UnixMs,
     price_version: Arc<str>,
+    multiplier: Factor,
+    taken: Vec<GrantTake>,
+    limits: Vec<Limit>,
 }
 
 /// Whether an answer says that it is still being written.
@@ -120,8 +128,11 @@ fn pending(job: &Job, id: ObjectId) -> Object {
         segments: reservation.segments.clone(),
         input_tokens: worst.input_tokens,
         output_tokens: worst.output_tokens,
-        held_at: reservation.gateway().ledger.now(),
+        held_at: reservation.held_at,
         price_version: Arc::clone(reservation.catalog.prices.version()),
+        multiplier: reservation.terms.multiplier(),
+        taken: reservation.hold.taken.clone(),
+        limits: reservation.limits.clone(),
     };
     let state = serde_json::to_string(&state).unwrap_or_default();
     Object {
@@ -167,7 +178,10 @@ async fn end(gateway: &Gateway, job: Job, object: &Object, done: Option<Option<B
         Some(Some(body)) => {
             let mut facts = facts(&body, Service::Responses);
             facts.object = None;
-            let has_ended = matches!(status(&body).as_deref(), Some("completed" | "incomplete"));
+            let has_ended = matches!(
+                written_status(&body).as_deref(),
+                Some("completed" | "incomplete")
+            );
             let end = match has_ended || facts.usage.is_some() {
                 true => End::Complete,
                 false => End::UpstreamCut,
@@ -180,7 +194,7 @@ async fn end(gateway: &Gateway, job: Job, object: &Object, done: Option<Option<B
                 "an answer in the background is gone at its upstream: nothing is charged"
             );
             job.reservation.void_answered().await;
-            forget(gateway, object).await;
+            drop_object(gateway, object).await;
         }
     }
 }
@@ -190,28 +204,25 @@ async fn settle(gateway: &Gateway, job: Job, facts: Facts, end: End, object: &Ob
         // The settle has ended what was pending.
         Ok(Conclusion::Charged(_)) => {}
         // What is done is never followed again: its facts name no object.
-        Ok(Conclusion::Free | Conclusion::Later(..)) => forget(gateway, object).await,
+        // What was not charged is not given away: it cannot be reached any more.
+        Ok(Conclusion::Free | Conclusion::Later(..)) => drop_object(gateway, object).await,
         Err(error) => {
             tracing::error!(%error, object = %object.id, "an answer in the background was not charged: it is taken up at the next start");
         }
     }
 }
 
-/// The object is pending no more.
-async fn forget(gateway: &Gateway, object: &Object) {
-    let object = Object {
-        pending: None,
-        ..object.clone()
-    };
-    if let Err(error) = gateway.ledger.put_object(object, OBJECTS_MAX).await {
-        tracing::error!(%error, "what was pending is still noted so");
+/// The object is out of reach.
+async fn drop_object(gateway: &Gateway, object: &Object) {
+    if let Err(error) = gateway.ledger.drop_object(object.name()).await {
+        tracing::error!(%error, object = %object.id, "what was not charged is still noted");
     }
 }
 
 /// The finished answer; `None` where it is gone, or takes too long.
 async fn until_done(gateway: &Gateway, object: &Object, wake: &Notify) -> Option<Bytes> {
     let mut pause = LOOK_FIRST;
-    let mut failing = false;
+    let (mut failing, mut gone) = (false, 0);
     loop {
         tokio::select! {
             () = sleep(pause) => pause = (pause * 3 / 2).min(LOOK_LAST),
@@ -219,18 +230,22 @@ async fn until_done(gateway: &Gateway, object: &Object, wake: &Notify) -> Option
         }
         match ask(gateway, object).await {
             Ok(Look::Done(body)) => return Some(body),
+            // One server of several may not have it yet.
+            Ok(Look::Gone) if gone < GONE_LOOKS => gone += 1,
             Ok(Look::Gone) => return None,
-            Ok(Look::Unfinished) => failing = false,
+            Ok(Look::Unfinished) => {
+                (failing, gone) = (false, 0);
+                let age = gateway.ledger.now().since(object.created_at);
+                if age > WRITTEN_MAX_MS {
+                    tracing::error!(object = %object.id, "an answer in the background takes longer than a day");
+                    return None;
+                }
+            }
             Err(why) => {
                 if !std::mem::replace(&mut failing, true) {
                     tracing::warn!(object = %object.id, %why, "an answer in the background cannot be looked at; that is tried again");
                 }
             }
-        }
-        let age = gateway.ledger.now().since(object.created_at);
-        if age > WRITTEN_MAX_MS {
-            tracing::error!(object = %object.id, "an answer in the background takes longer than a day");
-            return Some(Bytes::new());
         }
     }
 }
@@ -263,13 +278,14 @@ async fn ask(gateway: &Gateway, object: &Object) -> Result<Look, String> {
         .map_err(|_| "the upstream fell silent".to_owned())?
         .map_err(|error| error.to_string())?;
     let body = body.to_bytes();
-    Ok(match is_unfinished(&body) {
-        true => Look::Unfinished,
-        false => Look::Done(body),
-    })
+    match written_status(&body).as_deref() {
+        Some("queued" | "in_progress") => Ok(Look::Unfinished),
+        Some(_) => Ok(Look::Done(body)),
+        None => Err("the upstream's answer has no status".to_owned()),
+    }
 }
 
-fn status(body: &[u8]) -> Option<String> {
+fn written_status(body: &[u8]) -> Option<String> {
     let answer = read_answer(body).ok()?;
     answer.status.map(str::to_owned)
 }

@@ -29,6 +29,8 @@ pub struct Job {
     pub trailers: bool,
     /// The key that it was sent with.
     pub key: KeyId,
+    /// Whether images were asked for as a stream.
+    pub streams_images: bool,
     /// How many texts were asked for.
     pub choices: u64,
     /// Where the recording is in the body, if there is one.

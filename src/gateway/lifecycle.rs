@@ -269,6 +269,7 @@ async fn exchange(
         idle,
         trailers,
         key: read.key.id.clone(),
+        streams_images: asked.streams_images(),
         choices: asked.choices(),
         recording: asked.recording(),
         stored: asked.is_stored(),

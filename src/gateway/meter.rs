@@ -302,10 +302,9 @@ impl Flow {
         let currency = Arc::clone(&job.reservation.gateway().currency);
         let trailers = job.trailers;
         let outcome = match conclude(job, facts, end).await {
-            Ok(Conclusion::Later(job, written)) => {
-                let followed = background::follow(*job, &written.id).await;
-                followed.map(|()| Conclusion::Free)
-            }
+            Ok(Conclusion::Later(job, written)) => background::follow(*job, &written.id)
+                .await
+                .map(|()| Conclusion::Free),
             outcome => outcome,
         };
         drop(upstream);

@@ -1,5 +1,6 @@
 //! Calls on what upstreams keep: stored responses and files. None of them is charged.
 
+mod call;
 mod files;
 mod route;
 mod serve;

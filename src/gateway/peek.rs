@@ -115,6 +115,8 @@ pub struct ImageRequest<'b> {
     pub n: u64,
     /// Previews of each that are asked for.
     pub partial_images: u64,
+    /// Whether the client asked for a stream.
+    pub stream: bool,
     /// The size, as the client wrote it.
     pub size: Option<Cow<'b, str>>,
     /// The quality, as the client wrote it.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::Gateway;
 use super::catalog::{Catalog, Pinned};
 use super::observe::Record;
+use crate::clock::UnixMs;
 use crate::ledger::LedgerError;
 use crate::ledger::grant::GrantUnit;
 use crate::ledger::hold::{Charge, Hold, HoldRef, Settled};
@@ -33,6 +34,8 @@ pub struct Reservation {
     pub terms: Terms,
     /// What the answer states of its images' size and quality.
     pub stated: ImageShape,
+    /// When it was held.
+    pub held_at: UnixMs,
     /// What the receipt will say of the wire.
     pub detail: Detail,
     ended: bool,
@@ -64,6 +67,7 @@ impl Reservation {
             segment.count = *count;
         }
         gateway.live.enter(&hold.id);
+        let held_at = gateway.ledger.now();
         record.held(&hold);
         Reservation {
             gateway,
@@ -75,6 +79,7 @@ impl Reservation {
             model: pinned.model,
             terms: pinned.terms,
             stated: ImageShape::default(),
+            held_at,
             detail: Detail {
                 endpoint: endpoint.into(),
                 ..Detail::default()

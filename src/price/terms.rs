@@ -57,6 +57,11 @@ impl Terms {
         &self.version
     }
 
+    /// What the key's prices are multiplied by.
+    pub fn multiplier(&self) -> Factor {
+        self.multiplier
+    }
+
     /// The most that the request can consume.
     pub fn worst_case(&self) -> &WorstCase {
         &self.worst

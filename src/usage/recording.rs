@@ -7,6 +7,9 @@ use lofty::config::ParseOptions;
 use lofty::file::AudioFile;
 use lofty::probe::Probe;
 
+/// Bytes of a second of sound as it comes from a disc, 48,000 times two samples of two bytes.
+const BYTES_PER_SECOND_MAX: u64 = 192_000;
+
 /// The length of a recording in whole seconds, rounded up; `None` where its format is not known. Reads any bytes. May
 /// be slow: see [`super::tokenizer::pooled`].
 pub fn seconds(recording: &[u8]) -> Option<u64> {
@@ -17,9 +20,12 @@ pub fn seconds(recording: &[u8]) -> Option<u64> {
         let milliseconds = file.properties().duration().as_millis();
         u64::try_from(milliseconds.div_ceil(1_000)).ok()
     };
-    // What it reads is a stranger's.
+    // What it reads is a stranger's, who may have written less into the head than follows: no recording has more bytes
+    // a second than uncompressed sound.
     let read = catch_unwind(AssertUnwindSafe(read)).ok().flatten();
+    let least = (recording.len() as u64).div_ceil(BYTES_PER_SECOND_MAX);
     read.filter(|seconds| *seconds > 0)
+        .map(|seconds| seconds.max(least))
 }
 
 #[cfg(test)]

@@ -48,6 +48,8 @@ pub struct StreamFacts {
     pub transcript: Transcript,
     /// Pictures that were delivered whole.
     pub pictures: u64,
+    /// Pictures that were delivered before they were done.
+    pub previews: u64,
     /// The last `sequence_number`.
     pub sequence: Option<u64>,
     /// The id of the response that it is.
@@ -70,6 +72,7 @@ pub struct StreamMeter {
     content_events: u64,
     transcript: Transcript,
     pictures: u64,
+    previews: u64,
     sequence: Option<u64>,
     response: Option<String>,
     seconds: Option<u64>,
@@ -157,6 +160,7 @@ impl StreamMeter {
             content_events: self.content_events,
             transcript: self.transcript,
             pictures: self.pictures,
+            previews: self.previews,
             sequence: self.sequence,
             response: self.response,
             seconds: self.seconds,
@@ -196,7 +200,10 @@ impl StreamMeter {
     /// Whether the event is the last one, by its type.
     fn ends(&mut self, seen: &Seen, data: &[u8]) -> bool {
         match seen.typed {
-            Typed::Plain | Typed::Repeats | Typed::PictureFails => return false,
+            Typed::Plain | Typed::Repeats | Typed::PictureFails => {
+                self.previews += u64::from(seen.picture);
+                return false;
+            }
             Typed::Picture => {
                 self.picture(seen, data);
                 return false;

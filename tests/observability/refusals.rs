@@ -82,6 +82,7 @@ fn simple(proxy: &Proxy) -> Vec<Answer> {
             ALICE,
             Call::get("/v1/receipts/req_00000000000000000000000000000000"),
         ),
+        proxy.send(ALICE, Call::get("/v1/responses/resp_none")),
         proxy.send(ALICE, chat(json!({ "max_tokens": -1 }))),
         send("poor", chat(json!({}))),
         send("thrifty", expensive()),

@@ -263,7 +263,7 @@ fn what_cannot_be_priced_is_refused_before_it_is_sent() {
         refusal(&answer, 400, "invalid_request_error", Retry::ByStatus);
         assert_eq!(answer.json()["error"]["param"], param);
     }
-    let unknown = proxy.send(ALICE, Call::json("/v1/audio/speech", &json!({})));
+    let unknown = proxy.send(ALICE, Call::json("/v1/audio/songs", &json!({})));
     let message = refusal(&unknown, 404, "unknown_url", Retry::ByStatus);
     names(&message, &["POST /v1/completions", "POST /v1/embeddings"]);
     assert_eq!(upstream.seen(), 0);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::{State, forget, run};
+use super::{State, run};
 use crate::gateway::Gateway;
 use crate::gateway::catalog::Pinned;
 use crate::gateway::job::Job;
@@ -31,7 +31,7 @@ const AGAIN: Duration = Duration::from_secs(30);
 /// whoever settles first has settled it.
 pub async fn resume(gateway: Arc<Gateway>) {
     let mut after = None;
-    let mut keys = None;
+    let mut keys = HashMap::new();
     loop {
         let page = match gateway.ledger.pending_objects(after.clone(), PAGE).await {
             Ok(page) => page,
@@ -45,25 +45,24 @@ pub async fn resume(gateway: Arc<Gateway>) {
             return;
         };
         after = Some(last.name());
-        if keys.is_none() {
+        if keys.is_empty() {
             keys = all_keys(&gateway).await;
         }
         for object in page {
-            let key = keys
-                .as_ref()
-                .and_then(|keys| keys.get(&object.key))
-                .cloned();
+            let key = keys.get(&object.key).cloned();
             tokio::spawn(take_up(Arc::clone(&gateway), object, key));
         }
     }
 }
 
-async fn all_keys(gateway: &Gateway) -> Option<HashMap<KeyId, Arc<Key>>> {
-    match gateway.ledger.keys().await {
-        Ok(keys) => Some(keys.into_iter().map(|key| (key.id.clone(), key)).collect()),
-        Err(error) => {
-            tracing::warn!(%error, "keys cannot be listed");
-            None
+async fn all_keys(gateway: &Gateway) -> HashMap<KeyId, Arc<Key>> {
+    loop {
+        match gateway.ledger.keys().await {
+            Ok(keys) => return keys.into_iter().map(|key| (key.id.clone(), key)).collect(),
+            Err(error) => {
+                tracing::warn!(%error, "keys cannot be listed; that is tried again");
+                sleep(AGAIN).await;
+            }
         }
     }
 }
@@ -77,9 +76,9 @@ async fn take_up(gateway: Arc<Gateway>, object: Object, key: Option<Arc<Key>>) {
     let (Some((pending, state)), Some(key)) = (read, key) else {
         tracing::error!(
             object = %object.id,
-            "what runs in the background has no key or no readable state: it is not charged"
+            "what runs in the background has no key or no readable state: it is tried again at the next start"
         );
-        return forget(&gateway, &object).await;
+        return;
     };
     loop {
         if gateway.followed.has(pending.request) || gateway.stop.is_raised() {
@@ -88,10 +87,11 @@ async fn take_up(gateway: Arc<Gateway>, object: Object, key: Option<Arc<Key>>) {
         match hold(&gateway, &object, &key, &pending, &state).await {
             Ok(job) => return run(gateway, job, object).await,
             // Its lease ran out meanwhile, or it was settled: either way a settle says so, and charges at most once.
-            Err(Refusal::Ended) => match lapsed(&gateway, &object, &key, &pending, &state) {
-                Some(job) => return run(gateway, job, object).await,
-                None => return forget(&gateway, &object).await,
-            },
+            Err(Refusal::Ended) => {
+                if let Some(job) = lapsed(&gateway, &object, &pending, &state) {
+                    return run(gateway, job, object).await;
+                }
+            }
             Err(refusal) => {
                 tracing::warn!(
                     object = %object.id, ?refusal,
@@ -107,7 +107,6 @@ async fn take_up(gateway: Arc<Gateway>, object: Object, key: Option<Arc<Key>>) {
 fn lapsed(
     gateway: &Arc<Gateway>,
     object: &Object,
-    key: &Arc<Key>,
     pending: &Pending,
     state: &State,
 ) -> Option<Job> {
@@ -117,18 +116,25 @@ fn lapsed(
             request: pending.request,
         },
         money: Nano::ZERO,
-        taken: Vec::new(),
+        taken: state.taken.clone(),
         counts: state.segments.iter().map(|segment| segment.count).collect(),
         balance: Nano::ZERO,
         counters: Vec::new(),
         lease_until: gateway.ledger.now(),
     };
-    let pinned = pinned(gateway, object, key, state)?;
-    Some(job(gateway, object, hold, Vec::new(), pinned, state))
+    let pinned = pinned(gateway, object, state)?;
+    Some(job(
+        gateway,
+        object,
+        hold,
+        state.limits.clone(),
+        pinned,
+        state,
+    ))
 }
 
-/// What it is priced by: the price in force when it was held first, as the list has it now.
-fn pinned(gateway: &Gateway, object: &Object, key: &Key, state: &State) -> Option<Pinned> {
+/// What it is priced by: the price in force when it was held first, as the list has it now, and the key's factor of then.
+fn pinned(gateway: &Gateway, object: &Object, state: &State) -> Option<Pinned> {
     let catalog = gateway.catalog();
     let model = catalog.find_model(&object.model)?;
     let worst = WorstCase {
@@ -139,7 +145,7 @@ fn pinned(gateway: &Gateway, object: &Object, key: &Key, state: &State) -> Optio
     };
     let price = model.at(state.held_at)?;
     Some(Pinned {
-        terms: price.terms(state.held_at, key.multiplier, worst),
+        terms: price.terms(state.held_at, state.multiplier, worst),
         catalog,
         model,
     })
@@ -152,7 +158,7 @@ async fn hold(
     pending: &Pending,
     state: &State,
 ) -> Result<Job, Refusal> {
-    let pinned = pinned(gateway, object, key, state).ok_or(Refusal::Model)?;
+    let pinned = pinned(gateway, object, state).ok_or(Refusal::Model)?;
     let model = &pinned.model;
     let now = gateway.ledger.now();
     let demand = Demand::of(&state.segments);
@@ -202,6 +208,7 @@ fn job(
         idle: Duration::ZERO,
         trailers: false,
         key: object.key.clone(),
+        streams_images: false,
         choices: 1,
         recording: None,
         stored: true,

@@ -118,7 +118,10 @@ impl EventTap {
             true => self.meter.usage().is_none(),
             false => !self.marked,
         };
+        let kept = self.held_bytes() + self.scanner.pending_len();
         match self.ended {
+            // What goes on and on after what looked like its last chunk is left there.
+            false if !self.held.is_empty() && kept > 2 * HELD_BYTES_MAX => Progress::Ended,
             false => Progress::Flowing,
             true if may_follow && self.held_bytes() <= HELD_BYTES_MAX => {
                 Progress::EndedWithoutUsage
@@ -174,6 +177,8 @@ impl EventTap {
             items: match self.service.counts() {
                 // Sound in events is no text.
                 Counts::Characters => Some(u64::from(self.passed)),
+                // What has shown itself is not nothing, though it was not done.
+                Counts::Images if facts.pictures == 0 && facts.previews > 0 => None,
                 _ => Some(facts.pictures),
             },
             text: facts.transcript,

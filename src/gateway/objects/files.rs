@@ -9,7 +9,7 @@ use http::{Method, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::serve::Asked;
+use super::call::Asked;
 use crate::gateway::body;
 use crate::gateway::client_body::ClientBody;
 use crate::gateway::kept::unknown;

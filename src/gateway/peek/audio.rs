@@ -46,7 +46,11 @@ pub(super) fn peek(form: Form<'_>) -> Result<AudioRequest<'_>, BadRequest> {
     }
     Ok(AudioRequest {
         model: Cow::Borrowed(model),
-        file: audio.file.map(|file| file.value),
+        // Which of two counts is the upstream's to say.
+        file: audio
+            .file
+            .filter(|_| !audio.is_linked)
+            .map(|file| file.value),
         stream: audio.stream,
         edit: Editable::Form(form, part),
     })

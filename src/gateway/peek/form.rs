@@ -29,7 +29,16 @@ pub(super) fn walk<'b, F: Fields<'b>>(form: &Form<'b>, fields: &mut F) -> Result
     form.once(F::REPEATABLE)?;
     for part in form.parts() {
         let plain = part.name.strip_suffix("[]").unwrap_or(part.name);
+        // A list of what is no list is read as the thing itself by some, beside the real one.
+        let is_list = plain != part.name && !F::REPEATABLE.contains(&part.name);
         let index = match F::table().find(plain) {
+            Found::Exact(index) if is_list => {
+                let ((name, _), sent) = (F::table().row(index), part.name);
+                return Err(BadRequest::at(
+                    sent,
+                    format!("{sent} is read as `{name}` by some upstreams: write `{name}`."),
+                ));
+            }
             Found::Exact(index) => index,
             Found::Lookalike(index) => {
                 let (name, _) = F::table().row(index);

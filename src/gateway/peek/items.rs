@@ -61,11 +61,21 @@ impl<'b> Elements<'b> for Items<'_> {
     }
 }
 
+/// The refusal of an item that is only named.
+fn reference(at: At<'_>) -> BadRequest {
+    let at = At::Member(&at, "type").to_string();
+    let message = format!(
+        "{at} must not be a reference: stored items of the upstream cannot be used through this proxy. Send the item itself."
+    );
+    BadRequest::at(at, message)
+}
+
 /// One item. Its type may come after what it types.
 #[derive(Default)]
 struct Item<'b> {
     kind: Option<Cow<'b, str>>,
     is_encrypted: bool,
+    has_content: bool,
     input: InputSize,
 }
 
@@ -74,13 +84,10 @@ impl Item<'_> {
         let is_bounded = match self.kind.as_deref() {
             // The upstream looks reasoning up by its id where the item does not bring it along.
             Some("reasoning") => self.is_encrypted,
-            Some("item_reference") => {
-                let at = At::Member(&at, "type");
-                let message = format!(
-                    "{at} must not be item_reference: stored objects of the upstream cannot be used through this proxy. Send the item itself."
-                );
-                return Err(BadRequest::at(at.to_string(), message));
-            }
+            // Without content, a name is all that there is of it.
+            None if !self.has_content => return Err(reference(at)),
+            Some("image_generation_call") if !self.input.unbounded => return Err(reference(at)),
+            Some("item_reference") => return Err(reference(at)),
             None
             | Some(
                 "message"
@@ -127,7 +134,10 @@ impl<'b> Members<'b> for Item<'b> {
                 let members = &mut Output;
                 pass.parse(raw.get(), Object { pass, at, members })
             }
-            _ => text_or_parts(pass, at, raw, &mut self.input),
+            _ => {
+                self.has_content |= name == "content" && raw.get() != "null";
+                text_or_parts(pass, at, raw, &mut self.input)
+            }
         };
         read.map_err(|refusal| pass.refuse(refusal))
     }

@@ -134,6 +134,15 @@ fn what_has_no_price_or_is_shared_is_refused() {
     }
     for (item, param) in [
         (r#"{"type":"item_reference","id":"msg_1"}"#, "input[0].type"),
+        (r#"{"id":"msg_1"}"#, "input[0].type"),
+        (
+            r#"{"type":null,"id":"msg_1","content":null}"#,
+            "input[0].type",
+        ),
+        (
+            r#"{"type":"image_generation_call","id":"ig_1"}"#,
+            "input[0].type",
+        ),
         (
             r#"{"role":"user","content":[{"type":"input_image","file_ids":["file-1"]}]}"#,
             "input[0].content[0].file_ids",
