@@ -243,6 +243,7 @@ fn charge() -> Charge {
             attempts: 1,
             flags: Vec::new(),
             pricing: Applied::default(),
+            ..Detail::default()
         },
     }
 }

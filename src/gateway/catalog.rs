@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 
+use crate::clock::UnixMs;
 use crate::config::{Config, ConfigError, UpstreamKind};
 use crate::price::{Model, PriceBook, Terms};
 use crate::upstream::{SetupError, Upstreams};
@@ -45,6 +46,8 @@ pub struct Reloads {
 /// What a request is priced by and served from, fixed at its hold.
 #[derive(Clone, Debug)]
 pub struct Pinned {
+    /// When that was.
+    pub held_at: UnixMs,
     /// The catalog that was in use.
     pub catalog: Arc<Catalog>,
     /// The model that was asked for.

@@ -162,6 +162,7 @@ async fn hold(
         match answer {
             Ok(hold) => {
                 let pinned = Pinned {
+                    held_at: now,
                     terms,
                     catalog,
                     model,

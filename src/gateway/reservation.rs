@@ -67,7 +67,6 @@ impl Reservation {
             segment.count = *count;
         }
         gateway.live.enter(&hold.id);
-        let held_at = gateway.ledger.now();
         record.held(&hold);
         Reservation {
             gateway,
@@ -79,7 +78,7 @@ impl Reservation {
             model: pinned.model,
             terms: pinned.terms,
             stated: ImageShape::default(),
-            held_at,
+            held_at: pinned.held_at,
             detail: Detail {
                 endpoint: endpoint.into(),
                 ..Detail::default()

@@ -145,6 +145,7 @@ fn pinned(gateway: &Gateway, object: &Object, state: &State) -> Option<Pinned> {
     };
     let price = model.at(state.held_at)?;
     Some(Pinned {
+        held_at: state.held_at,
         terms: price.terms(state.held_at, state.multiplier, worst),
         catalog,
         model,

@@ -312,7 +312,7 @@ fn a_clamped_maximum_keeps_the_output_within_what_was_admitted() {
 #[test]
 fn a_request_for_images_is_read() {
     let body = r#"{"model":"m","prompt":"a cat","n":4,"size":"1024x1024","quality":"high","response_format":"b64_json",
-        "aspect_ratio":"1:1","background":"transparent","stream":false,"partial_images":0,
+        "background":"transparent","stream":false,"partial_images":0,
         "image":"data:image/png;base64,AA","images":["http://x",{"image_url":"http://y"}],"mask":null}"#;
     let request = images(body);
     assert_eq!((request.model.as_ref(), request.n), ("m", 4));
@@ -323,6 +323,9 @@ fn a_request_for_images_is_read() {
     assert_eq!(request.input.inline_media_bytes, 24);
     let worst = request.worst_case(&bounds()).unwrap();
     assert_eq!((worst.images, worst.output_tokens), (4, 16_000));
+    // What else may decide the size makes it any.
+    let sized = images(r#"{"model":"m","prompt":"a","size":"512x512","image_size":"2048x2048"}"#);
+    assert_eq!(sized.size, None);
 }
 
 #[test]
