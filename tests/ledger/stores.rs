@@ -6,12 +6,13 @@
 use std::any::Any;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Weak};
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
 use tollgate::clock::Clock;
 use tollgate::ledger::Ledger;
-use tollgate::ledger::embedded::{Durability, Embedded, OpenOptions};
+use tollgate::ledger::embedded::{Durability, Embedded, OpenError, OpenOptions};
 
 use crate::bench::Bench;
 use crate::proxies::Proxies;
@@ -21,8 +22,8 @@ use tollgate::ledger::redis::scripts::Scripts;
 use tollgate::ledger::redis::{Behaviour, Redis};
 use tollgate::secret::Secret;
 
-use crate::support::TempDir;
 use crate::support::redis::{Cluster, DOCUMENTED, Server};
+use crate::support::{DEADLINE, TempDir};
 
 /// A kind of store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,13 +174,22 @@ async fn open_proxies(clock: &Clock) -> Opened {
 }
 
 fn open_file(folder: &TempDir, clock: &Clock) -> Arc<dyn Ledger> {
-    let options = OpenOptions {
+    let options = || OpenOptions {
         path: folder.path().join("tollgate.db"),
         durability: Durability::Process,
         currency: "CNY".to_owned(),
         clock: Some(clock.clone()),
     };
-    Arc::new(Embedded::open(options).expect("a store in a file"))
+    // A read that nobody waits for any more has the file until it ends.
+    let end = Instant::now() + DEADLINE;
+    loop {
+        match Embedded::open(options()) {
+            Err(OpenError::InUse { .. }) if Instant::now() < end => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            opened => return Arc::new(opened.expect("a store in a file")),
+        }
+    }
 }
 
 /// What the tests share that run now: each store there has a prefix of its own. It ends with the last of them.
