@@ -92,7 +92,7 @@ async def test_a_model_without_a_price_is_not_found(sdk, proxy, mock, tap, call_
 async def test_what_cannot_be_metered_is_not_served(sdk, proxy, tap):
     client = sdk(tap.base_url, proxy.customer().secret)
     with pytest.raises(openai.NotFoundError) as caught:
-        await settled(client.moderations.create(model="mock/chat", input="text"))
+        await settled(client.fine_tuning.jobs.create(model="mock/chat", training_file="file-1"))
     assert caught.value.code == "unknown_url"
     assert tap.requests == 1
 
