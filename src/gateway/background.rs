@@ -4,6 +4,7 @@
 //! the object in the ledger, so that another process goes on where this one ended.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +41,8 @@ pub use resume::resume;
 /// How often the upstream is asked, at first and at last.
 const LOOK_FIRST: Duration = Duration::from_secs(1);
 const LOOK_LAST: Duration = Duration::from_secs(15);
+/// How soon what failed is tried again.
+const AGAIN: Duration = Duration::from_secs(30);
 /// How long an answer may be written; after that nobody waits for it, and it costs nothing.
 const WRITTEN_MAX_MS: u64 = 86_400_000;
 /// After so many looks at what is not there, it is gone.
@@ -52,9 +55,16 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 pub struct Followed(Mutex<HashMap<RequestId, Arc<Notify>>>);
 
 impl Followed {
-    /// Whether somebody follows the answer of a request.
-    pub fn has(&self, request: RequestId) -> bool {
-        self.0.lock().contains_key(&request)
+    /// Claims the answer of a request for one task; `None` where another one follows it. The task is to release it.
+    fn claim(&self, request: RequestId) -> Option<Arc<Notify>> {
+        match self.0.lock().entry(request) {
+            Entry::Occupied(_) => None,
+            Entry::Vacant(free) => Some(Arc::clone(free.insert(Arc::default()))),
+        }
+    }
+
+    fn release(&self, request: RequestId) {
+        self.0.lock().remove(&request);
     }
 }
 
@@ -93,6 +103,9 @@ pub fn look(gateway: &Gateway, object: &Object) {
 /// Where it cannot be noted: nobody follows it then, and the job's hold is voided.
 pub async fn follow(job: Job, id: &str) -> Result<(), LedgerError> {
     let gateway = Arc::clone(job.reservation.gateway());
+    let request = job.reservation.request();
+    // Before it is noted: whoever finds the note is not to follow it as well.
+    let wake = gateway.followed.claim(request).unwrap_or_default();
     let noted = match id.parse::<ObjectId>() {
         Ok(id) => {
             let object = pending(&job, id);
@@ -103,11 +116,12 @@ pub async fn follow(job: Job, id: &str) -> Result<(), LedgerError> {
     };
     match noted {
         Ok(object) => {
-            tokio::spawn(run(gateway, light(job), object));
+            tokio::spawn(run(gateway, light(job), object, wake));
             Ok(())
         }
         Err(error) => {
-            tracing::error!(%error, request_id = %job.reservation.request(), "an answer in the background cannot be followed");
+            tracing::error!(%error, request_id = %request, "an answer in the background cannot be followed");
+            gateway.followed.release(request);
             job.reservation.void().await;
             Err(error)
         }
@@ -154,27 +168,39 @@ enum Look {
     Gone,
 }
 
-/// Boxed: a conclusion may follow an answer, and following one ends in a conclusion.
-fn run(gateway: Arc<Gateway>, job: Job, object: Object) -> BoxFuture<'static, ()> {
+/// Follows an answer that was claimed, and releases it. Boxed: where its charge fails, all that is noted is taken up
+/// again, which ends here.
+fn run(
+    gateway: Arc<Gateway>,
+    job: Job,
+    object: Object,
+    wake: Arc<Notify>,
+) -> BoxFuture<'static, ()> {
     Box::pin(async move {
         let request = job.reservation.request();
-        let wake = Arc::new(Notify::new());
-        let entered = gateway.followed.0.lock().insert(request, Arc::clone(&wake));
-        debug_assert!(entered.is_none(), "one task follows an answer");
         let done = tokio::select! {
             done = until_done(&gateway, &object, &wake) => Some(done),
             () = gateway.stop.raised() => None,
         };
-        end(&gateway, job, &object, done).await;
-        gateway.followed.0.lock().remove(&request);
+        let is_booked = end(&gateway, job, &object, done).await;
+        gateway.followed.release(request);
+        if !is_booked {
+            tokio::spawn(async move {
+                sleep(AGAIN).await;
+                resume(gateway).await;
+            });
+        }
     })
 }
 
-/// Ends the hold by the answer; `None` where the process ends before.
-async fn end(gateway: &Gateway, job: Job, object: &Object, done: Option<Option<Bytes>>) {
+/// Ends the hold by the answer; `None` where the process ends before. Answers whether all of it is in the ledger.
+async fn end(gateway: &Gateway, job: Job, object: &Object, done: Option<Option<Bytes>>) -> bool {
     match done {
         // The next process goes on.
-        None => job.reservation.leave(),
+        None => {
+            job.reservation.leave();
+            true
+        }
         Some(Some(body)) => {
             let mut facts = facts(&body, Service::Responses);
             facts.object = None;
@@ -186,7 +212,7 @@ async fn end(gateway: &Gateway, job: Job, object: &Object, done: Option<Option<B
                 true => End::Complete,
                 false => End::UpstreamCut,
             };
-            settle(gateway, job, facts, end, object).await;
+            settle(gateway, job, facts, end, object).await
         }
         Some(None) => {
             tracing::error!(
@@ -195,19 +221,24 @@ async fn end(gateway: &Gateway, job: Job, object: &Object, done: Option<Option<B
             );
             job.reservation.void_answered().await;
             drop_object(gateway, object).await;
+            true
         }
     }
 }
 
-async fn settle(gateway: &Gateway, job: Job, facts: Facts, end: End, object: &Object) {
+async fn settle(gateway: &Gateway, job: Job, facts: Facts, end: End, object: &Object) -> bool {
     match conclude(job, facts, end).await {
         // The settle has ended what was pending.
-        Ok(Conclusion::Charged(_)) => {}
+        Ok(Conclusion::Charged(_)) => true,
         // What is done is never followed again: its facts name no object.
         // What was not charged is not given away: it cannot be reached any more.
-        Ok(Conclusion::Free | Conclusion::Later(..)) => drop_object(gateway, object).await,
+        Ok(Conclusion::Free | Conclusion::Later(..)) => {
+            drop_object(gateway, object).await;
+            true
+        }
         Err(error) => {
-            tracing::error!(%error, object = %object.id, "an answer in the background was not charged: it is taken up at the next start");
+            tracing::error!(%error, object = %object.id, "an answer in the background was not charged: that is tried again");
+            false
         }
     }
 }
@@ -288,4 +319,20 @@ async fn ask(gateway: &Gateway, object: &Object) -> Result<Look, String> {
 fn written_status(body: &[u8]) -> Option<String> {
     let answer = read_answer(body).ok()?;
     answer.status.map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Followed;
+    use crate::ledger::id::RequestId;
+
+    #[test]
+    fn an_answer_is_followed_by_one_task_at_a_time() {
+        let (followed, request) = (Followed::default(), RequestId::new());
+        assert!(followed.claim(request).is_some());
+        assert!(followed.claim(request).is_none());
+        assert!(followed.claim(RequestId::new()).is_some());
+        followed.release(request);
+        assert!(followed.claim(request).is_some());
+    }
 }

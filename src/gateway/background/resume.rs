@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::{State, run};
+use super::{AGAIN, State, run};
 use crate::gateway::Gateway;
 use crate::gateway::catalog::Pinned;
 use crate::gateway::job::Job;
@@ -24,8 +24,6 @@ use crate::price::WorstCase;
 
 /// How many are read at once.
 const PAGE: u32 = 500;
-/// How soon what failed is tried again.
-const AGAIN: Duration = Duration::from_secs(30);
 
 /// Follows all that is noted as unfinished. In a ledger that several processes share, another one may follow it too:
 /// whoever settles first has settled it.
@@ -81,15 +79,18 @@ async fn take_up(gateway: Arc<Gateway>, object: Object, key: Option<Arc<Key>>) {
         return;
     };
     loop {
-        if gateway.followed.has(pending.request) || gateway.stop.is_raised() {
+        if gateway.stop.is_raised() {
             return;
         }
+        let Some(wake) = gateway.followed.claim(pending.request) else {
+            return;
+        };
         match hold(&gateway, &object, &key, &pending, &state).await {
-            Ok(job) => return run(gateway, job, object).await,
+            Ok(job) => return run(gateway, job, object, wake).await,
             // Its lease ran out meanwhile, or it was settled: either way a settle says so, and charges at most once.
             Err(Refusal::Ended) => {
                 if let Some(job) = lapsed(&gateway, &object, &pending, &state) {
-                    return run(gateway, job, object).await;
+                    return run(gateway, job, object, wake).await;
                 }
             }
             Err(refusal) => {
@@ -99,6 +100,7 @@ async fn take_up(gateway: Arc<Gateway>, object: Object, key: Option<Arc<Key>>) {
                 );
             }
         }
+        gateway.followed.release(pending.request);
         sleep(AGAIN).await;
     }
 }

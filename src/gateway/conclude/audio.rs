@@ -29,7 +29,8 @@ pub(super) fn characters(job: &Job, facts: &Facts, end: End) -> Option<Consumed>
     Some(with_tokens(job, facts, consumed))
 }
 
-/// A recording is charged by its length: as the answer tells it, else as its own bytes do. Where nobody tells it, it is the longest that the model takes.
+/// A recording is charged by its length: as the answer tells it, else as its own bytes do. Where nobody tells it, it is
+/// the longest that the model takes.
 pub(super) async fn seconds(job: &Job, facts: &Facts, end: End) -> Option<Consumed> {
     if end == End::UpstreamCut && facts.text.is_empty() && facts.seconds.is_none() {
         return None;
