@@ -22,6 +22,7 @@ mod items;
 mod link;
 mod messages;
 mod moderations;
+mod nested;
 mod options;
 mod prompts;
 mod rerank;

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// How much of a client's key is repeated to it.
+const QUOTED_CHARS_MAX: usize = 64;
+
 /// A place in a body; its display is the `param` of a refusal.
 #[derive(Clone, Copy)]
 pub(super) enum At<'p> {
@@ -22,4 +25,11 @@ impl fmt::Display for At<'_> {
             At::Element(parent, index) => write!(f, "{parent}[{index}]"),
         }
     }
+}
+
+/// The beginning of a client's key, short enough to be repeated.
+pub(super) fn quoted(key: &str) -> &str {
+    key.char_indices()
+        .nth(QUOTED_CHARS_MAX)
+        .map_or(key, |(end, _)| &key[..end])
 }

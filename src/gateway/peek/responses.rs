@@ -30,9 +30,10 @@ static RESPONSE: LazyLock<Table> = LazyLock::new(|| {
                 "best_of",
                 "background",
                 "store",
+                "instructions",
             ],
         ),
-        (Rule::Guard, &["instructions", "include"]),
+        (Rule::Guard, &["include"]),
         // The conversation so far: its tokens are input again.
         (Rule::Object, &["previous_response_id"]),
         (Rule::Unbounded, table::UNBOUNDED),
@@ -138,6 +139,8 @@ impl<'b> Response<'b> {
                 "input",
                 "input must be a string or an array of items.",
             )),
+            // Items there would be input that nobody looks through.
+            ("instructions", _) => scalar::text(raw, at).map(drop),
             ("modalities", _) => {
                 let elements = &mut Modalities;
                 pass.parse(raw.get(), Array { pass, at, elements })

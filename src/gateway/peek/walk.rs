@@ -11,7 +11,8 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
-use super::at::At;
+use super::at::{At, quoted};
+use super::nested;
 use super::seen::Seen;
 use super::table::{Found, Rule, Table};
 use super::text::Text;
@@ -20,9 +21,6 @@ use crate::gateway::splice::Span;
 
 /// The most objects of an upstream that one request may name: each is looked up.
 const OBJECTS_MAX: usize = 64;
-
-/// How much of a client's key is repeated to it.
-const QUOTED_CHARS_MAX: usize = 64;
 
 /// One pass over one body.
 pub(super) struct Pass<'b> {
@@ -270,7 +268,8 @@ impl<'b, M: Members<'b>> Object<'_, 'b, M> {
                     }
                     _ => {
                         self.members.unbounded();
-                        Ok(())
+                        nested::refuse_stored(At::Member(&self.at, name), value)
+                            .map_err(|refusal| pass.refuse(refusal))
                     }
                 }
             }
@@ -321,11 +320,4 @@ impl<'b, E: Elements<'b>> Visitor<'b> for Array<'_, 'b, E> {
             index += 1;
         }
     }
-}
-
-/// The beginning of a client's key, short enough to be repeated.
-fn quoted(key: &str) -> &str {
-    key.char_indices()
-        .nth(QUOTED_CHARS_MAX)
-        .map_or(key, |(end, _)| &key[..end])
 }

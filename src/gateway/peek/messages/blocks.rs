@@ -156,6 +156,7 @@ impl Block<'_> {
             _ => self.input.unbounded = true,
         }
         input.add(&self.input);
+        input.add(&self.source.input);
     }
 }
 
@@ -183,7 +184,10 @@ impl<'b> Members<'b> for Block<'b> {
             ("content", [b'[' | b'"', ..]) => text_or_blocks(pass, at, raw, &mut self.input),
             ("content", [b'{', ..]) => {
                 self.input.unbounded = true;
-                Ok(())
+                let mut block = Block::default();
+                let members = &mut block;
+                pass.parse(raw.get(), Object { pass, at, members })
+                    .map(|()| block.add_to(&mut self.input))
             }
             _ => Ok(()),
         };
@@ -193,7 +197,7 @@ impl<'b> Members<'b> for Block<'b> {
 
 static SOURCE: LazyLock<Table> = LazyLock::new(|| {
     Table::new(&[
-        (Rule::Read, &["type", "data"]),
+        (Rule::Read, &["type", "data", "content"]),
         (Rule::Guard, &["url", "media_type"]),
         (Rule::Object, &["file_id"]),
         (Rule::Refuse(Why::Shared), &["file_ids"]),
@@ -205,6 +209,8 @@ static SOURCE: LazyLock<Table> = LazyLock::new(|| {
 struct Source {
     /// How many bytes of the body are written out as media.
     data_bytes: u64,
+    /// What the blocks come to that it is made of.
+    input: InputSize,
 }
 
 impl<'b> Members<'b> for Source {
@@ -221,10 +227,14 @@ impl<'b> Members<'b> for Source {
     ) -> Result<(), A::Error> {
         let at = At::Member(&at, name);
         let raw = map.next_value::<&'b RawValue>()?;
-        match name {
-            "data" => self.data_bytes = raw.get().len() as u64,
-            _ => drop(scalar::text(raw, at).map_err(|refusal| pass.refuse(refusal))?),
-        }
-        Ok(())
+        let read = match name {
+            "data" => {
+                self.data_bytes = raw.get().len() as u64;
+                Ok(())
+            }
+            "content" => text_or_blocks(pass, at, raw, &mut self.input),
+            _ => scalar::text(raw, at).map(drop),
+        };
+        read.map_err(|refusal| pass.refuse(refusal))
     }
 }

@@ -146,6 +146,8 @@ fn what_has_no_price_or_is_shared_is_refused() {
     for written in [
         r#"{"type":"document","source":{"type":"file","file_ids":["file_1"]}}"#,
         r#"{"type":"container_upload","file_id":"file_1"}"#,
+        r#"{"type":"document","source":{"type":"content","content":[{"type":"image","source":{"type":"file","file_ids":["file_1"]}}]}}"#,
+        r#"{"type":"web_fetch_tool_result","content":{"type":"code_execution_output","file_id":"file_1"}}"#,
     ] {
         let refusal = block(written).expect_err(written);
         assert!(
@@ -157,6 +159,14 @@ fn what_has_no_price_or_is_shared_is_refused() {
     let stored = read(stored);
     assert!(stored.input.unbounded);
     assert_eq!(stored.objects[0].id, "file_1");
+    for nested in [
+        r#"{"type":"document","source":{"type":"content","content":[{"type":"image","source":{"type":"file","file_id":"file_2"}}]}}"#,
+        r#"{"type":"web_fetch_tool_result","content":{"type":"web_fetch_result","content":{"type":"document","source":{"type":"file","file_id":"file_2"}}}}"#,
+    ] {
+        let body =
+            format!(r#"{{"model":"m","messages":[{{"role":"user","content":[{nested}]}}]}}"#);
+        assert_eq!(read(&body).objects[0].id, "file_2", "{nested}");
+    }
     let fine = r#"{"model":"m","messages":[],"service_tier":"standard_only","speed":"standard","context_management":{"edits":[{"type":"clear_tool_uses_20250919"}]}}"#;
     read(fine);
 }

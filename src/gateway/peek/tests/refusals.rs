@@ -291,6 +291,18 @@ fn what_cannot_be_priced_or_is_shared_is_refused() {
             "messages[0].content[0].image_url.file_id",
         ),
         (
+            r#"{"content":[{"type":"input_file","input_file":{"file_id":"f"}}]}"#,
+            "messages[0].content[0].input_file.file_id",
+        ),
+        (
+            r#"{"content":"a","attachments":[1e999,{"file_id":"f"}]}"#,
+            "messages[0].attachments",
+        ),
+        (
+            r#"{"content":"a","attachments":[{"tools":[],"fileId":"f"}]}"#,
+            "messages[0].attachments[0].fileId",
+        ),
+        (
             r#"{"content":[{"image_url":{"url":"ms://f"}}]}"#,
             "messages[0].content[0].image_url.url",
         ),

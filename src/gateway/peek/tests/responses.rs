@@ -132,6 +132,9 @@ fn what_has_no_price_or_is_shared_is_refused() {
         );
         assert_eq!(refusal.status, 400);
     }
+    let listed = r#"{"model":"m","input":"a","instructions":[{"content":[{"type":"input_file","file_id":"f"}]}]}"#;
+    let refusal = peek_responses(listed.as_bytes(), CAPS).expect_err(listed);
+    assert_eq!(refusal.param.as_deref(), Some("instructions"));
     for (item, param) in [
         (r#"{"type":"item_reference","id":"msg_1"}"#, "input[0].type"),
         (r#"{"id":"msg_1"}"#, "input[0].type"),
