@@ -65,6 +65,14 @@ impl Ledger for Embedded {
         async move {
             self.committer.admit()?;
             if self.was_settled_before(&quote).await? {
+                // It renews nothing, but as every operation of a wallet it ends the holds that are overdue.
+                let mut locked = self.desk()?;
+                let now = locked.now;
+                let id = HoldRef {
+                    wallet: quote.wallet,
+                    request: quote.request,
+                };
+                locked.desk.book.renew(now, &id, 0);
                 return Ok(Err(Refusal::Ended));
             }
             let (answer, durable) = {
