@@ -17,6 +17,7 @@ pub mod conclude;
 pub mod cors;
 pub mod detach;
 pub mod facts;
+pub mod followed;
 pub mod forward;
 pub mod headers;
 pub mod identify;
@@ -44,6 +45,7 @@ pub mod server;
 pub mod service;
 pub mod signal;
 pub mod splice;
+pub mod whole;
 pub mod window;
 
 use std::sync::Arc;
@@ -56,10 +58,10 @@ use tokio::sync::Semaphore;
 
 use crate::ledger::retention::Retention;
 use crate::ledger::{Ledger, LedgerError};
-use background::Followed;
 use budget::Budget;
 use catalog::{Catalog, Current};
 use cors::Cors;
+use followed::Followed;
 use live::LiveHolds;
 use metrics::Metrics;
 use observe::{Observed, Observer};
@@ -94,7 +96,7 @@ pub struct Gateway {
     /// The holds of this process.
     pub live: Arc<LiveHolds>,
     /// The answers in the background that this process follows.
-    pub followed: Followed,
+    pub followed: Arc<Followed>,
     /// Room for connections of clients.
     pub places: Arc<Semaphore>,
     /// Each open connection of a client has a share of it.
@@ -190,7 +192,7 @@ impl Gateway {
             caps,
             trusted_proxies: config.server.trusted_proxies.clone(),
             live: Arc::default(),
-            followed: Followed::default(),
+            followed: Arc::default(),
             draining: Signal::default(),
             stop: Signal::default(),
             observer,

@@ -44,6 +44,9 @@ pub enum MoneyError {
     /// The amount does not fit.
     #[error("`{0}` is too large")]
     TooLarge(String),
+    /// The text is no price of a unit.
+    #[error("`{0}` is no price of a unit")]
+    NoPrice(String),
     /// The number is no factor.
     #[error("`{0}` is not between 0 and 1000")]
     NoFactor(String),

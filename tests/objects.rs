@@ -3,6 +3,8 @@
 
 mod support;
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use support::keeper::Keeper;
@@ -223,6 +225,135 @@ fn a_process_that_is_told_to_end_leaves_what_runs_to_the_next_one() {
     let receipt = until("the charge", || proxy.receipts("alice").pop());
     assert_eq!(receipt["cost"], COST);
     proxy.audit();
+}
+
+#[test]
+fn what_was_shown_of_a_response_is_charged_though_it_is_cancelled_and_gone() {
+    let (keeper, proxy) = start();
+    let id = id(&proxy.send(ALICE, ask(json!({ "background": true }))));
+    let path = format!("/v1/responses/{id}");
+    for text in ["One two", "One two three four"] {
+        keeper.write(&id, "in_progress", text);
+        let shown = proxy.send(ALICE, Call::get(&path));
+        assert!(shown.text().contains(text), "{shown:?}");
+    }
+    keeper.write(&id, "in_progress", "");
+    let cancelled = proxy.send(ALICE, Call::post(&format!("{path}/cancel"), ""));
+    assert_eq!(cancelled.json()["status"], "cancelled");
+    let receipt = proxy.receipts("alice").pop().expect("a receipt");
+    assert_eq!(receipt["counted"], "partial");
+    // "Hello" in a message, and four words.
+    assert_eq!(receipt["usage"], json!({ "input": 8, "output": 4 }));
+    proxy.audit();
+}
+
+#[test]
+fn a_stream_in_the_background_is_charged_as_far_as_it_came_though_it_is_cancelled() {
+    let (keeper, mut proxy) = start();
+    let asked = proxy.send(ALICE, ask(json!({ "background": true, "stream": true })));
+    assert!(asked.text().contains("Hi"), "{asked:?}");
+    // What it came to is known to the next process, too.
+    proxy.kill();
+    proxy.serve();
+    let cancelled = proxy.send(ALICE, Call::post("/v1/responses/resp_1/cancel", ""));
+    assert_eq!(cancelled.status, 200, "{cancelled:?}");
+    let receipt = proxy.receipts("alice").pop().expect("a receipt");
+    assert_eq!(receipt["usage"], json!({ "input": 8, "output": 1 }));
+    drop(keeper);
+    proxy.audit();
+}
+
+#[test]
+fn a_stream_in_the_background_is_noted_before_its_beginning_is_seen() {
+    let (keeper, mut proxy) = start();
+    keeper.keep_streams();
+    let mut asked = proxy.open(ALICE, ask(json!({ "background": true, "stream": true })));
+    let first = asked.event().expect("an event");
+    assert!(first.contains("response.created"), "{first}");
+    proxy.kill();
+    let usage = json!({ "input_tokens": 20, "output_tokens": 5 });
+    keeper.finish("resp_1", "completed", usage);
+    proxy.serve();
+    let receipt = until("the charge", || proxy.receipts("alice").pop());
+    assert_eq!(receipt["cost"], COST);
+    proxy.audit();
+}
+
+#[test]
+fn a_stream_in_the_background_that_comes_to_its_end_is_charged_by_it() {
+    let (keeper, proxy) = start();
+    keeper.complete_streams();
+    let asked = proxy.send(ALICE, ask(json!({ "background": true, "stream": true })));
+    assert!(asked.text().contains("response.completed"), "{asked:?}");
+    let receipts = proxy.receipts("alice");
+    assert_eq!((receipts.len(), &receipts[0]["cost"]), (1, &json!(COST)));
+    let answer = proxy.send(ALICE, Call::get("/v1/responses/resp_1?stream=true"));
+    assert_eq!(id(&answer), "resp_1");
+    assert_eq!(proxy.receipts("alice").len(), 1);
+    proxy.audit();
+}
+
+#[test]
+fn what_runs_in_the_background_keeps_its_price_whatever_the_list_says_after_a_restart() {
+    let keeper = Keeper::start();
+    let mut setup = setup(&keeper);
+    let mut proxy = Proxy::start(&setup);
+    let id = id(&proxy.send(ALICE, ask(json!({ "background": true }))));
+    proxy.kill();
+    setup.0["models"][0]["prices"][0] = json!({ "per": "1M tokens", "input": 400, "output": 1600 });
+    proxy.configure(&setup);
+    proxy.serve();
+    let usage = json!({ "input_tokens": 20, "output_tokens": 5 });
+    keeper.finish(&id, "completed", usage);
+    let receipt = until("the charge", || proxy.receipts("alice").pop());
+    assert_eq!(receipt["cost"], COST);
+    proxy.audit();
+}
+
+#[test]
+fn a_key_with_very_many_limits_can_ask_in_the_background() {
+    let keeper = Keeper::start();
+    let mut setup = setup(&keeper);
+    let limit = |n: u32| json!({ "name": format!("limit-{n}"), "spend": 5, "per": "month" });
+    setup.0["keys"][0]["limits"] = (0..1_000).map(limit).collect();
+    let mut proxy = Proxy::start(&setup);
+    let id = id(&proxy.send(ALICE, ask(json!({ "background": true }))));
+    proxy.kill();
+    let usage = json!({ "input_tokens": 20, "output_tokens": 5 });
+    keeper.finish(&id, "completed", usage);
+    proxy.serve();
+    let receipt = until("the charge", || proxy.receipts("alice").pop());
+    assert_eq!(receipt["cost"], COST);
+    proxy.audit();
+}
+
+#[test]
+fn an_upload_whose_client_goes_is_its_wallets_all_the_same() {
+    let (keeper, proxy) = start();
+    keeper.delay_uploads(Duration::from_millis(300));
+    let upload = Call::post("/v1/files", "x").header("content-type", "multipart/form-data");
+    let leaving = upload.key(ALICE).start(&proxy.address);
+    until("the upload", || {
+        (keeper.count("POST /files") == 1).then_some(())
+    });
+    drop(leaving);
+    until("the file", || {
+        let files = proxy.view(ALICE, "/v1/files");
+        (files["data"][0]["id"] == "file-1").then_some(())
+    });
+}
+
+#[test]
+fn answers_that_are_looked_at_take_room_from_the_memory_of_all() {
+    let keeper = Keeper::start();
+    let mut setup = setup(&keeper);
+    setup.0["caps"] = json!({ "answer_hold_bytes": 4096, "answer_memory_bytes": 4096 });
+    let proxy = Proxy::start(&setup);
+    let id = id(&proxy.send(ALICE, ask(json!({ "background": true }))));
+    keeper.write(&id, "in_progress", &"long ".repeat(1_000));
+    let answer = proxy.send(ALICE, Call::get(&format!("/v1/responses/{id}")));
+    assert_eq!(answer.status, 503, "{answer:?}");
+    assert_eq!(answer.json()["error"]["code"], "overloaded");
 }
 
 #[test]

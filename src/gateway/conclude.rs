@@ -1,28 +1,32 @@
 //! From what came back to what is charged: the upstream's word where it can be believed, else our own count.
 
 mod audio;
+mod tokens;
 
-use super::job::Job;
+use std::sync::Arc;
+
+use super::job::{Job, SoFar};
 use super::kept;
 use super::reservation::{Consumed, is_input};
-use super::service::{Counts, Service};
+use super::service::Counts;
 use crate::ledger::LedgerError;
 use crate::ledger::hold::Settled;
 use crate::price::ImageShape;
 use crate::usage::choices::Choices;
 use crate::usage::report::{Reported, Unbelievable};
-use crate::usage::tokenizer::{Tokenizer, pooled};
 use crate::usage::transcript::Transcript;
-use crate::usage::{Counted, Meter, Unit, Usage};
+use crate::usage::{Counted, Meter, Usage};
 use audio::{characters, seconds};
+use tokens::{input_tokens, output_tokens, tokens};
 
 /// Every word on what was odd that a receipt can have.
-pub const FLAGS: [&str; 8] = [
+pub const FLAGS: [&str; 9] = [
     "upstream_cut",
     "client_gone",
     "shutting_down",
     "usage_missing",
     "usage_unbelievable",
+    "input_unseen",
     "over_bound",
     "price_fallback",
     "unpriced_meter",
@@ -75,7 +79,7 @@ pub enum Conclusion {
     Charged(Box<Settled>),
     /// It costs nothing.
     Free,
-    /// Its answer is still being written: it is to be followed.
+    /// Its answer is still being written: it is to be followed. What has shown so far is counted.
     Later(Box<Job>, Written),
 }
 
@@ -97,9 +101,15 @@ pub async fn conclude(mut job: Job, facts: Facts, end: End) -> Result<Conclusion
     if let Some(written) = facts.object.as_ref().filter(|_| job.stored) {
         if job.background && (written.is_unfinished || end != End::Complete) {
             let written = written.clone();
+            job.so_far = Some(SoFar {
+                input_tokens: input_tokens(&job).await,
+                output_tokens: output_tokens(&job, &facts).await,
+            });
             return Ok(Conclusion::Later(Box::new(job), written));
         }
-        kept::note(&job, &written.id).await;
+        if job.claim.is_none() {
+            kept::note(&job, &written.id).await;
+        }
     }
     job.reservation.stated = facts.image.clone();
     let consumed = match job.service.counts() {
@@ -118,7 +128,7 @@ pub async fn conclude(mut job: Job, facts: Facts, end: End) -> Result<Conclusion
         }),
     };
     let Some(mut consumed) = consumed else {
-        job.reservation.void_answered().await;
+        void(job).await;
         return Ok(Conclusion::Free);
     };
     if end == End::UpstreamCut {
@@ -132,6 +142,16 @@ pub async fn conclude(mut job: Job, facts: Facts, end: End) -> Result<Conclusion
     }
     let settled = job.reservation.settle(consumed).await?;
     Ok(Conclusion::Charged(Box::new(settled)))
+}
+
+/// Ends the hold of an answer that costs nothing.
+pub async fn void(job: Job) {
+    let ledger = Arc::clone(&job.reservation.gateway().ledger);
+    job.reservation.void_answered().await;
+    // What was not charged is not given away: it cannot be reached any more.
+    if let Some(claim) = &job.claim {
+        kept::forget(&*ledger, &claim.object).await;
+    }
 }
 
 /// Ends a hold whose client went before any of its answer came, and whose upstream is stopped:
@@ -219,119 +239,4 @@ fn with_tokens(job: &Job, facts: &Facts, mut consumed: Consumed) -> Consumed {
         consumed.usage = consumed.usage.with(meter, count);
     }
     consumed
-}
-
-async fn tokens(job: &Job, facts: &Facts, end: End) -> Option<Consumed> {
-    let mut flags = Vec::new();
-    if facts.usage.is_none() && has_nothing_to_count(job) {
-        return Some(nothing());
-    }
-    let is_of_one = is_of_one_choice(job, facts).await;
-    match &facts.usage {
-        Some(Ok(_)) if is_of_one => flags.push("usage_unbelievable"),
-        Some(Ok(reported)) if reported.has_input && reported.has_output => {
-            let counted = match end {
-                End::Complete => Counted::Exact,
-                End::UpstreamCut | End::ClientGone => Counted::Partial,
-            };
-            return Some(Consumed {
-                usage: reported.usage,
-                counted,
-                flags,
-            });
-        }
-        Some(Ok(_)) | None => flags.push("usage_missing"),
-        Some(Err(_)) => flags.push("usage_unbelievable"),
-    }
-    if is_empty(job, facts, end) && (end != End::ClientGone || is_stopping(job)) {
-        // Nothing was delivered, and nobody says what it cost: that is not the customer's.
-        // A client that went is: the upstream read its input.
-        return None;
-    }
-    let usage = estimate(job, facts).await;
-    let counted = match end {
-        End::Complete => Counted::Estimated,
-        End::UpstreamCut | End::ClientGone => Counted::Partial,
-    };
-    Some(Consumed {
-        usage,
-        counted,
-        flags,
-    })
-}
-
-/// Whether it makes no difference how much was read: an order of documents at a price by request, a free moderation.
-fn has_nothing_to_count(job: &Job) -> bool {
-    let mut segments = job.reservation.segments.iter();
-    matches!(job.service, Service::Rerank | Service::Moderations)
-        && segments.all(|it| it.meter.unit() != Unit::Tokens || it.unit_price.is_zero())
-}
-
-/// Whether the report tells of one choice only where there are several.
-async fn is_of_one_choice(job: &Job, facts: &Facts) -> bool {
-    let (Some(Ok(reported)), Some(choices)) = (&facts.usage, &facts.choices) else {
-        return false;
-    };
-    let output = [Meter::Output, Meter::Reasoning, Meter::AudioOutput];
-    let output = output.into_iter().map(|meter| reported.usage.get(meter));
-    let (output, choices) = (output.sum(), choices.clone());
-    let tokenizer = job.reservation.model.tokenizer.clone();
-    let fits = pooled(move || choices.can_be_all(output, &tokenizer)).await;
-    !fits.unwrap_or(true)
-}
-
-/// Whether nothing was delivered. Embeddings of no known shape count as delivered, unless the upstream cut them.
-fn is_empty(job: &Job, facts: &Facts, end: End) -> bool {
-    match job.service.counts() {
-        Counts::Input => match facts.items {
-            Some(items) => items == 0,
-            None => end == End::UpstreamCut,
-        },
-        _ => facts.text.is_empty(),
-    }
-}
-
-/// Our own count, never above what was held. A side that the upstream did report stays as reported.
-async fn estimate(job: &Job, facts: &Facts) -> Usage {
-    let output = output_tokens(job, facts).await;
-    match &facts.usage {
-        Some(Ok(reported)) if reported.has_input => reported.usage.with(Meter::Output, output),
-        Some(Ok(reported)) if reported.has_output => {
-            reported.usage.with(Meter::Input, input_tokens(job).await)
-        }
-        _ => Usage::tokens(input_tokens(job).await, output),
-    }
-}
-
-/// The tokens of the request, counted here; the bound of the hold where they cannot be.
-async fn input_tokens(job: &Job) -> u64 {
-    let (tokenizer, body) = (
-        job.reservation.model.tokenizer.clone(),
-        job.request_body.clone(),
-    );
-    let bound = job.reservation.bound(is_input);
-    let count = match job.service {
-        Service::Completions => Tokenizer::count_prompts,
-        Service::Embeddings | Service::Moderations => Tokenizer::count_inputs,
-        Service::Responses => Tokenizer::count_responses,
-        Service::Messages => Tokenizer::count_messages,
-        Service::Rerank => Tokenizer::count_rerank,
-        Service::Speech => Tokenizer::count_speech,
-        _ => Tokenizer::count_chat,
-    };
-    let counted = pooled(move || count(&tokenizer, &body)).await;
-    counted.flatten().map_or(bound, |tokens| tokens.min(bound))
-}
-
-/// The tokens of what was delivered, counted here; the bound of the hold where they cannot be.
-async fn output_tokens(job: &Job, facts: &Facts) -> u64 {
-    let (tokenizer, text) = (job.reservation.model.tokenizer.clone(), facts.text.clone());
-    let bound = job.reservation.bound(Meter::is_output);
-    let completion = (job.service == Service::Completions).then(|| job.request_body.clone());
-    let counted = pooled(move || match completion {
-        Some(body) => tokenizer.count_completions(&body, &text),
-        None => text.tokens(&tokenizer),
-    })
-    .await;
-    counted.map_or(bound, |tokens| tokens.min(bound))
 }

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use super::budget::Reserved;
+use super::followed::Claim;
 use super::reservation::Reservation;
 use super::service::Service;
 use super::splice::Span;
@@ -35,8 +37,23 @@ pub struct Job {
     pub choices: u64,
     /// Where the recording is in the body, if there is one.
     pub recording: Option<Span>,
+    /// Whether a part of its input is kept at the upstream, where nobody here can count it.
+    pub names_objects: bool,
     /// Whether the upstream stores the answer.
     pub stored: bool,
     /// Whether the answer is written after the request was answered.
     pub background: bool,
+    /// What was counted here before the answer's end, where it is to be followed.
+    pub so_far: Option<SoFar>,
+    /// The unfinished answer, once it is noted.
+    pub claim: Option<Claim>,
+}
+
+/// Tokens that were counted here of an answer that goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SoFar {
+    /// Of the request.
+    pub input_tokens: u64,
+    /// Of what the customer has seen of the answer.
+    pub output_tokens: u64,
 }

@@ -117,3 +117,10 @@ pub fn stored(job: &Job, id: ObjectId) -> Object {
         pending: None,
     }
 }
+
+/// Takes an object out of everybody's reach.
+pub async fn forget(ledger: &dyn Ledger, object: &Object) {
+    if let Err(error) = ledger.drop_object(object.name()).await {
+        tracing::error!(%error, object = %object.id, "what was not charged is still noted");
+    }
+}

@@ -273,8 +273,11 @@ async fn exchange(
         streams_images: asked.streams_images(),
         choices: asked.choices(),
         recording: asked.recording(),
+        names_objects: !asked.objects().is_empty(),
         stored: asked.is_stored(),
         background: asked.is_background(),
+        so_far: None,
+        claim: None,
         reservation,
     };
     match forwarded {

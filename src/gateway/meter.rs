@@ -6,35 +6,25 @@
 
 mod document;
 mod events;
+mod flow;
 
 use std::collections::VecDeque;
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http_body::{Body, Frame};
-use http_body_util::BodyExt;
-use tokio::time::{Instant, Sleep};
+use http_body::Frame;
 
-use super::background;
-use super::conclude::{Conclusion, End, Facts, conclude};
+use super::conclude::{End, Facts};
 use super::job::Job;
 use super::passage::BodyError;
-use super::receipt;
-use super::refusal::{Code, Refused};
+use super::refusal::Refused;
 use crate::ledger::hold::Settled;
-use crate::ledger::key::OnDisconnect;
 use crate::upstream::UpstreamBody;
 
 pub use document::DocumentTap;
 pub use events::EventTap;
-
-/// How long usage may come after the end marker of a stream.
-const LATE_USAGE: Duration = Duration::from_secs(1);
+use flow::Flow;
 
 /// Reads along, and keeps the end back.
 pub enum Tap {
@@ -85,6 +75,14 @@ impl Tap {
         }
     }
 
+    /// The id of the response that streams, once it is known.
+    fn response(&self) -> Option<&str> {
+        match self {
+            Tap::Events(tap) => tap.response(),
+            Tap::Document(_) => None,
+        }
+    }
+
     fn facts(&mut self) -> Facts {
         match self {
             Tap::Events(tap) => tap.facts(),
@@ -130,17 +128,6 @@ enum State {
     Ended,
 }
 
-struct Flow {
-    upstream: UpstreamBody,
-    tap: Tap,
-    job: Job,
-    timer: Pin<Box<Sleep>>,
-    silent_since: Instant,
-    late_usage: bool,
-    /// Whether its first byte is still to come, and worth noting.
-    silent: bool,
-}
-
 /// What is left to send.
 struct Concluded {
     tail: VecDeque<Bytes>,
@@ -156,15 +143,7 @@ impl MeteredBody {
         if !head.is_empty() {
             tap.push(head, &mut out);
         }
-        let flow = Flow {
-            upstream,
-            tap,
-            timer: Box::pin(tokio::time::sleep(job.idle)),
-            silent_since: Instant::now(),
-            late_usage: false,
-            silent: job.reservation.detail.streamed,
-            job,
-        };
+        let flow = Flow::new(upstream, tap, job);
         MeteredBody {
             state: State::Flowing(Box::new(flow)),
             out,
@@ -182,6 +161,9 @@ impl MeteredBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         loop {
+            if let State::Flowing(flow) = &mut self.state {
+                ready!(flow.poll_noting(cx));
+            }
             if let Some(bytes) = self.out.pop_front() {
                 return Poll::Ready(Some(Ok(Frame::data(bytes))));
             }
@@ -224,165 +206,6 @@ impl MeteredBody {
             self.state = State::Concluding(work);
         }
         polled
-    }
-}
-
-impl Flow {
-    /// Moves one chunk on. Ready with an end, or with `None` for more.
-    fn poll(&mut self, cx: &mut Context<'_>, out: &mut VecDeque<Bytes>) -> Poll<Option<End>> {
-        match Pin::new(&mut self.upstream).poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
-                if let Ok(chunk) = frame.into_data() {
-                    self.silent_since = Instant::now();
-                    if std::mem::take(&mut self.silent) {
-                        self.job.reservation.record.streams();
-                    }
-                    self.tap.push(chunk, out);
-                }
-                match self.tap.progress() {
-                    Progress::Flowing => Poll::Ready(None),
-                    Progress::Ended => Poll::Ready(Some(End::Complete)),
-                    Progress::EndedWithoutUsage => {
-                        if !self.late_usage {
-                            self.late_usage = true;
-                            self.timer.as_mut().reset(Instant::now() + LATE_USAGE);
-                        }
-                        Poll::Ready(None)
-                    }
-                }
-            }
-            Poll::Ready(Some(Err(error))) => {
-                tracing::warn!(%error, request_id = %self.job.reservation.request(), "answer cut");
-                Poll::Ready(Some(self.broken_off()))
-            }
-            Poll::Ready(None) => Poll::Ready(Some(End::Complete)),
-            Poll::Pending => {
-                ready!(self.poll_silence(cx));
-                Poll::Ready(Some(self.broken_off()))
-            }
-        }
-    }
-
-    /// A stream whose end marker came is whole, whatever becomes of the connection.
-    fn broken_off(&self) -> End {
-        if self.late_usage {
-            End::Complete
-        } else {
-            End::UpstreamCut
-        }
-    }
-
-    /// Ready when the upstream was silent for too long. The timer is not reset for every
-    /// chunk: when it fires, it is set to what is left.
-    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            ready!(self.timer.as_mut().poll(cx));
-            let deadline = self.silent_since + self.job.idle;
-            if self.late_usage || Instant::now() >= deadline {
-                return Poll::Ready(());
-            }
-            self.timer.as_mut().reset(deadline);
-        }
-    }
-
-    /// Ends the hold and assembles what is left to send.
-    async fn conclude(self: Box<Self>, end: End, client_gone: bool) -> Concluded {
-        let Flow {
-            mut tap,
-            job,
-            upstream,
-            ..
-        } = *self;
-        let record = Arc::clone(&job.reservation.record);
-        record.upstream_ended();
-        tap.close();
-        let end = tap.verdict(end);
-        let mut facts = tap.facts();
-        facts.client_gone = client_gone;
-        let currency = Arc::clone(&job.reservation.gateway().currency);
-        let trailers = job.trailers;
-        let outcome = match conclude(job, facts, end).await {
-            Ok(Conclusion::Later(job, written)) => background::follow(*job, &written.id)
-                .await
-                .map(|()| Conclusion::Free),
-            outcome => outcome,
-        };
-        drop(upstream);
-        let Ok(settled) = outcome.map(Conclusion::settled) else {
-            record.broke(Code::LedgerUnavailable);
-            return Concluded {
-                tail: VecDeque::new(),
-                trailers: None,
-                abort: Some("the charge could not be booked, so the end is withheld"),
-            };
-        };
-        let cut = (end == End::UpstreamCut && !tap.told_error()).then(|| {
-            Refused::upstream_unavailable(
-                http::StatusCode::BAD_GATEWAY,
-                "The provider of this model broke off. Only what was delivered is charged.",
-            )
-        });
-        if let Some(cut) = cut.as_ref().filter(|_| !client_gone) {
-            record.broke(cut.code);
-        }
-        Concluded {
-            trailers: settled
-                .as_deref()
-                .filter(|_| trailers)
-                .map(receipt::trailers),
-            // A stream can say that it was cut; any other body can only break off.
-            abort: (cut.is_some() && matches!(tap, Tap::Document(_)))
-                .then_some("the upstream broke off"),
-            tail: tap.tail(settled.as_deref(), &currency, cut.as_ref()),
-        }
-    }
-
-    /// The client is gone: reads on within bounds, or stops, as its key's policy says; then concludes.
-    async fn finish_alone(mut self: Box<Self>) {
-        let gateway = Arc::clone(self.job.reservation.gateway());
-        let end = match self.job.on_disconnect {
-            OnDisconnect::Cancel => End::ClientGone,
-            OnDisconnect::Drain => {
-                let limit = gateway.caps.drain_client;
-                tokio::select! {
-                    end = self.drain(gateway.caps.drain_client_bytes) => end,
-                    () = tokio::time::sleep(limit) => End::ClientGone,
-                    () = gateway.stop.raised() => End::ClientGone,
-                }
-            }
-        };
-        if end == End::ClientGone && gateway.stop.is_raised() {
-            self.job.reservation.record.broke(Code::ShuttingDown);
-        }
-        self.conclude(end, true).await;
-    }
-
-    async fn drain(&mut self, bytes_max: u64) -> End {
-        let mut discarded = VecDeque::new();
-        let mut read: u64 = 0;
-        loop {
-            let ended = self.tap.progress() == Progress::EndedWithoutUsage;
-            let patience = if ended { LATE_USAGE } else { self.job.idle };
-            match tokio::time::timeout(patience, self.upstream.frame()).await {
-                Ok(Some(Ok(frame))) => {
-                    let Ok(chunk) = frame.into_data() else {
-                        continue;
-                    };
-                    read = read.saturating_add(chunk.len() as u64);
-                    self.tap.push(chunk, &mut discarded);
-                    discarded.clear();
-                    if self.tap.progress() == Progress::Ended {
-                        return End::Complete;
-                    }
-                    if read > bytes_max {
-                        return End::ClientGone;
-                    }
-                }
-                Ok(None) => return End::Complete,
-                Ok(Some(Err(_))) | Err(_) if ended => return End::Complete,
-                Ok(Some(Err(_))) | Err(_) => return End::UpstreamCut,
-            }
-        }
     }
 }
 

@@ -50,7 +50,9 @@ async fn dispatch(
     let path = parts.uri.path();
     if let Some(call) = ObjectCall::at(&parts.method, path) {
         record.is_for(call.endpoint());
-        return objects::serve(gateway, Arc::clone(record), call, peer, parts, body).await;
+        let record = Arc::clone(record);
+        // What is made, or goes, at the upstream is noted though nobody waits for the answer.
+        return Detached::new(|_| objects::serve(gateway, record, call, peer, parts, body)).await;
     }
     let service = match (&parts.method, path) {
         (&Method::GET | &Method::HEAD, "/healthz") => return Ok(probe(record, 0, Ok(()))),

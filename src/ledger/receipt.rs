@@ -77,8 +77,8 @@ pub struct Detail {
     /// These attempts in their order, where there was more than one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tries: Vec<Try>,
-    /// Words on what was odd: `upstream_cut`, `client_gone`, `usage_missing`, `usage_unbelievable`, `over_bound`,
-    /// `price_fallback`, `unpriced_meter`.
+    /// Words on what was odd: `upstream_cut`, `client_gone`, `usage_missing`, `usage_unbelievable`, `input_unseen`
+    /// (a part of the input is kept at the upstream, and was not counted), `over_bound`, `price_fallback`, `unpriced_meter`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<Arc<str>>,
     /// Which of several prices it went by.

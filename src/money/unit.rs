@@ -1,10 +1,12 @@
 //! Exact prices of one unit, and exact costs on their way to being rounded once.
 
 use std::fmt;
+use std::str::FromStr;
 
 use rust_decimal::Decimal;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Nano, Scale, scale_decimal, write_plain};
+use super::{MoneyError, Nano, Scale, scale_decimal, write_plain};
 
 const ATTO_DIGITS: u32 = 18;
 /// Parts of an atto unit: a price per minute is so many of them per second.
@@ -62,6 +64,34 @@ impl fmt::Display for UnitPrice {
     /// A plain decimal, or the price of sixty units and `/60` where one has none.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Atto(self.0).fmt(f)
+    }
+}
+
+impl FromStr for UnitPrice {
+    type Err = MoneyError;
+
+    /// Reads what it prints.
+    fn from_str(text: &str) -> Result<Self, MoneyError> {
+        let (price, per) = match text.strip_suffix("/60") {
+            Some(price) => (price, 60),
+            None => (text, 1),
+        };
+        let price = Decimal::from_str_exact(price).ok();
+        let unit = price.and_then(|price| UnitPrice::per(price, per));
+        unit.ok_or_else(|| MoneyError::NoPrice(text.to_owned()))
+    }
+}
+
+impl Serialize for UnitPrice {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for UnitPrice {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -151,6 +181,14 @@ mod tests {
         assert_eq!(charged(2), Some(333_333));
         assert_eq!(charged(3), Some(500_000));
         assert_eq!(price.nano_ceil(Scale::ONE), Some(Nano::new(166_667)));
+        assert_eq!("0.01/60".parse(), Ok(price));
+        assert_eq!(
+            "0.000001".parse().ok(),
+            UnitPrice::per(decimal("1"), 1_000_000)
+        );
+        for wrong in ["", "-1", "1/6", "0.01/60/60", "1e-6"] {
+            assert!(wrong.parse::<UnitPrice>().is_err(), "{wrong}");
+        }
         let whole = UnitPrice::per(decimal("0.006"), 60);
         assert_eq!(whole, UnitPrice::per(decimal("0.0001"), 1));
         assert_eq!(

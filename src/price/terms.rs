@@ -16,8 +16,8 @@ use crate::money::{Factor, Scale};
 pub struct Terms {
     pub(super) version: Arc<PriceVersion>,
     pub(super) worst: WorstCase,
-    hours: Factor,
-    multiplier: Factor,
+    pub(super) hours: Factor,
+    pub(super) multiplier: Factor,
 }
 
 /// Which of several prices a request was charged by. What is plain is left out: the lowest tier, a factor of 1, an

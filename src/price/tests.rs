@@ -1,6 +1,7 @@
 mod bounds;
 mod factors;
 mod images;
+mod kept;
 mod meters;
 mod tiers;
 

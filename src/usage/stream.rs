@@ -144,6 +144,11 @@ impl StreamMeter {
         self.finish_reason_seen
     }
 
+    /// The id of the response that the events tell of, once one has named it.
+    pub fn response(&self) -> Option<&str> {
+        self.response.as_deref()
+    }
+
     /// How many pictures were delivered whole so far.
     pub fn pictures(&self) -> u64 {
         self.pictures

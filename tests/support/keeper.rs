@@ -6,6 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -25,6 +26,12 @@ struct Kept {
     files: BTreeMap<String, Value>,
     /// Each request's method and path.
     log: Vec<String>,
+    /// Whether streams of the background come to their end.
+    streams_complete: bool,
+    /// Whether streams go on, though nothing more comes.
+    streams_stay: bool,
+    /// How long an upload takes.
+    upload: Duration,
 }
 
 /// A request, read.
@@ -75,6 +82,34 @@ impl Keeper {
         ]}]);
     }
 
+    /// What is to be seen of a response that is still being written.
+    pub fn write(&self, id: &str, status: &str, text: &str) {
+        let mut kept = self.kept.lock();
+        let response = kept.responses.get_mut(id).expect("a response");
+        response["status"] = status.into();
+        response["output"] = match text {
+            "" => json!([]),
+            _ => {
+                json!([{ "type": "message", "content": [{ "type": "output_text", "text": text }] }])
+            }
+        };
+    }
+
+    /// Streams of the background stay open from now on.
+    pub fn keep_streams(&self) {
+        self.kept.lock().streams_stay = true;
+    }
+
+    /// Streams of the background come to their end from now on.
+    pub fn complete_streams(&self) {
+        self.kept.lock().streams_complete = true;
+    }
+
+    /// Uploads take so long from now on.
+    pub fn delay_uploads(&self, delay: Duration) {
+        self.kept.lock().upload = delay;
+    }
+
     /// How many requests had this method and path.
     pub fn count(&self, line: &str) -> usize {
         let kept = self.kept.lock();
@@ -97,9 +132,15 @@ fn serve(mut stream: TcpStream, kept: &Mutex<Kept>) {
     let mut buffer = Vec::new();
     while let Some(request) = read(&mut stream, &mut buffer) {
         let (status, kind, body) = answer(&request, kept);
+        let delay = match request.path.ends_with("/files") {
+            true => kept.lock().upload,
+            false => Duration::ZERO,
+        };
+        std::thread::sleep(delay);
+        let stays = kind == EVENTS && kept.lock().streams_stay;
+        let length = body.len() + usize::from(stays);
         let head = format!(
-            "HTTP/1.1 {status} Status\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n",
-            body.len()
+            "HTTP/1.1 {status} Status\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n"
         );
         let sent = stream.write_all(head.as_bytes());
         if sent
@@ -142,6 +183,7 @@ fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<Request> {
 }
 
 const JSON: &str = "application/json";
+const EVENTS: &str = "text/event-stream";
 
 fn answer(request: &Request, kept: &Mutex<Kept>) -> (u16, &'static str, String) {
     let mut kept = kept.lock();
@@ -179,7 +221,7 @@ fn answer(request: &Request, kept: &Mutex<Kept>) -> (u16, &'static str, String) 
             let text = String::from_utf8_lossy(&request.body).into_owned();
             (200, JSON, json!({ "made_of": text }).to_string())
         }
-        ("POST", ["videos", "stream"]) => (200, "text/event-stream", "data: 1\n\n".to_owned()),
+        ("POST", ["videos", "stream"]) => (200, EVENTS, "data: 1\n\n".to_owned()),
         ("DELETE", ["files", id]) => gone(kept.files.remove(*id).is_some(), id),
         _ => missing(),
     }
@@ -189,6 +231,7 @@ fn write(kept: &mut Kept, body: &[u8]) -> (u16, &'static str, String) {
     let asked: Value = serde_json::from_slice(body).expect("JSON");
     let id = format!("resp_{}", kept.responses.len() + 1);
     let later = asked["background"] == true;
+    let later = later && !(kept.streams_complete && asked["stream"] == true);
     let usage = json!({ "input_tokens": 20, "output_tokens": 5, "total_tokens": 25 });
     let response = json!({
         "id": id, "object": "response", "status": if later { "queued" } else { "completed" },
@@ -210,7 +253,7 @@ fn write(kept: &mut Kept, body: &[u8]) -> (u16, &'static str, String) {
     if !later {
         add(json!({ "type": "response.completed", "sequence_number": 2, "response": response }));
     }
-    (200, "text/event-stream", events)
+    (200, EVENTS, events)
 }
 
 fn found(object: Option<&Value>, query: &str) -> (u16, &'static str, String) {

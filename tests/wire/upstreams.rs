@@ -369,6 +369,30 @@ fn an_upstreams_own_error_event_is_the_only_one() {
 }
 
 #[test]
+fn an_upstreams_own_error_event_leaves_after_its_charge() {
+    let chunk = json!({ "choices": [{ "index": 0, "delta": { "content": "Hi" } }] });
+    let failure = json!({ "error": { "message": "overloaded", "type": "server_error" } });
+    let events = format!("data: {chunk}\n\ndata: {failure}\n\n");
+    // It says no more, and keeps the connection.
+    let upstream = RawUpstream::stalling(format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n{events}"
+    ));
+    let (_mock, proxy) =
+        start_with(|setup| setup.upstream("mock", json!({ "base_url": upstream.base_url() })));
+    let mut through = proxy.open(ALICE, stream(json!({})));
+    let mut seen = String::new();
+    while !seen.contains("overloaded") {
+        seen.push_str(&through.event().expect("an event"));
+    }
+    let wallet = proxy.wallet("alice");
+    assert_eq!(wallet["held"], "0", "{wallet}");
+    assert_eq!(proxy.receipts("alice").len(), 1);
+    assert!(seen.contains(": tollgate "), "{seen}");
+    let rest = through.finish();
+    assert!(rest.whole, "{rest:?}");
+}
+
+#[test]
 fn an_answer_that_falls_silent_is_given_up_whatever_its_status() {
     for (status, seen) in [(200, 502), (403, 504), (500, 500)] {
         let upstream = RawUpstream::stalling(format!(

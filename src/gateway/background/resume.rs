@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::{AGAIN, State, run};
+use super::state::{State, state};
+use super::{AGAIN, run};
 use crate::gateway::Gateway;
 use crate::gateway::catalog::Pinned;
 use crate::gateway::job::Job;
@@ -20,7 +21,6 @@ use crate::ledger::key::{Key, OnDisconnect};
 use crate::ledger::limit::Limit;
 use crate::ledger::object::{Object, Pending};
 use crate::money::Nano;
-use crate::price::WorstCase;
 
 /// How many are read at once.
 const PAGE: u32 = 500;
@@ -67,11 +67,8 @@ async fn all_keys(gateway: &Gateway) -> HashMap<KeyId, Arc<Key>> {
 
 /// Holds again for an unfinished answer, and follows it.
 async fn take_up(gateway: Arc<Gateway>, object: Object, key: Option<Arc<Key>>) {
-    let read = object.pending.as_ref().and_then(|pending| {
-        let state: State = serde_json::from_str(&pending.state).ok()?;
-        Some((pending.clone(), state))
-    });
-    let (Some((pending, state)), Some(key)) = (read, key) else {
+    let (Some(pending), Some(state), Some(key)) = (object.pending.clone(), state(&object), key)
+    else {
         tracing::error!(
             object = %object.id,
             "what runs in the background has no key or no readable state: it is tried again at the next start"
@@ -82,16 +79,20 @@ async fn take_up(gateway: Arc<Gateway>, object: Object, key: Option<Arc<Key>>) {
         if gateway.stop.is_raised() {
             return;
         }
-        let Some(wake) = gateway.followed.claim(pending.request) else {
+        let Some(claim) = gateway.followed.claim(object.clone()) else {
             return;
         };
-        match hold(&gateway, &object, &key, &pending, &state).await {
-            Ok(job) => return run(gateway, job, object, wake).await,
+        let job = match hold(&gateway, &object, &key, &pending, &state).await {
             // Its lease ran out meanwhile, or it was settled: either way a settle says so, and charges at most once.
             Err(Refusal::Ended) => {
-                if let Some(job) = lapsed(&gateway, &object, &pending, &state) {
-                    return run(gateway, job, object, wake).await;
-                }
+                lapsed(&gateway, &object, &pending, &state).ok_or(Refusal::Model)
+            }
+            held => held,
+        };
+        match job {
+            Ok(mut job) => {
+                job.claim = Some(claim);
+                return run(gateway, job).await;
             }
             Err(refusal) => {
                 tracing::warn!(
@@ -100,7 +101,7 @@ async fn take_up(gateway: Arc<Gateway>, object: Object, key: Option<Arc<Key>>) {
                 );
             }
         }
-        gateway.followed.release(pending.request);
+        drop(claim);
         sleep(AGAIN).await;
     }
 }
@@ -135,20 +136,13 @@ fn lapsed(
     ))
 }
 
-/// What it is priced by: the price in force when it was held first, as the list has it now, and the key's factor of then.
+/// What it is priced by: as it was held first, whatever the list says now.
 fn pinned(gateway: &Gateway, object: &Object, state: &State) -> Option<Pinned> {
     let catalog = gateway.catalog();
     let model = catalog.find_model(&object.model)?;
-    let worst = WorstCase {
-        input_tokens: state.input_tokens,
-        output_tokens: state.output_tokens,
-        output_tokens_min: state.output_tokens,
-        ..WorstCase::default()
-    };
-    let price = model.at(state.held_at)?;
     Some(Pinned {
         held_at: state.held_at,
-        terms: price.terms(state.held_at, state.multiplier, worst),
+        terms: state.terms.terms(model.category),
         catalog,
         model,
     })
@@ -214,7 +208,10 @@ fn job(
         streams_images: false,
         choices: 1,
         recording: None,
+        names_objects: state.names_objects,
         stored: true,
         background: true,
+        so_far: state.so_far,
+        claim: None,
     }
 }

@@ -20,7 +20,7 @@ use crate::usage::stream::{Kind, StreamMeter, splice_cost};
 pub struct EventTap {
     scanner: Scanner,
     meter: StreamMeter,
-    /// The usage chunk, and everything from the end marker on.
+    /// The usage chunk, an error of the upstream's, and everything from the end marker on.
     held: Vec<(Kind, Event)>,
     /// Whether the usage chunk is there for our sake only.
     strip_usage: bool,
@@ -86,7 +86,7 @@ impl EventTap {
         self.open &= !event.is_tail;
         // What only keeps the connection alive does not show that the answer goes on.
         let idle = !self.held.is_empty() && event.is_comment_only();
-        if self.ended || idle || kind == Kind::UsageOnly {
+        if self.ended || idle || matches!(kind, Kind::UsageOnly | Kind::Error) {
             self.held.push((kind, event));
             return;
         }
@@ -111,6 +111,11 @@ impl EventTap {
         kind
     }
 
+    /// The id of the response that streams, once it is known.
+    pub fn response(&self) -> Option<&str> {
+        self.meter.response()
+    }
+
     /// How far the stream is.
     pub fn progress(&self) -> Progress {
         // Usage may follow the end where it is told in a chunk of its own; elsewhere some send a `[DONE]` after the end.
@@ -122,6 +127,8 @@ impl EventTap {
         match self.ended {
             // What goes on and on after what looked like its last chunk is left there.
             false if !self.held.is_empty() && kept > 2 * HELD_BYTES_MAX => Progress::Ended,
+            // After an error there is no more, mostly.
+            false if self.failed && !self.held.is_empty() => Progress::EndedWithoutUsage,
             false => Progress::Flowing,
             true if may_follow && self.held_bytes() <= HELD_BYTES_MAX => {
                 Progress::EndedWithoutUsage

@@ -4,8 +4,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Method, Response, StatusCode};
-use http_body_util::{BodyExt, Limited};
-use tokio::time::timeout;
 
 use crate::gateway::Gateway;
 use crate::gateway::client_body::ClientBody;
@@ -15,12 +13,13 @@ use crate::gateway::kept::{find, unknown};
 use crate::gateway::observe::Record;
 use crate::gateway::passage::Passage;
 use crate::gateway::refusal::{Refused, Retry};
+use crate::gateway::whole::{self, NotWhole};
 use crate::ledger::key::Key;
 use crate::ledger::object::{Object, ObjectKind};
 use crate::upstream::Endpoint;
 
 /// The longest answer that is looked at before it is passed on.
-const LOOKED_AT_BYTES_MAX: usize = 32 << 20;
+const LOOKED_AT_BYTES_MAX: u64 = 32 << 20;
 
 /// A call, by whom.
 pub(super) struct Asked<'a> {
@@ -84,20 +83,18 @@ impl Asked<'_> {
     ) -> Result<(http::response::Parts, Bytes), Refused> {
         let idle = endpoint.idle_timeout();
         let (parts, head, rest) = self.ask(endpoint, method, path, body).await?;
-        let rest = Limited::new(rest, LOOKED_AT_BYTES_MAX).collect();
-        let rest = match timeout(idle, rest).await {
-            Ok(Ok(rest)) => rest.to_bytes(),
-            Ok(Err(_)) | Err(_) => {
-                return Err(Refused::upstream_unavailable(
+        let memory = &self.gateway.answer_memory;
+        let body = whole::read(head, rest, LOOKED_AT_BYTES_MAX, idle, memory).await;
+        let body = body.map_err(|why| match why {
+            NotWhole::Full => Refused::overloaded("answers"),
+            NotWhole::Cut(_) | NotWhole::Silent | NotWhole::TooLong(_) => {
+                tracing::warn!(%why, "an answer about an object is not passed on");
+                Refused::upstream_unavailable(
                     StatusCode::BAD_GATEWAY,
-                    "The provider broke off its answer. Nothing was charged.",
-                ));
+                    "The provider broke off its answer, or it is too long. Nothing was charged.",
+                )
             }
-        };
-        let body = match head.is_empty() {
-            true => rest,
-            false => [head, rest].concat().into(),
-        };
+        })?;
         Ok((parts, body))
     }
 

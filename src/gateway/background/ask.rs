@@ -1,0 +1,109 @@
+//! Looking at an upstream, from time to time, for an answer that it writes.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use tokio::sync::Notify;
+use tokio::time::sleep;
+
+use crate::gateway::Gateway;
+use crate::gateway::whole;
+use crate::ledger::object::Object;
+use crate::upstream::Call;
+use crate::usage::answer::read_answer;
+
+/// How often the upstream is asked, at first and at last.
+const LOOK_FIRST: Duration = Duration::from_secs(1);
+const LOOK_LAST: Duration = Duration::from_secs(15);
+/// How long an answer may be written; after that nobody waits for it, and it costs nothing.
+const WRITTEN_MAX_MS: u64 = 86_400_000;
+/// After so many looks at what is not there, it is gone.
+const GONE_LOOKS: u32 = 8;
+/// The longest answer that is read.
+const ANSWER_BYTES_MAX: u64 = 64 << 20;
+
+/// What a look showed.
+enum Look {
+    /// It is still being written.
+    Unfinished,
+    /// It is done, for better or worse.
+    Done(Bytes),
+    /// The upstream has no such answer.
+    Gone,
+}
+
+/// The finished answer; `None` where it is gone, or takes too long.
+pub(super) async fn until_done(gateway: &Gateway, object: &Object, wake: &Notify) -> Option<Bytes> {
+    let mut pause = LOOK_FIRST;
+    let (mut failing, mut gone) = (false, 0);
+    loop {
+        tokio::select! {
+            () = sleep(pause) => pause = (pause * 3 / 2).min(LOOK_LAST),
+            () = wake.notified() => {}
+        }
+        match ask(gateway, object).await {
+            Ok(Look::Done(body)) => return Some(body),
+            // One server of several may not have it yet.
+            Ok(Look::Gone) if gone < GONE_LOOKS => gone += 1,
+            Ok(Look::Gone) => return None,
+            Ok(Look::Unfinished) => {
+                (failing, gone) = (false, 0);
+                let age = gateway.ledger.now().since(object.created_at);
+                if age > WRITTEN_MAX_MS {
+                    tracing::error!(object = %object.id, "an answer in the background takes longer than a day");
+                    return None;
+                }
+            }
+            Err(why) => {
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::warn!(object = %object.id, %why, "an answer in the background cannot be looked at; that is tried again");
+                }
+            }
+        }
+    }
+}
+
+async fn ask(gateway: &Gateway, object: &Object) -> Result<Look, String> {
+    let catalog = gateway.catalog();
+    let endpoint = catalog
+        .upstreams
+        .at(&object.upstream)
+        .ok_or_else(|| "its upstream is not configured".to_owned())?;
+    let path = format!("/responses/{}", object.id);
+    let call = Call {
+        method: Method::GET,
+        path: &path,
+        headers: HeaderMap::new(),
+        body: Bytes::new(),
+    };
+    let sent = catalog.upstreams.send(&endpoint, call).await;
+    let response = sent.map_err(|error| error.to_string())?;
+    let status = response.status();
+    if matches!(status.as_u16(), 404 | 410) {
+        return Ok(Look::Gone);
+    }
+    if !status.is_success() {
+        return Err(format!("the upstream answers {status}"));
+    }
+    let (idle, memory) = (endpoint.idle_timeout(), &gateway.answer_memory);
+    let body = response.into_body();
+    let body = whole::read(Bytes::new(), body, ANSWER_BYTES_MAX, idle, memory).await;
+    let body = body.map_err(|why| why.to_string())?;
+    match written_status(&body).as_deref() {
+        Some(status) if is_unfinished(status) => Ok(Look::Unfinished),
+        Some(_) => Ok(Look::Done(body)),
+        None => Err("the upstream's answer has no status".to_owned()),
+    }
+}
+
+/// Whether an answer of this status is still being written.
+pub(super) fn is_unfinished(status: &str) -> bool {
+    matches!(status, "queued" | "in_progress")
+}
+
+/// What an answer says of itself.
+pub(super) fn written_status(body: &[u8]) -> Option<String> {
+    let answer = read_answer(body).ok()?;
+    answer.status.map(str::to_owned)
+}

@@ -1,0 +1,95 @@
+//! Which unfinished answers this process follows: one task each.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::ledger::id::RequestId;
+use crate::ledger::object::Object;
+
+/// The answers that this process follows, by their request.
+#[derive(Debug, Default)]
+pub struct Followed(Mutex<HashMap<RequestId, Arc<Notify>>>);
+
+/// That one task follows an answer, and no other of this process does. Dropping it lets the next one.
+#[derive(Debug)]
+pub struct Claim {
+    followed: Arc<Followed>,
+    request: RequestId,
+    /// The answer, as it is noted in the ledger.
+    pub object: Object,
+    /// Notified when the upstream is to be asked at once.
+    pub wake: Arc<Notify>,
+}
+
+impl Followed {
+    /// Claims an unfinished answer; `None` where it is finished, or another task follows it.
+    pub fn claim(self: &Arc<Self>, object: Object) -> Option<Claim> {
+        let request = object.pending.as_ref()?.request;
+        let wake = match self.0.lock().entry(request) {
+            Entry::Occupied(_) => return None,
+            Entry::Vacant(free) => Arc::clone(free.insert(Arc::default())),
+        };
+        Some(Claim {
+            followed: Arc::clone(self),
+            request,
+            object,
+            wake,
+        })
+    }
+
+    /// Lets whoever follows an answer ask for it at once, instead of after a while.
+    pub fn wake(&self, object: &Object) {
+        let Some(pending) = &object.pending else {
+            return;
+        };
+        if let Some(wake) = self.0.lock().get(&pending.request) {
+            wake.notify_one();
+        }
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.followed.0.lock().remove(&self.request);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::UnixMs;
+    use crate::ledger::object::{ObjectKind, Pending};
+
+    fn object(pending: Option<RequestId>) -> Object {
+        Object {
+            id: "resp_1".parse().expect("an id"),
+            wallet: "w".parse().expect("an id"),
+            key: "k".parse().expect("an id"),
+            kind: ObjectKind::Response,
+            upstream: "u".into(),
+            model: "m".into(),
+            created_at: UnixMs(0),
+            expires_at: UnixMs(1),
+            pending: pending.map(|request| Pending {
+                request,
+                state: String::new(),
+            }),
+        }
+    }
+
+    #[test]
+    fn an_answer_is_followed_by_one_task_at_a_time() {
+        let followed = Arc::<Followed>::default();
+        let unfinished = object(Some(RequestId::new()));
+        let claim = followed.claim(unfinished.clone()).expect("free");
+        assert!(followed.claim(unfinished.clone()).is_none());
+        assert!(followed.claim(object(Some(RequestId::new()))).is_some());
+        assert!(followed.claim(object(None)).is_none());
+        drop(claim);
+        assert!(followed.claim(unfinished).is_some());
+    }
+}
