@@ -228,6 +228,24 @@ fn a_process_that_is_told_to_end_leaves_what_runs_to_the_next_one() {
 }
 
 #[test]
+fn a_response_that_fails_before_anything_was_written_costs_nothing_and_says_so() {
+    let (keeper, proxy) = start();
+    let id = id(&proxy.send(ALICE, ask(json!({ "background": true }))));
+    keeper.write(&id, "failed", "");
+    let path = format!("/v1/responses/{id}");
+    for _ in 0..2 {
+        let answer = proxy.send(ALICE, Call::get(&path));
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(answer.json()["status"], "failed");
+    }
+    assert!(proxy.receipts("alice").is_empty());
+    assert_eq!(proxy.wallet("alice")["held"], "0");
+    let deleted = proxy.send(ALICE, Call::new("DELETE", &path, ""));
+    assert_eq!(deleted.status, 200, "{deleted:?}");
+    proxy.audit();
+}
+
+#[test]
 fn what_was_shown_of_a_response_is_charged_though_it_is_cancelled_and_gone() {
     let (keeper, proxy) = start();
     let id = id(&proxy.send(ALICE, ask(json!({ "background": true }))));

@@ -12,9 +12,10 @@ use futures_util::future::BoxFuture;
 use tokio::time::sleep;
 
 use super::followed::Claim;
+use super::kept;
 use super::refusal::Refused;
 use crate::gateway::Gateway;
-use crate::gateway::conclude::{End, conclude, void};
+use crate::gateway::conclude::{End, conclude};
 use crate::gateway::facts::facts;
 use crate::gateway::job::{Job, SoFar};
 use crate::gateway::service::Service;
@@ -176,7 +177,9 @@ async fn end(
             request_id = %job.reservation.request(), object = %object.id,
             "an answer in the background is gone at its upstream: nothing is charged"
         );
-        void(job).await;
+        job.reservation.void_answered().await;
+        // What was not charged is not given away, should it come back.
+        kept::forget(&*gateway.ledger, object).await;
         return Ok(());
     };
     // Another process may have shown more of it.
@@ -193,5 +196,13 @@ async fn end(
         false => End::UpstreamCut,
     };
     // The settle ends what was pending.
-    conclude(job, facts, end).await.map(drop)
+    match conclude(job, facts, end).await {
+        // It would not go better another time: whoever had the hold has released it.
+        Err(LedgerError::Conflict(why)) => {
+            tracing::error!(%why, object = %object.id, "an answer in the background cannot be charged");
+            kept::finish(&*gateway.ledger, object.clone()).await;
+            Ok(())
+        }
+        concluded => concluded.map(drop),
+    }
 }

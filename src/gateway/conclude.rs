@@ -128,7 +128,12 @@ pub async fn conclude(mut job: Job, facts: Facts, end: End) -> Result<Conclusion
         }),
     };
     let Some(mut consumed) = consumed else {
-        void(job).await;
+        let ledger = Arc::clone(&job.reservation.gateway().ledger);
+        job.reservation.void_answered().await;
+        if let Some(claim) = job.claim {
+            // Nothing is in it, but why.
+            kept::finish(&*ledger, claim.object.clone()).await;
+        }
         return Ok(Conclusion::Free);
     };
     if end == End::UpstreamCut {
@@ -142,16 +147,6 @@ pub async fn conclude(mut job: Job, facts: Facts, end: End) -> Result<Conclusion
     }
     let settled = job.reservation.settle(consumed).await?;
     Ok(Conclusion::Charged(Box::new(settled)))
-}
-
-/// Ends the hold of an answer that costs nothing.
-pub async fn void(job: Job) {
-    let ledger = Arc::clone(&job.reservation.gateway().ledger);
-    job.reservation.void_answered().await;
-    // What was not charged is not given away: it cannot be reached any more.
-    if let Some(claim) = &job.claim {
-        kept::forget(&*ledger, &claim.object).await;
-    }
 }
 
 /// Ends a hold whose client went before any of its answer came, and whose upstream is stopped:

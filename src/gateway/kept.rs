@@ -118,9 +118,21 @@ pub fn stored(job: &Job, id: ObjectId) -> Object {
     }
 }
 
+/// Notes that nothing is to be settled of an object any more.
+pub async fn finish(ledger: &dyn Ledger, object: Object) {
+    let id = object.id.clone();
+    let finished = Object {
+        pending: None,
+        ..object
+    };
+    if let Err(error) = ledger.put_object(finished, OBJECTS_MAX).await {
+        tracing::error!(%error, object = %id, "what is over is still noted as unfinished");
+    }
+}
+
 /// Takes an object out of everybody's reach.
 pub async fn forget(ledger: &dyn Ledger, object: &Object) {
     if let Err(error) = ledger.drop_object(object.name()).await {
-        tracing::error!(%error, object = %object.id, "what was not charged is still noted");
+        tracing::error!(%error, object = %object.id, "what is gone is still noted");
     }
 }
