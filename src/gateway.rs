@@ -26,6 +26,7 @@ pub mod job;
 pub mod kept;
 pub mod lifecycle;
 pub mod live;
+pub mod long_context;
 pub mod meter;
 pub mod metrics;
 pub mod models;

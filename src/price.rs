@@ -87,6 +87,8 @@ pub struct WorstCase {
     pub seconds: u64,
     /// Characters to be spoken.
     pub characters: u64,
+    /// How often a price by the request can count; 0 is once as well.
+    pub requests: u64,
 }
 
 /// All models and their prices, immutable, named by the hash of its content.

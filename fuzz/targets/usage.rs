@@ -13,6 +13,7 @@ fuzz_target!(|data: &[u8]| {
     if let Ok(facts) = read_answer(data) {
         let _text = facts.transcript();
         let _input = facts.input_usage();
+        let _units = facts.search_units();
         sums(facts.usage);
     }
     let read = report::read(data);

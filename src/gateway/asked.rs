@@ -204,7 +204,13 @@ impl<'b> Asked<'b> {
                 }
                 worst
             }
-            Work::Input(input) => input.worst_case(&model.bounds),
+            Work::Input(input) => {
+                let mut worst = input.worst_case(&model.bounds);
+                if self.service == Service::Rerank {
+                    worst.requests = input.input.search_units_max(&model.bounds);
+                }
+                worst
+            }
             Work::Images(images) => images.worst_case(&model.bounds)?,
             Work::Speech(speech) => speech.worst_case(&model.bounds)?,
             Work::Audio(audio) => audio.worst_case(&model.bounds),

@@ -1,6 +1,7 @@
 //! From what came back to what is charged: the upstream's word where it can be believed, else our own count.
 
 mod audio;
+mod searches;
 mod tokens;
 
 use std::sync::Arc;
@@ -56,6 +57,8 @@ pub struct Facts {
     pub choices: Option<Choices>,
     /// Seconds of the recording, where the answer tells them.
     pub seconds: Option<u64>,
+    /// Search units of an order of documents, where the answer tells them.
+    pub search_units: Option<Result<u64, Unbelievable>>,
     /// What is stored of it at the upstream, where it says so.
     pub object: Option<Written>,
     /// The images' size and quality, as far as the answer states them.
@@ -116,7 +119,10 @@ pub async fn conclude(mut job: Job, facts: Facts, end: End) -> Result<Conclusion
         Counts::Images => images(&job, &facts, end),
         Counts::Characters => characters(&job, &facts, end),
         Counts::Seconds => seconds(&job, &facts, end).await,
-        Counts::Text | Counts::Input => tokens(&job, &facts, end).await,
+        Counts::Text | Counts::Input => {
+            let consumed = tokens(&job, &facts, end).await;
+            consumed.map(|consumed| searches::counted(&job, &facts, consumed))
+        }
         Counts::Nothing => Some(nothing()),
         // Whatever came of it: it is one request.
         Counts::Requests => Some(Consumed {

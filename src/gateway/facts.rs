@@ -15,6 +15,7 @@ pub fn facts(body: &[u8], service: Service) -> Facts {
             text: Transcript::of(body),
             choices: None,
             seconds: None,
+            search_units: None,
             object: None,
             image: ImageShape::default(),
             client_gone: false,
@@ -30,6 +31,9 @@ pub fn facts(body: &[u8], service: Service) -> Facts {
         text: transcript(&answer, service),
         choices: None,
         seconds: answer.seconds,
+        search_units: (service == Service::Rerank)
+            .then(|| answer.search_units())
+            .flatten(),
         object: (service == Service::Responses)
             .then(|| written(&answer))
             .flatten(),

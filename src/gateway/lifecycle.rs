@@ -22,6 +22,7 @@ use super::headers;
 use super::identify::identify;
 use super::job::Job;
 use super::kept;
+use super::long_context;
 use super::observe::Record;
 use super::refusal::Refused;
 use super::refuse::{Context, refuse};
@@ -85,6 +86,7 @@ pub async fn serve(
     let catalog = gateway.catalog();
     let model = find_model(&catalog, &asked)?;
     read.record.found(&model.id);
+    long_context::refuse(&read.headers, service, &model)?;
     let place = kept::place(&*gateway.ledger, &read.key.wallet, asked.objects()).await?;
     let route = route(&catalog, &model, &asked, place.as_ref())?;
     if gone.is_raised() || gateway.stop.is_raised() {

@@ -7,6 +7,7 @@
 //!
 //! `store: true` passes: what it stores at the upstream can be read by no route of this proxy.
 
+mod array;
 mod at;
 mod audio;
 mod bounds;

@@ -220,9 +220,14 @@ impl Reservation {
         let over_one = |meter| usage.get(meter) > self.bound(|each| each == meter);
         over(is_input)
             || over(Meter::is_output)
-            || [Meter::Images, Meter::Seconds, Meter::Characters]
-                .into_iter()
-                .any(over_one)
+            || [
+                Meter::Images,
+                Meter::Seconds,
+                Meter::Characters,
+                Meter::Requests,
+            ]
+            .into_iter()
+            .any(over_one)
     }
 
     /// The usage that the hold was made for.

@@ -177,7 +177,8 @@ impl Service {
     /// How a request consumes less of a meter; `None` where no field of it decides that.
     pub const fn smaller(self, meter: Meter) -> Option<Smaller> {
         let output = meter.is_output() || matches!(meter, Meter::Images);
-        if matches!(meter, Meter::Requests) {
+        // Of these, documents are the only ones that can come to several.
+        if matches!(meter, Meter::Requests) && !matches!(self, Service::Rerank) {
             return None;
         }
         let (part, param, advice) = match (self, output) {

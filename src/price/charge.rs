@@ -40,8 +40,8 @@ impl Terms {
     /// once, half to even. `None` if the sum leaves the range of money, which no usage within a quote
     /// can reach.
     pub fn charge(&self, usage: &Usage, took: &FreeUnits, stated: &ImageShape) -> Option<Priced> {
-        // A request is one request; the upstream does not have to report that.
-        let usage = &usage.with(Meter::Requests, 1);
+        // A request is one request at least; the upstream does not have to report that.
+        let usage = &usage.with(Meter::Requests, usage.get(Meter::Requests).max(1));
         if took.requests == 0 {
             return self.value(usage, took, stated);
         }

@@ -82,8 +82,8 @@ impl Terms {
             (
                 Meter::Requests,
                 self.version.own_rate(Meter::Requests),
-                1,
-                1,
+                worst.requests.max(1),
+                worst.requests.max(1),
             ),
         ];
         let scale = self.scale();

@@ -194,6 +194,28 @@ fn what_has_no_price_is_quoted_at_zero_so_that_limits_can_count_it() {
 }
 
 #[test]
+fn a_price_by_the_request_counts_as_often_as_it_is_told() {
+    let priced = version("rerank", "request: 0.002");
+    let searches = |requests| WorstCase {
+        requests,
+        ..WorstCase::default()
+    };
+    for (asked, held) in [(0, 1), (1, 1), (7, 7)] {
+        let part = (Meter::Requests, held, held, 2_000_000);
+        assert_eq!(parts(&priced, searches(asked)), [part]);
+    }
+    for (told, counted) in [(0, 1), (1, 1), (7, 7)] {
+        let usage = Usage::NONE.with(Meter::Requests, told);
+        assert_eq!(cost(&priced, usage), counted * 2_000_000);
+    }
+    // By tokens alone, they are not what is paid.
+    let by_tokens = version("rerank", "per: 1M tokens, input: 1");
+    let usage = Usage::tokens(10, 0).with(Meter::Requests, 7);
+    assert_eq!(cost(&by_tokens, usage), 10_000);
+    assert_eq!(parts(&by_tokens, searches(7)), []);
+}
+
+#[test]
 fn a_part_that_leaves_exact_arithmetic_has_no_quote() {
     let version = chat("per: token, input: 60, output: 1");
     let quote = |input| terms(&version, worst(input, 0, 0)).quote();

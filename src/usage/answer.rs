@@ -32,8 +32,8 @@ pub struct AnswerFacts<'a> {
     pub seconds: Option<u64>,
     /// The `size` and `quality` of the images, where the answer tells them.
     pub image: ImageShape<'a>,
-    /// What tells the input: the usage, or what stands for it.
-    told_input: Option<&'a str>,
+    /// Where servers tell of the input: in the usage, and of an order of documents also elsewhere.
+    told: [Option<&'a str>; 3],
     body: &'a [u8],
 }
 
@@ -54,7 +54,15 @@ impl AnswerFacts<'_> {
 
     /// What was reported, of a service that writes nothing: all of it is input.
     pub fn input_usage(&self) -> Option<Result<Reported, Unbelievable>> {
-        report::read_input(self.told_input?.as_bytes())
+        let told = self.told.into_iter().flatten().next()?;
+        report::read_input(told.as_bytes())
+    }
+
+    /// Search units, of an order of documents: the most that it tells anywhere.
+    pub fn search_units(&self) -> Option<Result<u64, Unbelievable>> {
+        let told = self.told.into_iter().flatten();
+        told.filter_map(|told| report::read_search_units(told.as_bytes()))
+            .reduce(|one, other| Ok(one?.max(other?)))
     }
 }
 
@@ -103,7 +111,7 @@ pub fn read_answer(body: &[u8]) -> Result<AnswerFacts<'_>, AnswerError> {
             size: answer.size.and_then(plain),
             quality: answer.quality.and_then(plain),
         },
-        told_input: told_input(&answer).map(RawValue::get),
+        told: told(&answer),
         body: json,
     })
 }
@@ -144,13 +152,12 @@ struct Duration<'a> {
     seconds: Option<&'a RawValue>,
 }
 
-/// The usage; where there is none, what servers that put documents in order tell in its place.
-fn told_input<'a>(answer: &Answer<'a>) -> Option<&'a RawValue> {
-    let said = |raw: &&RawValue| raw.get() != "null";
+/// The usage, and what servers that put documents in order tell in its place; the first that is there counts.
+fn told<'a>(answer: &Answer<'a>) -> [Option<&'a str>; 3] {
     let meta = answer.meta.0.as_ref();
-    let tokens = meta.and_then(|meta| meta.tokens).filter(said);
-    let billed = meta.and_then(|meta| meta.billed_units).filter(said);
-    answer.usage.filter(said).or(tokens).or(billed)
+    let tokens = meta.and_then(|meta| meta.tokens);
+    let billed = meta.and_then(|meta| meta.billed_units);
+    [answer.usage, tokens, billed].map(|raw| raw.map(RawValue::get).filter(|raw| *raw != "null"))
 }
 
 /// The report of one object: its own, else that of its first choice.

@@ -108,10 +108,15 @@ pub fn read_input(usage: &[u8]) -> Option<Result<Reported, Unbelievable>> {
     read_as(usage, reported_input)
 }
 
-fn read_as(
+/// Reads the search units that a `usage` object tells: what some servers charge to put documents in order.
+pub fn read_search_units(usage: &[u8]) -> Option<Result<u64, Unbelievable>> {
+    read_as(usage, |fields| fields.search_units.known("search_units"))
+}
+
+fn read_as<T>(
     usage: &[u8],
-    reported: fn(&Fields) -> Result<Option<Reported>, Unbelievable>,
-) -> Option<Result<Reported, Unbelievable>> {
+    reported: fn(&Fields) -> Result<Option<T>, Unbelievable>,
+) -> Option<Result<T, Unbelievable>> {
     match trimmed(usage) {
         b"" | b"null" | b"[]" => None,
         object => match serde_json::from_slice(object) {

@@ -213,3 +213,31 @@ fn a_million_blanks_do_not_stop_the_tokenizer() {
     assert_eq!(answer.header("x-tollgate-counted"), "estimated");
     assert_eq!(proxy.send(BOB, chat(json!({}))).status, 200);
 }
+
+#[test]
+fn a_header_cannot_have_the_upstream_read_more_than_was_held() {
+    let (mock, proxy) = start_with(|setup| {
+        setup.model(json!({
+            "id": "vendor/long", "upstream": "mock", "context_tokens": 1_000_000,
+            "prices": [{ "per": "1M tokens", "input": 4, "output": 16 }],
+        }))
+    });
+    let asks = |model: &str| {
+        chat(json!({ "model": model, "max_tokens": 20 }))
+            .header("anthropic-beta", "interleaved-thinking-2025-05-14")
+            .header("anthropic-beta", "tools-2024-05-16, context-1m-2025-08-07")
+    };
+    let answer = proxy.send(ALICE, asks("vendor/chat"));
+    let message = refusal(&answer, 400, "invalid_request_error", Retry::ByStatus);
+    for named in [
+        "anthropic-beta",
+        "`context-1m-2025-08-07`",
+        "65536",
+        "`context_tokens`",
+    ] {
+        assert!(message.contains(named), "{named} is not in: {message}");
+    }
+    assert_eq!(mock.arrived(), 0);
+    assert_eq!(proxy.send(ALICE, asks("vendor/long")).status, 200);
+    assert_eq!(mock.arrived(), 1);
+}

@@ -191,6 +191,7 @@ impl EventTap {
             text: facts.transcript,
             choices: self.choices.take(),
             seconds: facts.seconds,
+            search_units: None,
             object: facts.response.map(|id| Written {
                 id,
                 is_unfinished: false,

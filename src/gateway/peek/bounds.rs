@@ -51,7 +51,29 @@ impl InputSize {
             .saturating_add(bounds.overhead_tokens)
             .min(context_tokens)
     }
+
+    /// The most search units that documents of this size can come to, which are the prompts here; the query is what
+    /// they share. A query is taken to leave half of each piece to the document at least, and what it has beyond that to
+    /// be a part of each document.
+    pub fn search_units_max(&self, bounds: &Bounds) -> u64 {
+        let documents = self.prompts.max(1);
+        let query = self.shared_bytes.min(PIECE_TOKENS / 2);
+        let mut tokens = (self.shared_bytes - query)
+            .saturating_mul(documents)
+            .saturating_add(self.body_bytes.saturating_sub(self.shared_bytes));
+        if self.unbounded {
+            tokens = tokens.max(bounds.context_tokens.saturating_mul(documents));
+        }
+        // Each document begins a piece, and every so many tokens of any begin another.
+        let pieces = documents.saturating_add(tokens / (PIECE_TOKENS - query));
+        pieces.div_ceil(UNIT_DOCUMENTS)
+    }
 }
+
+/// Documents of one search unit, by which some servers charge to put documents in order.
+const UNIT_DOCUMENTS: u64 = 100;
+/// Tokens of a document and the query up to which it counts as one; of a longer one, each piece of that length counts.
+const PIECE_TOKENS: u64 = 500;
 
 /// Output tokens of a preview of an image (OpenAI's guide on image generation).
 const PREVIEW_TOKENS: u64 = 100;

@@ -5,12 +5,13 @@ use std::sync::LazyLock;
 use serde::de::MapAccess;
 use serde_json::value::RawValue;
 
+use super::array::Array;
 use super::at::At;
 use super::content::Messages;
 use super::generation::{Extent, Generation};
 use super::table::{self, Rule, Table, Why};
 use super::tools::{Modalities, Tools};
-use super::walk::{Array, Members, Pass, walk};
+use super::walk::{Members, Pass, walk};
 use super::{BadRequest, InputSize, TextRequest};
 
 static CHAT: LazyLock<Table> = LazyLock::new(|| {
@@ -88,7 +89,6 @@ impl<'b> Members<'b> for Chat<'b> {
         name: &'static str,
         map: &mut A,
     ) -> Result<(), A::Error> {
-        let at = At::Member(&at, name);
         match name {
             "messages" => {
                 let elements = &mut Messages {
@@ -105,20 +105,10 @@ impl<'b> Members<'b> for Chat<'b> {
                 };
                 map.next_value_seed(Array { pass, at, elements })
             }
-            _ => {
-                let raw = map.next_value::<&'b RawValue>()?;
-                self.value(pass, at, name, raw)
-                    .map_err(|refusal| pass.refuse(refusal))
-            }
+            _ => self.read_text(pass, at, name, map),
         }
     }
 
-    fn unbounded(&mut self) {
-        self.input.unbounded = true;
-    }
-}
-
-impl<'b> Chat<'b> {
     fn value(
         &mut self,
         pass: &Pass<'b>,
@@ -138,6 +128,10 @@ impl<'b> Chat<'b> {
             }
             _ => self.common.value(pass, at, name, raw),
         }
+    }
+
+    fn unbounded(&mut self) {
+        self.input.unbounded = true;
     }
 }
 

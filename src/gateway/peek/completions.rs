@@ -2,7 +2,6 @@
 
 use std::sync::LazyLock;
 
-use serde::de::MapAccess;
 use serde_json::value::RawValue;
 
 use super::at::At;
@@ -96,24 +95,6 @@ impl<'b> Members<'b> for Completion<'b> {
         &COMPLETION
     }
 
-    fn read<A: MapAccess<'b>>(
-        &mut self,
-        pass: &Pass<'b>,
-        at: At<'_>,
-        name: &'static str,
-        map: &mut A,
-    ) -> Result<(), A::Error> {
-        let raw = map.next_value::<&'b RawValue>()?;
-        self.value(pass, At::Member(&at, name), name, raw)
-            .map_err(|refusal| pass.refuse(refusal))
-    }
-
-    fn unbounded(&mut self) {
-        self.input.unbounded = true;
-    }
-}
-
-impl<'b> Completion<'b> {
     fn value(
         &mut self,
         pass: &Pass<'b>,
@@ -141,6 +122,12 @@ impl<'b> Completion<'b> {
         Ok(())
     }
 
+    fn unbounded(&mut self) {
+        self.input.unbounded = true;
+    }
+}
+
+impl<'b> Completion<'b> {
     /// The texts that are generated for each prompt: candidates that are not shown cost as much as others.
     fn generated(&self) -> Result<u64, BadRequest> {
         let n = self.common.n.unwrap_or(1);

@@ -2,13 +2,14 @@
 
 use std::sync::LazyLock;
 
-use serde::de::{MapAccess, SeqAccess};
+use serde::de::MapAccess;
 use serde_json::value::RawValue;
 
+use super::array::{Array, Elements};
 use super::at::At;
 use super::link::Link;
 use super::table::{Rule, Table, Why};
-use super::walk::{Array, Elements, Members, Object, Pass};
+use super::walk::{Members, Object, Pass};
 use super::{BadRequest, InputSize, scalar};
 
 static MESSAGE: LazyLock<Table> = LazyLock::new(|| {
@@ -73,42 +74,37 @@ pub(super) struct Messages<'i> {
 
 impl<'b> Elements<'b> for Messages<'_> {
     const EXPECTED: &'static str = "an array of messages";
+    type Element = Message;
 
-    fn next<S: SeqAccess<'b>>(
-        &mut self,
-        pass: &Pass<'b>,
-        at: At<'_>,
-        seq: &mut S,
-    ) -> Result<Option<()>, S::Error> {
+    fn begin(&mut self) {
         self.given = true;
-        let members = &mut Message {
-            input: &mut *self.input,
-        };
-        seq.next_element_seed(Object { pass, at, members })
+    }
+
+    fn take(&mut self, _: &Pass<'b>, _: At<'_>, message: Message) -> Result<(), BadRequest> {
+        self.input.add(&message.input);
+        Ok(())
     }
 }
 
 /// One message.
-struct Message<'i> {
-    input: &'i mut InputSize,
+#[derive(Default)]
+pub(super) struct Message {
+    input: InputSize,
 }
 
-impl<'b> Members<'b> for Message<'_> {
+impl<'b> Members<'b> for Message {
     fn table() -> &'static Table {
         &MESSAGE
     }
 
-    fn read<A: MapAccess<'b>>(
+    fn value(
         &mut self,
         pass: &Pass<'b>,
         at: At<'_>,
-        name: &'static str,
-        map: &mut A,
-    ) -> Result<(), A::Error> {
-        let at = At::Member(&at, name);
-        let raw = map.next_value::<&'b RawValue>()?;
-        let read = text_or_parts(pass, at, raw, self.input);
-        read.map_err(|refusal| pass.refuse(refusal))
+        _name: &'static str,
+        raw: &'b RawValue,
+    ) -> Result<(), BadRequest> {
+        text_or_parts(pass, at, raw, &mut self.input)
     }
 
     fn unbounded(&mut self) {
@@ -117,8 +113,8 @@ impl<'b> Members<'b> for Message<'_> {
 }
 
 /// The parts of a message's content.
-pub(super) struct Parts<'i> {
-    pub(super) input: &'i mut InputSize,
+struct Parts<'i> {
+    input: &'i mut InputSize,
 }
 
 /// Reads one part by itself.
@@ -158,20 +154,11 @@ pub(super) fn text_or_parts<'b>(
 
 impl<'b> Elements<'b> for Parts<'_> {
     const EXPECTED: &'static str = "an array of content parts";
+    type Element = Part;
 
-    fn next<S: SeqAccess<'b>>(
-        &mut self,
-        pass: &Pass<'b>,
-        at: At<'_>,
-        seq: &mut S,
-    ) -> Result<Option<()>, S::Error> {
-        let mut part = Part::default();
-        let members = &mut part;
-        let next = seq.next_element_seed(Object { pass, at, members })?;
-        if next.is_some() {
-            part.add_to(self.input);
-        }
-        Ok(next)
+    fn take(&mut self, _: &Pass<'b>, _: At<'_>, part: Part) -> Result<(), BadRequest> {
+        part.add_to(self.input);
+        Ok(())
     }
 }
 
@@ -217,13 +204,21 @@ impl<'b> Members<'b> for Part {
         name: &'static str,
         map: &mut A,
     ) -> Result<(), A::Error> {
-        let at = At::Member(&at, name);
         if name == "image_url" {
             let input = &mut self.input;
             return map.next_value_seed(Link { pass, at, input });
         }
-        let raw = map.next_value::<&'b RawValue>()?;
-        let read = match name {
+        self.read_text(pass, at, name, map)
+    }
+
+    fn value(
+        &mut self,
+        pass: &Pass<'b>,
+        at: At<'_>,
+        name: &'static str,
+        raw: &'b RawValue,
+    ) -> Result<(), BadRequest> {
+        match name {
             "type" => scalar::text(raw, at).map(|kind| self.kind = Kind::of(kind.as_deref())),
             _ if raw.get() == "null" => Ok(()),
             _ => {
@@ -231,8 +226,7 @@ impl<'b> Members<'b> for Part {
                 let members = &mut File;
                 pass.parse(raw.get(), Object { pass, at, members })
             }
-        };
-        read.map_err(|refusal| pass.refuse(refusal))
+        }
     }
 
     fn unbounded(&mut self) {
@@ -264,15 +258,5 @@ struct File;
 impl<'b> Members<'b> for File {
     fn table() -> &'static Table {
         &FILE
-    }
-
-    fn read<A: MapAccess<'b>>(
-        &mut self,
-        _pass: &Pass<'b>,
-        _at: At<'_>,
-        _name: &'static str,
-        _map: &mut A,
-    ) -> Result<(), A::Error> {
-        Ok(())
     }
 }

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use serde::de::MapAccess;
 use serde_json::value::RawValue;
 
 use super::at::At;
@@ -87,24 +86,6 @@ impl<'b> Members<'b> for Embedding<'b> {
         &EMBEDDING
     }
 
-    fn read<A: MapAccess<'b>>(
-        &mut self,
-        pass: &Pass<'b>,
-        at: At<'_>,
-        name: &'static str,
-        map: &mut A,
-    ) -> Result<(), A::Error> {
-        let raw = map.next_value::<&'b RawValue>()?;
-        self.value(pass, At::Member(&at, name), name, raw)
-            .map_err(|refusal| pass.refuse(refusal))
-    }
-
-    fn unbounded(&mut self) {
-        self.input.unbounded = true;
-    }
-}
-
-impl<'b> Embedding<'b> {
     fn value(
         &mut self,
         pass: &Pass<'b>,
@@ -129,5 +110,9 @@ impl<'b> Embedding<'b> {
             _ => {}
         }
         Ok(())
+    }
+
+    fn unbounded(&mut self) {
+        self.input.unbounded = true;
     }
 }

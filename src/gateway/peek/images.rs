@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::at::At;
 use super::link::Link;
 use super::table::{self, Rule, Table, Why};
-use super::walk::{Array, Elements, Members, Pass, walk};
+use super::walk::{Members, Pass, walk};
 use super::{BadRequest, Editable, ImageRequest, InputSize, N_MAX, scalar};
 use crate::gateway::splice::{Layout, Span};
 
@@ -126,18 +126,13 @@ impl<'b> Members<'b> for Images<'b> {
         name: &'static str,
         map: &mut A,
     ) -> Result<(), A::Error> {
-        let at = At::Member(&at, name);
         if let "image" | "images" | "mask" = name {
             let input = &mut self.input;
             return map.next_value_seed(Pictures { pass, at, input });
         }
-        let raw = map.next_value::<&'b RawValue>()?;
-        self.value(pass, at, name, raw)
-            .map_err(|refusal| pass.refuse(refusal))
+        self.read_text(pass, at, name, map)
     }
-}
 
-impl<'b> Images<'b> {
     fn value(
         &mut self,
         pass: &Pass<'b>,
@@ -211,10 +206,17 @@ impl<'b> Visitor<'b> for Pictures<'_, 'b> {
         self.link().visit_map(map)
     }
 
-    fn visit_seq<S: SeqAccess<'b>>(self, seq: S) -> Result<(), S::Error> {
+    fn visit_seq<S: SeqAccess<'b>>(self, mut seq: S) -> Result<(), S::Error> {
         let Pictures { pass, at, input } = self;
-        let elements = &mut Gallery { input };
-        Array { pass, at, elements }.visit_seq(seq)
+        let mut index = 0;
+        loop {
+            let at = At::Element(&at, index);
+            let input = &mut *input;
+            if seq.next_element_seed(Link { pass, at, input })?.is_none() {
+                return Ok(());
+            }
+            index += 1;
+        }
     }
 }
 
@@ -222,24 +224,5 @@ impl<'w, 'b> Pictures<'w, 'b> {
     fn link(self) -> Link<'w, 'b> {
         let Pictures { pass, at, input } = self;
         Link { pass, at, input }
-    }
-}
-
-/// An array of links to pictures.
-struct Gallery<'i> {
-    input: &'i mut InputSize,
-}
-
-impl<'b> Elements<'b> for Gallery<'_> {
-    const EXPECTED: &'static str = "an array of URLs";
-
-    fn next<S: SeqAccess<'b>>(
-        &mut self,
-        pass: &Pass<'b>,
-        at: At<'_>,
-        seq: &mut S,
-    ) -> Result<Option<()>, S::Error> {
-        let input = &mut *self.input;
-        seq.next_element_seed(Link { pass, at, input })
     }
 }

@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use serde::de::{MapAccess, SeqAccess};
 use serde_json::value::RawValue;
 
+use super::array::Elements;
 use super::at::At;
 use super::content::text_or_parts;
 use super::table::{Rule, Table, Why};
-use super::walk::{Elements, Members, Object, Pass};
+use super::walk::{Members, Object, Pass};
 use super::{BadRequest, InputSize, scalar};
 
 static ITEM: LazyLock<Table> = LazyLock::new(|| {
@@ -40,24 +40,10 @@ pub(super) struct Items<'i> {
 
 impl<'b> Elements<'b> for Items<'_> {
     const EXPECTED: &'static str = "an array of items";
+    type Element = Item<'b>;
 
-    fn next<S: SeqAccess<'b>>(
-        &mut self,
-        pass: &Pass<'b>,
-        at: At<'_>,
-        seq: &mut S,
-    ) -> Result<Option<()>, S::Error> {
-        let mut item = Item::default();
-        let members = &mut item;
-        if seq
-            .next_element_seed(Object { pass, at, members })?
-            .is_none()
-        {
-            return Ok(None);
-        }
+    fn take(&mut self, _: &Pass<'b>, at: At<'_>, item: Item<'b>) -> Result<(), BadRequest> {
         item.add_to(self.input, at)
-            .map(Some)
-            .map_err(|refusal| pass.refuse(refusal))
     }
 }
 
@@ -72,7 +58,7 @@ fn reference(at: At<'_>) -> BadRequest {
 
 /// One item. Its type may come after what it types.
 #[derive(Default)]
-struct Item<'b> {
+pub(super) struct Item<'b> {
     kind: Option<Cow<'b, str>>,
     is_encrypted: bool,
     has_content: bool,
@@ -113,16 +99,14 @@ impl<'b> Members<'b> for Item<'b> {
         &ITEM
     }
 
-    fn read<A: MapAccess<'b>>(
+    fn value(
         &mut self,
         pass: &Pass<'b>,
         at: At<'_>,
         name: &'static str,
-        map: &mut A,
-    ) -> Result<(), A::Error> {
-        let at = At::Member(&at, name);
-        let raw = map.next_value::<&'b RawValue>()?;
-        let read = match (name, raw.get().as_bytes()) {
+        raw: &'b RawValue,
+    ) -> Result<(), BadRequest> {
+        match (name, raw.get().as_bytes()) {
             ("type", _) => scalar::text(raw, at).map(|kind| self.kind = kind),
             ("encrypted_content", text) => {
                 self.is_encrypted = text.starts_with(b"\"");
@@ -138,8 +122,7 @@ impl<'b> Members<'b> for Item<'b> {
                 self.has_content |= name == "content" && raw.get() != "null";
                 text_or_parts(pass, at, raw, &mut self.input)
             }
-        };
-        read.map_err(|refusal| pass.refuse(refusal))
+        }
     }
 
     fn unbounded(&mut self) {
@@ -156,15 +139,5 @@ struct Output;
 impl<'b> Members<'b> for Output {
     fn table() -> &'static Table {
         &OUTPUT
-    }
-
-    fn read<A: MapAccess<'b>>(
-        &mut self,
-        _pass: &Pass<'b>,
-        _at: At<'_>,
-        _name: &'static str,
-        _map: &mut A,
-    ) -> Result<(), A::Error> {
-        Ok(())
     }
 }

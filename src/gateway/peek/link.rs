@@ -77,10 +77,9 @@ impl<'b> Members<'b> for Fields {
         &mut self,
         pass: &Pass<'b>,
         at: At<'_>,
-        name: &'static str,
+        _name: &'static str,
         map: &mut A,
     ) -> Result<(), A::Error> {
-        let at = At::Member(&at, name);
         let input = &mut self.input;
         map.next_value_seed(Link { pass, at, input })
     }

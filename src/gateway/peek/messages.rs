@@ -8,10 +8,11 @@ use std::sync::LazyLock;
 use serde::de::MapAccess;
 use serde_json::value::RawValue;
 
+use super::array::Array;
 use super::at::At;
 use super::generation::{Extent, Generation};
 use super::table::{self, Rule, Table, Why};
-use super::walk::{Array, Members, Pass, walk};
+use super::walk::{Members, Pass, walk};
 use super::{BadRequest, InputSize, TextRequest, scalar};
 use crate::gateway::splice::MaximumField;
 use blocks::{Messages, text_or_blocks};
@@ -95,7 +96,6 @@ impl<'b> Members<'b> for Message<'b> {
         name: &'static str,
         map: &mut A,
     ) -> Result<(), A::Error> {
-        let at = At::Member(&at, name);
         let input = &mut self.input;
         match name {
             "messages" => {
@@ -111,20 +111,10 @@ impl<'b> Members<'b> for Message<'b> {
                 let elements = &mut Tools { input };
                 map.next_value_seed(Array { pass, at, elements })
             }
-            _ => {
-                let raw = map.next_value::<&'b RawValue>()?;
-                self.value(pass, at, name, raw)
-                    .map_err(|refusal| pass.refuse(refusal))
-            }
+            _ => self.read_text(pass, at, name, map),
         }
     }
 
-    fn unbounded(&mut self) {
-        self.input.unbounded = true;
-    }
-}
-
-impl<'b> Message<'b> {
     fn value(
         &mut self,
         pass: &Pass<'b>,
@@ -150,5 +140,9 @@ impl<'b> Message<'b> {
             }
             _ => self.common.value(pass, at, name, raw),
         }
+    }
+
+    fn unbounded(&mut self) {
+        self.input.unbounded = true;
     }
 }

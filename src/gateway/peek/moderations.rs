@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use serde::de::{MapAccess, SeqAccess};
 use serde_json::value::RawValue;
 
+use super::array::{Array, Elements};
 use super::at::At;
 use super::content::part;
 use super::table::{self, Rule, Table, Why};
-use super::walk::{Array, Elements, Members, Pass, walk};
+use super::walk::{Members, Pass, walk};
 use super::{BadRequest, InputRequest, InputSize, scalar};
 use crate::gateway::splice::{Layout, Span};
 
@@ -56,16 +56,14 @@ impl<'b> Members<'b> for Moderation<'b> {
         &MODERATION
     }
 
-    fn read<A: MapAccess<'b>>(
+    fn value(
         &mut self,
         pass: &Pass<'b>,
         at: At<'_>,
         name: &'static str,
-        map: &mut A,
-    ) -> Result<(), A::Error> {
-        let at = At::Member(&at, name);
-        let raw = map.next_value::<&'b RawValue>()?;
-        let read = match (name, raw.get().as_bytes()) {
+        raw: &'b RawValue,
+    ) -> Result<(), BadRequest> {
+        match (name, raw.get().as_bytes()) {
             ("model", _) => scalar::model(raw, at).map(|model| {
                 self.model = Some((model, pass.span(raw)));
             }),
@@ -80,8 +78,7 @@ impl<'b> Members<'b> for Moderation<'b> {
                 "input",
                 "input must be a string, an array of strings, or an array of parts.",
             )),
-        };
-        read.map_err(|refusal| pass.refuse(refusal))
+        }
     }
 
     fn unbounded(&mut self) {
@@ -96,19 +93,12 @@ struct Inputs<'i> {
 
 impl<'b> Elements<'b> for Inputs<'_> {
     const EXPECTED: &'static str = "an array of texts";
+    type Element = &'b RawValue;
 
-    fn next<S: SeqAccess<'b>>(
-        &mut self,
-        pass: &Pass<'b>,
-        at: At<'_>,
-        seq: &mut S,
-    ) -> Result<Option<()>, S::Error> {
-        let Some(raw) = seq.next_element::<&'b RawValue>()? else {
-            return Ok(None);
-        };
-        if !raw.get().starts_with('"') {
-            part(pass, at, raw, self.input).map_err(|refusal| pass.refuse(refusal))?;
+    fn take(&mut self, pass: &Pass<'b>, at: At<'_>, raw: &'b RawValue) -> Result<(), BadRequest> {
+        match raw.get().as_bytes() {
+            [b'"', ..] => Ok(()),
+            _ => part(pass, at, raw, self.input),
         }
-        Ok(Some(()))
     }
 }

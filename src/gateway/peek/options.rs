@@ -2,7 +2,6 @@
 
 use std::sync::LazyLock;
 
-use serde::de::MapAccess;
 use serde_json::value::RawValue;
 
 use super::at::At;
@@ -50,18 +49,16 @@ impl<'b> Members<'b> for Options {
         &STREAM_OPTIONS
     }
 
-    fn read<A: MapAccess<'b>>(
+    fn value(
         &mut self,
         pass: &Pass<'b>,
         at: At<'_>,
-        name: &'static str,
-        map: &mut A,
-    ) -> Result<(), A::Error> {
+        _name: &'static str,
+        raw: &'b RawValue,
+    ) -> Result<(), BadRequest> {
         self.filled = true;
-        let raw = map.next_value::<&'b RawValue>()?;
         self.span = Some(pass.span(raw));
-        self.include_usage =
-            scalar::boolean(raw, At::Member(&at, name)).map_err(|refusal| pass.refuse(refusal))?;
+        self.include_usage = scalar::boolean(raw, at)?;
         Ok(())
     }
 

@@ -1,11 +1,11 @@
 //! `prompt` and `input`: one text or several, written out or as token ids.
 
-use serde::de::SeqAccess;
 use serde_json::value::RawValue;
 
 use super::BadRequest;
+use super::array::{Array, Elements};
 use super::at::At;
-use super::walk::{Array, Elements, Pass};
+use super::walk::Pass;
 
 /// How many prompts a value holds; 0 for a null or an empty array.
 pub(super) fn count<'b>(pass: &Pass<'b>, at: At<'_>, raw: &'b RawValue) -> Result<u64, BadRequest> {
@@ -43,16 +43,9 @@ struct Prompts {
 
 impl<'b> Elements<'b> for Prompts {
     const EXPECTED: &'static str = "an array of prompts";
+    type Element = &'b RawValue;
 
-    fn next<S: SeqAccess<'b>>(
-        &mut self,
-        pass: &Pass<'b>,
-        at: At<'_>,
-        seq: &mut S,
-    ) -> Result<Option<()>, S::Error> {
-        let Some(raw) = seq.next_element::<&'b RawValue>()? else {
-            return Ok(None);
-        };
+    fn take(&mut self, pass: &Pass<'b>, at: At<'_>, raw: &'b RawValue) -> Result<(), BadRequest> {
         let kind = match raw.get().as_bytes() {
             [b'"', ..] => Some(Kind::Texts),
             [b'[', ..] => Some(Kind::Lists),
@@ -61,24 +54,23 @@ impl<'b> Elements<'b> for Prompts {
         };
         // A mixture is one prompt to some servers, and several to others.
         if kind.is_none() || self.kind.is_some_and(|before| Some(before) != kind) {
-            return Err(pass.refuse(BadRequest::at(
+            return Err(BadRequest::at(
                 at.to_string(),
                 format!(
                     "{at} does not fit: send only strings, only token ids, or only arrays of token ids."
                 ),
-            )));
+            ));
         }
         self.kind = kind;
         if kind == Some(Kind::Lists) {
             let elements = &mut Ids;
-            pass.parse(raw.get(), Array { pass, at, elements })
-                .map_err(|refusal| pass.refuse(refusal))?;
+            pass.parse(raw.get(), Array { pass, at, elements })?;
         }
         self.count = match kind {
             Some(Kind::Ids) => 1,
             _ => self.count + 1,
         };
-        Ok(Some(()))
+        Ok(())
     }
 }
 
@@ -87,20 +79,15 @@ struct Ids;
 
 impl<'b> Elements<'b> for Ids {
     const EXPECTED: &'static str = "an array of token ids";
+    type Element = &'b RawValue;
 
-    fn next<S: SeqAccess<'b>>(
-        &mut self,
-        pass: &Pass<'b>,
-        at: At<'_>,
-        seq: &mut S,
-    ) -> Result<Option<()>, S::Error> {
-        match seq.next_element::<&'b RawValue>()? {
-            None => Ok(None),
-            Some(raw) if is_id(raw.get().as_bytes()) => Ok(Some(())),
-            Some(_) => Err(pass.refuse(BadRequest::at(
+    fn take(&mut self, _: &Pass<'b>, at: At<'_>, raw: &'b RawValue) -> Result<(), BadRequest> {
+        match is_id(raw.get().as_bytes()) {
+            true => Ok(()),
+            false => Err(BadRequest::at(
                 at.to_string(),
                 format!("{at} must be a token id: a whole number of at least 0."),
-            ))),
+            )),
         }
     }
 }

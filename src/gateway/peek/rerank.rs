@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use serde::de::{MapAccess, SeqAccess};
+use serde::de::MapAccess;
 use serde_json::value::RawValue;
 
+use super::array::{Array, Elements};
 use super::at::At;
 use super::table::{self, Rule, Table, Why};
-use super::walk::{Array, Elements, Members, Object, Pass, walk};
+use super::walk::{Members, Object, Pass, walk};
 use super::{BadRequest, InputRequest, InputSize, scalar};
 use crate::gateway::splice::{Layout, Span};
 
@@ -83,34 +84,39 @@ impl<'b> Members<'b> for Rerank<'b> {
         name: &'static str,
         map: &mut A,
     ) -> Result<(), A::Error> {
-        let at = At::Member(&at, name);
         if name == "documents" {
             let elements = &mut Documents {
                 input: &mut self.input,
             };
             return map.next_value_seed(Array { pass, at, elements });
         }
-        let raw = map.next_value::<&'b RawValue>()?;
-        let read = match name {
-            "model" => scalar::model(raw, at).map(|model| {
-                self.model = Some((model, pass.span(raw)));
-            }),
-            "service_tier" => scalar::service_tier(raw, at),
-            "stream" => match scalar::boolean(raw, at) {
-                Ok(Some(true)) => Err(BadRequest::at(
+        self.read_text(pass, at, name, map)
+    }
+
+    fn value(
+        &mut self,
+        pass: &Pass<'b>,
+        at: At<'_>,
+        name: &'static str,
+        raw: &'b RawValue,
+    ) -> Result<(), BadRequest> {
+        match name {
+            "model" => self.model = Some((scalar::model(raw, at)?, pass.span(raw))),
+            "service_tier" => scalar::service_tier(raw, at)?,
+            "stream" if scalar::boolean(raw, at)? == Some(true) => {
+                return Err(BadRequest::at(
                     "stream",
                     "stream is not served here: leave it out, the order comes in one answer.",
-                )),
-                read => read.map(drop),
-            },
+                ));
+            }
+            "stream" => {}
             _ => {
                 let bytes = raw.get().len() as u64;
                 self.input.shared_bytes = self.input.shared_bytes.saturating_add(bytes);
                 self.input.unbounded |= raw.get().starts_with(['{', '[']);
-                Ok(())
             }
-        };
-        read.map_err(|refusal| pass.refuse(refusal))
+        }
+        Ok(())
     }
 
     fn unbounded(&mut self) {
@@ -125,32 +131,26 @@ struct Documents<'i> {
 
 impl<'b> Elements<'b> for Documents<'_> {
     const EXPECTED: &'static str = "an array of texts";
+    type Element = &'b RawValue;
 
-    fn next<S: SeqAccess<'b>>(
-        &mut self,
-        pass: &Pass<'b>,
-        at: At<'_>,
-        seq: &mut S,
-    ) -> Result<Option<()>, S::Error> {
-        let Some(raw) = seq.next_element::<&'b RawValue>()? else {
-            return Ok(None);
-        };
-        let read = match raw.get().as_bytes() {
-            [b'"', ..] => Ok(()),
+    fn take(&mut self, pass: &Pass<'b>, at: At<'_>, raw: &'b RawValue) -> Result<(), BadRequest> {
+        match raw.get().as_bytes() {
+            [b'"', ..] => {}
             [b'{', ..] => {
                 let members = &mut Document {
                     input: &mut *self.input,
                 };
-                pass.parse(raw.get(), Object { pass, at, members })
+                pass.parse(raw.get(), Object { pass, at, members })?;
             }
-            _ => Err(BadRequest::at(
-                at.to_string(),
-                format!("{at} must be a string, or an object with a text."),
-            )),
-        };
-        read.map_err(|refusal| pass.refuse(refusal))?;
+            _ => {
+                return Err(BadRequest::at(
+                    at.to_string(),
+                    format!("{at} must be a string, or an object with a text."),
+                ));
+            }
+        }
         self.input.prompts = self.input.prompts.saturating_add(1);
-        Ok(Some(()))
+        Ok(())
     }
 }
 
@@ -164,16 +164,6 @@ struct Document<'i> {
 impl<'b> Members<'b> for Document<'_> {
     fn table() -> &'static Table {
         &DOCUMENT
-    }
-
-    fn read<A: MapAccess<'b>>(
-        &mut self,
-        _pass: &Pass<'b>,
-        _at: At<'_>,
-        _name: &'static str,
-        _map: &mut A,
-    ) -> Result<(), A::Error> {
-        Ok(())
     }
 
     fn unknown(&mut self) {

@@ -5,12 +5,13 @@ use std::sync::LazyLock;
 use serde::de::MapAccess;
 use serde_json::value::RawValue;
 
+use super::array::Array;
 use super::at::At;
 use super::generation::{Extent, Generation};
 use super::items::Items;
 use super::table::{self, Rule, Table, Why};
 use super::tools::{Modalities, Tools};
-use super::walk::{Array, Members, Pass, walk};
+use super::walk::{Members, Pass, walk};
 use super::{BadRequest, InputSize, TextRequest, scalar};
 use crate::gateway::splice::MaximumField;
 
@@ -102,24 +103,15 @@ impl<'b> Members<'b> for Response<'b> {
         name: &'static str,
         map: &mut A,
     ) -> Result<(), A::Error> {
-        let at = At::Member(&at, name);
         if name == "tools" {
             let elements = &mut Tools {
                 input: &mut self.input,
             };
             return map.next_value_seed(Array { pass, at, elements });
         }
-        let raw = map.next_value::<&'b RawValue>()?;
-        self.value(pass, at, name, raw)
-            .map_err(|refusal| pass.refuse(refusal))
+        self.read_text(pass, at, name, map)
     }
 
-    fn unbounded(&mut self) {
-        self.input.unbounded = true;
-    }
-}
-
-impl<'b> Response<'b> {
     fn value(
         &mut self,
         pass: &Pass<'b>,
@@ -156,5 +148,9 @@ impl<'b> Response<'b> {
             }
             _ => self.common.value(pass, at, name, raw),
         }
+    }
+
+    fn unbounded(&mut self) {
+        self.input.unbounded = true;
     }
 }

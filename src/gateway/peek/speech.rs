@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use serde::de::MapAccess;
 use serde_json::value::RawValue;
 
 use super::at::At;
@@ -66,24 +65,6 @@ impl<'b> Members<'b> for Speech<'b> {
         &SPEECH
     }
 
-    fn read<A: MapAccess<'b>>(
-        &mut self,
-        pass: &Pass<'b>,
-        at: At<'_>,
-        name: &'static str,
-        map: &mut A,
-    ) -> Result<(), A::Error> {
-        let raw = map.next_value::<&'b RawValue>()?;
-        self.value(pass, At::Member(&at, name), name, raw)
-            .map_err(|refusal| pass.refuse(refusal))
-    }
-
-    fn unbounded(&mut self) {
-        self.input.unbounded = true;
-    }
-}
-
-impl<'b> Speech<'b> {
     fn value(
         &mut self,
         pass: &Pass<'b>,
@@ -109,6 +90,10 @@ impl<'b> Speech<'b> {
         }
         Ok(())
     }
+
+    fn unbounded(&mut self) {
+        self.input.unbounded = true;
+    }
 }
 
 static VOICE: LazyLock<Table> =
@@ -120,15 +105,5 @@ struct Voice;
 impl<'b> Members<'b> for Voice {
     fn table() -> &'static Table {
         &VOICE
-    }
-
-    fn read<A: MapAccess<'b>>(
-        &mut self,
-        _pass: &Pass<'b>,
-        _at: At<'_>,
-        _name: &'static str,
-        _map: &mut A,
-    ) -> Result<(), A::Error> {
-        Ok(())
     }
 }

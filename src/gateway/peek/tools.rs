@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use serde::de::{MapAccess, SeqAccess};
 use serde_json::value::RawValue;
 
+use super::array::Elements;
 use super::at::At;
 use super::table::{Rule, Table};
-use super::walk::{Elements, Members, Object, Pass};
+use super::walk::{Members, Pass};
 use super::{BadRequest, InputSize, scalar};
 
 static TOOL: LazyLock<Table> = LazyLock::new(|| Table::new(&[(Rule::Read, &["type", "function"])]));
@@ -20,41 +20,30 @@ pub(super) struct Tools<'i> {
 
 /// One of `tools`.
 #[derive(Default)]
-struct Tool<'b> {
+pub(super) struct Tool<'b> {
     kind: Option<Cow<'b, str>>,
     has_function: bool,
 }
 
 impl<'b> Elements<'b> for Tools<'_> {
     const EXPECTED: &'static str = "an array of tools";
+    type Element = Tool<'b>;
 
-    fn next<S: SeqAccess<'b>>(
-        &mut self,
-        pass: &Pass<'b>,
-        at: At<'_>,
-        seq: &mut S,
-    ) -> Result<Option<()>, S::Error> {
-        let members = &mut Tool::default();
-        if seq
-            .next_element_seed(Object { pass, at, members })?
-            .is_none()
-        {
-            return Ok(None);
-        }
-        match members.kind.as_deref() {
-            Some("function" | "custom") => Ok(Some(())),
-            None if members.has_function => Ok(Some(())),
+    fn take(&mut self, _: &Pass<'b>, at: At<'_>, tool: Tool<'b>) -> Result<(), BadRequest> {
+        match tool.kind.as_deref() {
+            Some("function" | "custom") => Ok(()),
+            None if tool.has_function => Ok(()),
             // The client runs them; what the model is told of them is the upstream's own text.
             Some("local_shell" | "apply_patch") => {
                 self.input.unbounded = true;
-                Ok(Some(()))
+                Ok(())
             }
             _ => {
                 let at = At::Member(&at, "type");
-                Err(pass.refuse(BadRequest::at(
+                Err(BadRequest::at(
                     at.to_string(),
                     format!("{at} must be function or custom: built-in tools have no price here."),
-                )))
+                ))
             }
         }
     }
@@ -65,19 +54,15 @@ impl<'b> Members<'b> for Tool<'b> {
         &TOOL
     }
 
-    fn read<A: MapAccess<'b>>(
+    fn value(
         &mut self,
-        pass: &Pass<'b>,
+        _pass: &Pass<'b>,
         at: At<'_>,
         name: &'static str,
-        map: &mut A,
-    ) -> Result<(), A::Error> {
-        let raw = map.next_value::<&'b RawValue>()?;
+        raw: &'b RawValue,
+    ) -> Result<(), BadRequest> {
         match name {
-            "type" => {
-                self.kind = scalar::text(raw, At::Member(&at, name))
-                    .map_err(|refusal| pass.refuse(refusal))?;
-            }
+            "type" => self.kind = scalar::text(raw, at)?,
             _ => self.has_function = raw.get().starts_with('{'),
         }
         Ok(())
@@ -89,22 +74,15 @@ pub(super) struct Modalities;
 
 impl<'b> Elements<'b> for Modalities {
     const EXPECTED: &'static str = "an array of strings";
+    type Element = &'b RawValue;
 
-    fn next<S: SeqAccess<'b>>(
-        &mut self,
-        pass: &Pass<'b>,
-        at: At<'_>,
-        seq: &mut S,
-    ) -> Result<Option<()>, S::Error> {
-        let Some(raw) = seq.next_element::<&'b RawValue>()? else {
-            return Ok(None);
-        };
+    fn take(&mut self, _: &Pass<'b>, at: At<'_>, raw: &'b RawValue) -> Result<(), BadRequest> {
         match scalar::text(raw, at) {
-            Ok(Some(modality)) if modality == "text" => Ok(Some(())),
-            _ => Err(pass.refuse(BadRequest::at(
+            Ok(Some(modality)) if modality == "text" => Ok(()),
+            _ => Err(BadRequest::at(
                 "modalities",
                 "modalities must be [\"text\"]: audio and images from a chat have no price here.",
-            ))),
+            )),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
@@ -38,14 +38,41 @@ pub(super) trait Members<'b> {
     /// The names that matter in it.
     fn table() -> &'static Table;
 
-    /// Takes a member whose rule is to be read.
+    /// Takes the next value of `map`, whose rule is to be read. Here is the place for what is better walked through while
+    /// it is parsed; all else is left to [`Members::read_text`].
     fn read<A: MapAccess<'b>>(
         &mut self,
         pass: &Pass<'b>,
         at: At<'_>,
         name: &'static str,
         map: &mut A,
-    ) -> Result<(), A::Error>;
+    ) -> Result<(), A::Error> {
+        self.read_text(pass, at, name, map)
+    }
+
+    /// Takes the next value of `map` as text, for [`Members::value`].
+    fn read_text<A: MapAccess<'b>>(
+        &mut self,
+        pass: &Pass<'b>,
+        at: At<'_>,
+        name: &'static str,
+        map: &mut A,
+    ) -> Result<(), A::Error> {
+        let raw = map.next_value()?;
+        self.value(pass, at, name, raw)
+            .map_err(|refusal| pass.refuse(refusal))
+    }
+
+    /// Takes the text of a value whose rule is to be read. A table without such names needs none.
+    fn value(
+        &mut self,
+        _pass: &Pass<'b>,
+        _at: At<'_>,
+        _name: &'static str,
+        _raw: &'b RawValue,
+    ) -> Result<(), BadRequest> {
+        Ok(())
+    }
 
     /// Is told of a member that makes the input unbounded.
     fn unbounded(&mut self) {}
@@ -59,27 +86,6 @@ pub(super) struct Object<'w, 'b, M> {
     pub(super) pass: &'w Pass<'b>,
     pub(super) at: At<'w>,
     pub(super) members: &'w mut M,
-}
-
-/// An array or null; each element is given to `elements`.
-pub(super) struct Array<'w, 'b, E> {
-    pub(super) pass: &'w Pass<'b>,
-    pub(super) at: At<'w>,
-    pub(super) elements: &'w mut E,
-}
-
-/// A kind of array.
-pub(super) trait Elements<'b> {
-    /// What it is, for the refusal of anything else.
-    const EXPECTED: &'static str;
-
-    /// Takes the next element; `None` after the last.
-    fn next<S: SeqAccess<'b>>(
-        &mut self,
-        pass: &Pass<'b>,
-        at: At<'_>,
-        seq: &mut S,
-    ) -> Result<Option<()>, S::Error>;
 }
 
 /// The body as text that is worth parsing.
@@ -250,7 +256,10 @@ impl<'b, M: Members<'b>> Object<'_, 'b, M> {
             return Err(pass.refuse(self.duplicate(name)));
         }
         match rule {
-            Rule::Read => self.members.read(pass, self.at, name, map),
+            Rule::Read => {
+                let at = At::Member(&self.at, name);
+                self.members.read(pass, at, name, map)
+            }
             Rule::Guard => map.next_value::<IgnoredAny>().map(drop),
             Rule::Unbounded | Rule::Object | Rule::Refuse(_) => {
                 let value = map.next_value::<&'b RawValue>()?;
@@ -288,36 +297,5 @@ impl<'b, M: Members<'b>> Object<'_, 'b, M> {
         let at = At::Member(&self.at, quoted(key)).to_string();
         let message = format!("{at} appears twice: send each key once.");
         BadRequest::at(at, message)
-    }
-}
-
-impl<'b, E: Elements<'b>> DeserializeSeed<'b> for Array<'_, 'b, E> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'b>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'b, E: Elements<'b>> Visitor<'b> for Array<'_, 'b, E> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(E::EXPECTED)
-    }
-
-    fn visit_unit<R: Error>(self) -> Result<(), R> {
-        Ok(())
-    }
-
-    fn visit_seq<S: SeqAccess<'b>>(self, mut seq: S) -> Result<(), S::Error> {
-        let mut index = 0;
-        loop {
-            let at = At::Element(&self.at, index);
-            if self.elements.next(self.pass, at, &mut seq)?.is_none() {
-                return Ok(());
-            }
-            index += 1;
-        }
     }
 }

@@ -3,7 +3,7 @@
 use crate::gateway::service::{Service, Smaller};
 use crate::money::Nano;
 use crate::price::Segment;
-use crate::usage::Unit;
+use crate::usage::{Meter, Unit};
 
 /// The dearest part of a request that fields of it can lower.
 pub(super) struct Dearest {
@@ -57,7 +57,8 @@ fn dearest(
         }
     }
     let (share, segment) = most?;
-    let smaller = service.smaller(segment.meter)?;
+    let is_least = segment.meter == Meter::Requests && segment.count == 1;
+    let smaller = service.smaller(segment.meter).filter(|_| !is_least)?;
     Some(Dearest { share, smaller })
 }
 

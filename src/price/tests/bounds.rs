@@ -156,16 +156,18 @@ proptest! {
         slack in (0..3_000_u64, 0..3_000_u64),
         tokens in prop_oneof![Just(0), 0..40_000_u64],
         requests in prop_oneof![4 => Just(0_u64), 1 => Just(1_u64)],
+        units in (0..50_u64, 0..50_u64),
     ) {
         let version = chat(&prices);
         let usage = super::super::rates::INPUT_SIDE
             .into_iter().zip(input)
             .chain(super::super::rates::OUTPUT_SIDE.into_iter().zip(output))
-            .fold(Usage::NONE, |usage, (meter, count)| usage.with(meter, count));
+            .fold(Usage::NONE.with(Meter::Requests, units.0), |usage, (meter, count)| usage.with(meter, count));
         let worst = WorstCase {
             input_tokens: input.iter().sum::<u64>() + slack.0,
             output_tokens: output.iter().sum::<u64>() + slack.1,
             output_tokens_min: 1,
+            requests: units.0 + units.1,
             ..WorstCase::default()
         };
         let terms = version.terms(START, multiplier.parse().expect("a factor"), worst);

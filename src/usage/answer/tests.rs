@@ -149,6 +149,47 @@ fn embeddings_are_counted_in_either_encoding() {
 }
 
 #[test]
+fn search_units_are_found_wherever_an_order_of_documents_tells_them() {
+    let units =
+        |rest: &str| facts(&format!(r#"{{"results":[{{"index":0}}],{rest}}}"#)).search_units();
+    for (rest, told) in [
+        (
+            r#""meta":{"api_version":{"version":"2"},"billed_units":{"search_units":7}}"#,
+            7,
+        ),
+        (
+            r#""meta":{"tokens":{"input_tokens":9},"billed_units":{"search_units":2.0}}"#,
+            2,
+        ),
+        (
+            r#""usage":{"cost":0.002,"search_units":3,"total_tokens":150}"#,
+            3,
+        ),
+        (
+            r#""usage":{"search_units":0},"meta":{"billed_units":{"search_units":4}}"#,
+            4,
+        ),
+        (r#""meta":{"billed_units":{"search_units":0}}"#, 0),
+    ] {
+        assert_eq!(units(rest), Some(Ok(told)), "{rest}");
+    }
+    for rest in [
+        r#""usage":null"#,
+        r#""usage":{"total_tokens":9}"#,
+        r#""meta":{"billed_units":{"search_units":null}}"#,
+        r#""meta":{"billed_units":{"input_tokens":9}}"#,
+    ] {
+        assert_eq!(units(rest), None, "{rest}");
+    }
+    for count in ["-1", "0.5", "\"1\"", "[]", "1e99"] {
+        let rest = format!(
+            r#""usage":{{"search_units":1}},"meta":{{"billed_units":{{"search_units":{count}}}}}"#
+        );
+        assert!(matches!(units(&rest), Some(Err(_))), "{rest}");
+    }
+}
+
+#[test]
 fn the_text_of_a_completion_is_found() {
     let completion = r#"{"id":"cmpl-1","object":"text_completion","choices":[
         {"text":" one","index":0,"logprobs":{"tokens":["no"],"text_offset":[0]},"finish_reason":"stop"},

@@ -21,6 +21,8 @@ pub(super) struct Fields {
     pub cache_creation_input_tokens: Count,
     pub cache_creation: Object<CacheCreation>,
     pub reasoning_tokens: Count,
+    /// Of servers that put documents in order.
+    pub search_units: Count,
     pub prompt_tokens_details: Object<Details>,
     pub input_tokens_details: Object<Details>,
     /// So it is written of recordings.

@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use serde::de::{MapAccess, SeqAccess};
 use serde_json::value::RawValue;
 
+use crate::gateway::peek::array::{Array, Elements};
 use crate::gateway::peek::at::At;
 use crate::gateway::peek::table::{Rule, Table, Why};
-use crate::gateway::peek::walk::{Array, Elements, Members, Object, Pass};
+use crate::gateway::peek::walk::{Members, Object, Pass};
 use crate::gateway::peek::{BadRequest, InputSize, scalar};
 
 /// The array of messages, added up in `input`.
@@ -20,18 +20,15 @@ pub(super) struct Messages<'i> {
 
 impl<'b> Elements<'b> for Messages<'_> {
     const EXPECTED: &'static str = "an array of messages";
+    type Element = Message;
 
-    fn next<S: SeqAccess<'b>>(
-        &mut self,
-        pass: &Pass<'b>,
-        at: At<'_>,
-        seq: &mut S,
-    ) -> Result<Option<()>, S::Error> {
+    fn begin(&mut self) {
         self.given = true;
-        let members = &mut Message {
-            input: &mut *self.input,
-        };
-        seq.next_element_seed(Object { pass, at, members })
+    }
+
+    fn take(&mut self, _: &Pass<'b>, _: At<'_>, message: Message) -> Result<(), BadRequest> {
+        self.input.add(&message.input);
+        Ok(())
     }
 }
 
@@ -43,25 +40,25 @@ static MESSAGE: LazyLock<Table> = LazyLock::new(|| {
     ])
 });
 
-struct Message<'i> {
-    input: &'i mut InputSize,
+/// One message.
+#[derive(Default)]
+pub(super) struct Message {
+    input: InputSize,
 }
 
-impl<'b> Members<'b> for Message<'_> {
+impl<'b> Members<'b> for Message {
     fn table() -> &'static Table {
         &MESSAGE
     }
 
-    fn read<A: MapAccess<'b>>(
+    fn value(
         &mut self,
         pass: &Pass<'b>,
         at: At<'_>,
-        name: &'static str,
-        map: &mut A,
-    ) -> Result<(), A::Error> {
-        let at = At::Member(&at, name);
-        let raw = map.next_value::<&'b RawValue>()?;
-        text_or_blocks(pass, at, raw, self.input).map_err(|refusal| pass.refuse(refusal))
+        _name: &'static str,
+        raw: &'b RawValue,
+    ) -> Result<(), BadRequest> {
+        text_or_blocks(pass, at, raw, &mut self.input)
     }
 
     fn unknown(&mut self) {
@@ -96,20 +93,11 @@ struct Blocks<'i> {
 
 impl<'b> Elements<'b> for Blocks<'_> {
     const EXPECTED: &'static str = "an array of blocks";
+    type Element = Block<'b>;
 
-    fn next<S: SeqAccess<'b>>(
-        &mut self,
-        pass: &Pass<'b>,
-        at: At<'_>,
-        seq: &mut S,
-    ) -> Result<Option<()>, S::Error> {
-        let mut block = Block::default();
-        let members = &mut block;
-        let next = seq.next_element_seed(Object { pass, at, members })?;
-        if next.is_some() {
-            block.add_to(self.input);
-        }
-        Ok(next)
+    fn take(&mut self, _: &Pass<'b>, _: At<'_>, block: Block<'b>) -> Result<(), BadRequest> {
+        block.add_to(self.input);
+        Ok(())
     }
 }
 
@@ -165,16 +153,14 @@ impl<'b> Members<'b> for Block<'b> {
         &BLOCK
     }
 
-    fn read<A: MapAccess<'b>>(
+    fn value(
         &mut self,
         pass: &Pass<'b>,
         at: At<'_>,
         name: &'static str,
-        map: &mut A,
-    ) -> Result<(), A::Error> {
-        let at = At::Member(&at, name);
-        let raw = map.next_value::<&'b RawValue>()?;
-        let read = match (name, raw.get().as_bytes()) {
+        raw: &'b RawValue,
+    ) -> Result<(), BadRequest> {
+        match (name, raw.get().as_bytes()) {
             ("type", _) => scalar::text(raw, at).map(|kind| self.kind = kind),
             // A search result names its source as a text.
             ("source", [b'{', ..]) => {
@@ -190,8 +176,7 @@ impl<'b> Members<'b> for Block<'b> {
                     .map(|()| block.add_to(&mut self.input))
             }
             _ => Ok(()),
-        };
-        read.map_err(|refusal| pass.refuse(refusal))
+        }
     }
 }
 
@@ -218,23 +203,20 @@ impl<'b> Members<'b> for Source {
         &SOURCE
     }
 
-    fn read<A: MapAccess<'b>>(
+    fn value(
         &mut self,
         pass: &Pass<'b>,
         at: At<'_>,
         name: &'static str,
-        map: &mut A,
-    ) -> Result<(), A::Error> {
-        let at = At::Member(&at, name);
-        let raw = map.next_value::<&'b RawValue>()?;
-        let read = match name {
+        raw: &'b RawValue,
+    ) -> Result<(), BadRequest> {
+        match name {
             "data" => {
                 self.data_bytes = raw.get().len() as u64;
                 Ok(())
             }
             "content" => text_or_blocks(pass, at, raw, &mut self.input),
             _ => scalar::text(raw, at).map(drop),
-        };
-        read.map_err(|refusal| pass.refuse(refusal))
+        }
     }
 }

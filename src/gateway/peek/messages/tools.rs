@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
-use serde::de::{MapAccess, SeqAccess};
 use serde_json::value::RawValue;
 
+use crate::gateway::peek::array::Elements;
 use crate::gateway::peek::at::At;
 use crate::gateway::peek::table::{Rule, Table};
-use crate::gateway::peek::walk::{Elements, Members, Object, Pass};
+use crate::gateway::peek::walk::{Members, Pass};
 use crate::gateway::peek::{BadRequest, InputSize, scalar};
 
 static TOOL: LazyLock<Table> = LazyLock::new(|| Table::new(&[(Rule::Read, &["type"])]));
@@ -24,37 +24,31 @@ pub(super) struct Tools<'i> {
 
 /// One of `tools`.
 #[derive(Default)]
-struct Tool<'b> {
+pub(super) struct Tool<'b> {
     kind: Option<Cow<'b, str>>,
 }
 
 impl<'b> Elements<'b> for Tools<'_> {
     const EXPECTED: &'static str = "an array of tools";
+    type Element = Tool<'b>;
 
-    fn next<S: SeqAccess<'b>>(
-        &mut self,
-        pass: &Pass<'b>,
-        at: At<'_>,
-        seq: &mut S,
-    ) -> Result<Option<()>, S::Error> {
-        let members = &mut Tool::default();
-        let next = seq.next_element_seed(Object { pass, at, members })?;
-        match members.kind.as_deref() {
-            None | Some("custom") => {}
+    fn take(&mut self, _: &Pass<'b>, at: At<'_>, tool: Tool<'b>) -> Result<(), BadRequest> {
+        match tool.kind.as_deref() {
+            None | Some("custom") => Ok(()),
             Some(kind) if RUN_BY_CLIENT.iter().any(|begin| kind.starts_with(begin)) => {
                 self.input.unbounded = true;
+                Ok(())
             }
             Some(_) => {
                 let at = At::Member(&at, "type");
-                return Err(pass.refuse(BadRequest::at(
+                Err(BadRequest::at(
                     at.to_string(),
                     format!(
                         "{at} must be custom: tools that the upstream runs have no price here."
                     ),
-                )));
+                ))
             }
         }
-        Ok(next)
     }
 }
 
@@ -63,16 +57,14 @@ impl<'b> Members<'b> for Tool<'b> {
         &TOOL
     }
 
-    fn read<A: MapAccess<'b>>(
+    fn value(
         &mut self,
-        pass: &Pass<'b>,
+        _pass: &Pass<'b>,
         at: At<'_>,
-        name: &'static str,
-        map: &mut A,
-    ) -> Result<(), A::Error> {
-        let raw = map.next_value::<&'b RawValue>()?;
-        let kind = scalar::text(raw, At::Member(&at, name));
-        self.kind = kind.map_err(|refusal| pass.refuse(refusal))?;
+        _name: &'static str,
+        raw: &'b RawValue,
+    ) -> Result<(), BadRequest> {
+        self.kind = scalar::text(raw, at)?;
         Ok(())
     }
 }

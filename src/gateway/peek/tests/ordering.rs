@@ -1,7 +1,7 @@
 //! Requests to put documents in order, and moderations.
 
 use super::{CAPS, bounds};
-use crate::gateway::peek::{peek_moderations, peek_rerank};
+use crate::gateway::peek::{InputSize, peek_moderations, peek_rerank};
 
 #[test]
 fn the_query_is_counted_with_each_document() {
@@ -13,6 +13,60 @@ fn the_query_is_counted_with_each_document() {
     assert_eq!((worst.output_tokens, worst.images), (0, 0));
     let body = r#"{"model":"m","query":"q","documents":[{"text":"c","image":"https://x"}]}"#;
     assert!(peek_rerank(body.as_bytes(), CAPS).unwrap().input.unbounded);
+}
+
+#[test]
+fn documents_come_to_search_units_by_their_bytes() {
+    let units = |query: usize, documents: usize, bytes: usize| {
+        let documents = vec![format!("\"{}\"", "a".repeat(bytes)); documents].join(",");
+        let query = "q".repeat(query);
+        let body = format!(r#"{{"model":"m","query":"{query}","documents":[{documents}]}}"#);
+        let input = peek_rerank(body.as_bytes(), CAPS).unwrap().input;
+        input.search_units_max(&bounds())
+    };
+    assert_eq!(units(10, 1, 1), 1);
+    assert_eq!(units(10, 99, 1), 1);
+    assert_eq!(units(10, 100, 4), 2);
+    // 201 documents of at most one piece each.
+    assert_eq!(units(10, 201, 0), 3);
+    // One that is 102 pieces of 488 tokens, if each byte is one.
+    assert_eq!(units(10, 1, 488 * 101), 2);
+    // A long query is as much of each document, and leaves 250 of each piece.
+    assert_eq!(units(1_000, 10, 10_000), 5);
+    let linked = r#"{"model":"m","query":"q","documents":[{"text":"c","image":"https://x"}]}"#;
+    let linked = peek_rerank(linked.as_bytes(), CAPS).unwrap().input;
+    // 1 + 100,000 tokens in pieces of 497.
+    assert_eq!(linked.search_units_max(&bounds()), 3);
+}
+
+/// Documents as a server counts them by the documented rule, whatever its tokens are: no count is above what is held.
+#[test]
+fn no_split_of_documents_comes_to_more_search_units_than_are_held() {
+    use proptest::prelude::*;
+    let texts = proptest::collection::vec(0..3_000_u64, 1..300);
+    let rule = |(query, documents): (u64, Vec<u64>)| {
+        let input = InputSize {
+            body_bytes: query + documents.iter().sum::<u64>(),
+            shared_bytes: query,
+            prompts: documents.len() as u64,
+            ..InputSize::default()
+        };
+        let held = input.search_units_max(&bounds());
+        for room in [500, 500 - query.min(250)] {
+            let query = if room == 500 {
+                query
+            } else {
+                query - query.min(250)
+            };
+            let pieces = documents
+                .iter()
+                .map(|it| (it + query).div_ceil(room).max(1));
+            prop_assert!(pieces.sum::<u64>().div_ceil(100) <= held);
+        }
+        Ok(())
+    };
+    let mut runner = proptest::test_runner::TestRunner::default();
+    runner.run(&(0..2_500_u64, texts), rule).unwrap();
 }
 
 #[test]
