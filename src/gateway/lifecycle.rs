@@ -86,7 +86,6 @@ pub async fn serve(
     let catalog = gateway.catalog();
     let model = find_model(&catalog, &asked)?;
     read.record.found(&model.id);
-    long_context::refuse(&read.headers, service, &model)?;
     let place = kept::place(&*gateway.ledger, &read.key.wallet, asked.objects()).await?;
     let route = route(&catalog, &model, &asked, place.as_ref())?;
     if gone.is_raised() || gateway.stop.is_raised() {
@@ -143,6 +142,8 @@ async fn hold(
             .at(now)
             .ok_or_else(|| Refused::unknown_model(asked.model()))?;
         let (terms, segments) = asked.quote(&model, price, now, key)?;
+        let input = terms.worst_case().input_tokens;
+        long_context::refuse(&read.headers, asked.service(), &model, input)?;
         let (limits, counters) = counters(key, &model, Demand::of(&segments), now, &gateway.zone);
         let quote = Quote {
             request: read.record.id(),

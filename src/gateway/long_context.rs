@@ -18,21 +18,28 @@ static BETAS: [HeaderName; 2] = [
 /// How much of a client's value is repeated to it.
 const QUOTED_CHARS_MAX: usize = 64;
 
-/// Refuses a request whose headers ask for a larger context than the model's row has.
-pub fn refuse(headers: &HeaderMap, service: Service, model: &Model) -> Result<(), Refused> {
-    if matches!(service.counts(), Counts::Nothing | Counts::Requests) {
-        // However much is read there, it costs the same.
+/// Refuses a request whose headers ask for a larger context than the model's row has, where its input may fill that:
+/// `input_tokens` is the most that is held for it.
+pub fn refuse(
+    headers: &HeaderMap,
+    service: Service,
+    model: &Model,
+    input_tokens: u64,
+) -> Result<(), Refused> {
+    let (id, limit) = (&model.id, model.bounds.context_tokens);
+    // However much is read, some services cost the same.
+    let is_flat = matches!(service.counts(), Counts::Nothing | Counts::Requests);
+    if is_flat || input_tokens < limit {
         return Ok(());
     }
-    let Some((name, value)) = beyond(headers, model.bounds.context_tokens) else {
+    let Some((name, value)) = beyond(headers, limit) else {
         return Ok(());
     };
     let value = String::from_utf8_lossy(value);
     let value: String = value.chars().take(QUOTED_CHARS_MAX).collect();
-    let (id, limit) = (&model.id, model.bounds.context_tokens);
     Err(Refused::bad_request(format!(
         "The header {name} asks for `{value}`, a larger context than the {limit} tokens (`context_tokens`) that `{id}` has here: \
-         leave that value out, or have the operator raise the model's `context_tokens`."
+         leave that value out, send less, or have the operator raise the model's `context_tokens`."
     )))
 }
 

@@ -222,12 +222,14 @@ fn a_header_cannot_have_the_upstream_read_more_than_was_held() {
             "prices": [{ "per": "1M tokens", "input": 4, "output": 16 }],
         }))
     });
-    let asks = |model: &str| {
-        chat(json!({ "model": model, "max_tokens": 20 }))
+    let long = "a ".repeat(40_000);
+    let asks = |model: &str, content: &str| {
+        let messages = json!([{ "role": "user", "content": content }]);
+        chat(json!({ "model": model, "max_tokens": 20, "messages": messages }))
             .header("anthropic-beta", "interleaved-thinking-2025-05-14")
             .header("anthropic-beta", "tools-2024-05-16, context-1m-2025-08-07")
     };
-    let answer = proxy.send(ALICE, asks("vendor/chat"));
+    let answer = proxy.send(ALICE, asks("vendor/chat", &long));
     let message = refusal(&answer, 400, "invalid_request_error", Retry::ByStatus);
     for named in [
         "anthropic-beta",
@@ -238,6 +240,8 @@ fn a_header_cannot_have_the_upstream_read_more_than_was_held() {
         assert!(message.contains(named), "{named} is not in: {message}");
     }
     assert_eq!(mock.arrived(), 0);
-    assert_eq!(proxy.send(ALICE, asks("vendor/long")).status, 200);
-    assert_eq!(mock.arrived(), 1);
+    for call in [asks("vendor/long", &long), asks("vendor/chat", "Hello")] {
+        assert_eq!(proxy.send(ALICE, call).status, 200);
+    }
+    assert_eq!(mock.arrived(), 2);
 }
