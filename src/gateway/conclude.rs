@@ -44,7 +44,7 @@ pub enum End {
 pub struct Facts {
     /// What the upstream reported.
     pub usage: Option<Result<Reported, Unbelievable>>,
-    /// Images or embeddings delivered; `None` where the answer cannot be read, or is of no shape that is known.
+    /// Images or embeddings delivered, or nothing of anything else; `None` where the answer cannot be read, or is of no shape that is known.
     pub items: Option<u64>,
     /// The text that was delivered, to be counted where no report can be believed.
     pub text: Transcript,

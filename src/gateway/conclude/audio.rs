@@ -32,7 +32,14 @@ pub(super) fn characters(job: &Job, facts: &Facts, end: End) -> Option<Consumed>
 /// A recording is charged by its length: as the answer tells it, else as its own bytes do. Where nobody tells it, it is
 /// the longest that the model takes.
 pub(super) async fn seconds(job: &Job, facts: &Facts, end: End) -> Option<Consumed> {
-    if end == End::UpstreamCut && facts.text.is_empty() && facts.seconds.is_none() {
+    // A recording without a word in it was read as well; an error in the place of an answer says that it was not.
+    let nothing_came = facts.text.is_empty()
+        && match end {
+            End::Complete => facts.items == Some(0),
+            End::UpstreamCut => facts.seconds.is_none(),
+            End::ClientGone => false,
+        };
+    if nothing_came {
         return None;
     }
     let bound = job.reservation.bound(|meter| meter == Meter::Seconds);
