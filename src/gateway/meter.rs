@@ -6,6 +6,7 @@
 
 mod document;
 mod events;
+mod tap;
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -21,101 +22,20 @@ use http_body_util::BodyExt;
 use tokio::time::{Instant, Sleep};
 
 use super::background;
-use super::conclude::{Conclusion, End, Facts, conclude};
+use super::conclude::{Conclusion, End, conclude};
 use super::job::Job;
 use super::passage::BodyError;
 use super::receipt;
 use super::refusal::{Code, Refused};
-use crate::ledger::hold::Settled;
 use crate::ledger::key::OnDisconnect;
 use crate::upstream::UpstreamBody;
 
 pub use document::DocumentTap;
 pub use events::EventTap;
+pub use tap::{Progress, Tap};
 
 /// How long usage may come after the end marker of a stream.
 const LATE_USAGE: Duration = Duration::from_secs(1);
-
-/// Reads along, and keeps the end back.
-pub enum Tap {
-    /// An event stream.
-    Events(Box<EventTap>),
-    /// Any other body, too large or too slow to be held back whole.
-    Document(Box<DocumentTap>),
-}
-
-impl Tap {
-    /// Takes a chunk of the upstream's; what may leave at once goes to `out`.
-    fn push(&mut self, chunk: Bytes, out: &mut VecDeque<Bytes>) {
-        match self {
-            Tap::Events(tap) => tap.push(chunk, out),
-            Tap::Document(tap) => tap.push(chunk, out),
-        }
-    }
-
-    /// Whether the end marker came, and whether the usage did.
-    fn progress(&self) -> Progress {
-        match self {
-            Tap::Events(tap) => tap.progress(),
-            Tap::Document(_) => Progress::Flowing,
-        }
-    }
-
-    /// Reads what is left unfinished at the end.
-    fn close(&mut self) {
-        match self {
-            Tap::Events(tap) => tap.close(),
-            Tap::Document(_) => {}
-        }
-    }
-
-    /// How it ended, where the bytes themselves say so.
-    fn verdict(&self, end: End) -> End {
-        match self {
-            Tap::Events(tap) => tap.verdict(end),
-            Tap::Document(_) => end,
-        }
-    }
-
-    /// Whether the client has already been told of the upstream's failure.
-    fn told_error(&self) -> bool {
-        match self {
-            Tap::Events(tap) => tap.told_error(),
-            Tap::Document(_) => false,
-        }
-    }
-
-    fn facts(&mut self) -> Facts {
-        match self {
-            Tap::Events(tap) => tap.facts(),
-            Tap::Document(tap) => tap.facts(),
-        }
-    }
-
-    /// What was held back, with the receipt where there is one.
-    fn tail(
-        self,
-        settled: Option<&Settled>,
-        currency: &str,
-        cut: Option<&Refused>,
-    ) -> VecDeque<Bytes> {
-        match self {
-            Tap::Events(tap) => tap.tail(settled, currency, cut),
-            Tap::Document(tap) => tap.tail(),
-        }
-    }
-}
-
-/// How far a stream is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// More is to come.
-    Flowing,
-    /// The end came; usage, or a marker, may follow it.
-    EndedWithoutUsage,
-    /// Everything that matters came.
-    Ended,
-}
 
 /// An answer under way.
 pub struct MeteredBody {
@@ -127,6 +47,11 @@ enum State {
     Flowing(Box<Flow>),
     Concluding(BoxFuture<'static, Concluded>),
     Trailers(http::HeaderMap),
+    /// What was written leaves first, then the body breaks off for this reason.
+    Breaking {
+        reason: &'static str,
+        flushed: bool,
+    },
     Ended,
 }
 
@@ -145,7 +70,7 @@ struct Flow {
 struct Concluded {
     tail: VecDeque<Bytes>,
     trailers: Option<http::HeaderMap>,
-    /// Why the body must break off instead of ending.
+    /// Why the body must break off after the tail instead of ending.
     abort: Option<&'static str>,
 }
 
@@ -196,10 +121,14 @@ impl MeteredBody {
                 }
                 State::Concluding(_) => {
                     let concluded = ready!(self.poll_conclusion(cx));
-                    if let Some(reason) = concluded.abort {
-                        return Poll::Ready(Some(Err(reason.into())));
-                    }
                     self.out = concluded.tail;
+                    if let Some(reason) = concluded.abort {
+                        self.state = State::Breaking {
+                            reason,
+                            flushed: false,
+                        };
+                        continue;
+                    }
                     if let Some(trailers) = concluded.trailers {
                         self.state = State::Trailers(trailers);
                     }
@@ -208,6 +137,16 @@ impl MeteredBody {
                     let trailers = std::mem::take(trailers);
                     self.state = State::Ended;
                     return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+                }
+                State::Breaking { reason, flushed } => {
+                    // An error drops what its connection has not written yet: that gets a turn before.
+                    if !std::mem::replace(flushed, true) {
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
+                    let reason = *reason;
+                    self.state = State::Ended;
+                    return Poll::Ready(Some(Err(reason.into())));
                 }
                 State::Ended => return Poll::Ready(None),
             }
@@ -325,15 +264,19 @@ impl Flow {
         if let Some(cut) = cut.as_ref().filter(|_| !client_gone) {
             record.broke(cut.code);
         }
+        // A stream can say that it was cut; any other body can only break off.
+        let breaks_off = cut.is_some() && matches!(tap, Tap::Document(_));
         Concluded {
             trailers: settled
                 .as_deref()
                 .filter(|_| trailers)
                 .map(receipt::trailers),
-            // A stream can say that it was cut; any other body can only break off.
-            abort: (cut.is_some() && matches!(tap, Tap::Document(_)))
-                .then_some("the upstream broke off"),
-            tail: tap.tail(settled.as_deref(), &currency, cut.as_ref()),
+            abort: breaks_off.then_some("the upstream broke off"),
+            // What was charged is delivered as far as it came; the end of what costs nothing is not.
+            tail: match breaks_off && settled.is_none() {
+                true => VecDeque::new(),
+                false => tap.tail(settled.as_deref(), &currency, cut.as_ref()),
+            },
         }
     }
 
@@ -391,7 +334,7 @@ impl Drop for MeteredBody {
         let work: BoxFuture<'static, ()> = match std::mem::replace(&mut self.state, State::Ended) {
             State::Flowing(flow) => Box::pin(flow.finish_alone()),
             State::Concluding(work) => Box::pin(async move { drop(work.await) }),
-            State::Trailers(_) | State::Ended => return,
+            State::Trailers(_) | State::Breaking { .. } | State::Ended => return,
         };
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(work);
