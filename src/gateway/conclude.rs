@@ -103,8 +103,8 @@ pub async fn conclude(mut job: Job, facts: Facts, end: End) -> Result<Conclusion
     }
     job.reservation.stated = facts.image.clone();
     let consumed = match job.service.counts() {
-        Counts::Images => images(&job, &facts, end),
-        Counts::Characters => characters(&job, &facts, end),
+        Counts::Images => images(&job, &facts, end).await,
+        Counts::Characters => characters(&job, &facts, end).await,
         Counts::Seconds => seconds(&job, &facts, end).await,
         Counts::Text | Counts::Input => tokens(&job, &facts, end).await,
         Counts::Nothing => Some(nothing()),
@@ -175,7 +175,7 @@ fn nothing() -> Consumed {
 /// Images are counted as they are delivered, so a count is exact. Where an answer that has left
 /// cannot be read, what was asked for is taken to be in it: nothing passes unpriced. That it cannot
 /// be read may be the client's doing, which left before the end; an upstream's cut never is.
-fn images(job: &Job, facts: &Facts, end: End) -> Option<Consumed> {
+async fn images(job: &Job, facts: &Facts, end: End) -> Option<Consumed> {
     let asked = || job.reservation.bound(|meter| meter == Meter::Images);
     let (images, counted, flags) = match (facts.items, end) {
         (Some(0), _) | (None, End::UpstreamCut) => return None,
@@ -189,12 +189,11 @@ fn images(job: &Job, facts: &Facts, end: End) -> Option<Consumed> {
         counted,
         flags,
     };
-    Some(with_tokens(job, facts, consumed))
+    Some(with_tokens(job, facts, consumed).await)
 }
 
-/// Adds the tokens of what is priced by tokens beside, or instead: as reported, else all that was held,
-/// since nobody but the upstream can count them.
-fn with_tokens(job: &Job, facts: &Facts, mut consumed: Consumed) -> Consumed {
+/// Adds the tokens of what is priced by tokens beside, or instead: as reported, else as far as they can be counted here.
+async fn with_tokens(job: &Job, facts: &Facts, mut consumed: Consumed) -> Consumed {
     let input = job.reservation.bound(is_input);
     let output = job.reservation.bound(Meter::is_output);
     if input == 0 && output == 0 {
@@ -212,13 +211,29 @@ fn with_tokens(job: &Job, facts: &Facts, mut consumed: Consumed) -> Consumed {
                 consumed.flags.push(flag);
             }
             consumed.counted = consumed.counted.max(Counted::Estimated);
-            Usage::tokens(input, output)
+            untold(job, facts).await
         }
     };
     for (meter, count) in own.iter() {
         consumed.usage = consumed.usage.with(meter, count);
     }
     consumed
+}
+
+/// The tokens that nobody tells of what is not text on both sides: those of its texts, counted here; of images and
+/// sound all that was held, since nobody but the upstream can count them.
+async fn untold(job: &Job, facts: &Facts) -> Usage {
+    let counts = job.service.counts();
+    let input = match counts {
+        Counts::Characters => input_tokens(job).await,
+        _ => job.reservation.bound(is_input),
+    };
+    let output = match counts {
+        // Other transcripts have their text twice, or in no JSON.
+        Counts::Seconds if job.reservation.detail.streamed => output_tokens(job, facts).await,
+        _ => job.reservation.bound(Meter::is_output),
+    };
+    Usage::tokens(input, output)
 }
 
 async fn tokens(job: &Job, facts: &Facts, end: End) -> Option<Consumed> {

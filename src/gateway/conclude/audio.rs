@@ -8,7 +8,7 @@ use crate::usage::tokenizer::pooled;
 use crate::usage::{Counted, Meter, Usage};
 
 /// Speech is charged by what was to be spoken, once any of it came.
-pub(super) fn characters(job: &Job, facts: &Facts, end: End) -> Option<Consumed> {
+pub(super) async fn characters(job: &Job, facts: &Facts, end: End) -> Option<Consumed> {
     // What cannot be read counts as delivered, unless the upstream broke it off.
     let nothing_came = match facts.items {
         Some(items) => items == 0,
@@ -26,7 +26,7 @@ pub(super) fn characters(job: &Job, facts: &Facts, end: End) -> Option<Consumed>
         },
         flags: Vec::new(),
     };
-    Some(with_tokens(job, facts, consumed))
+    Some(with_tokens(job, facts, consumed).await)
 }
 
 /// A recording is charged by its length: as the answer tells it, else as its own bytes do. Where nobody tells it, it is
@@ -65,7 +65,7 @@ pub(super) async fn seconds(job: &Job, facts: &Facts, end: End) -> Option<Consum
         };
         consumed.usage = consumed.usage.with(Meter::Seconds, seconds);
     }
-    Some(with_tokens(job, facts, consumed))
+    Some(with_tokens(job, facts, consumed).await)
 }
 
 /// What a recording comes to whose client went before the answer came.
