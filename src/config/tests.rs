@@ -1,6 +1,8 @@
+mod price_refusals;
 mod prices;
 mod redis;
 mod refusals;
+mod server_refusals;
 mod tokenizer;
 mod upstreams;
 

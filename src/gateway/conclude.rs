@@ -1,6 +1,7 @@
 //! From what came back to what is charged: the upstream's word where it can be believed, else our own count.
 
 mod audio;
+mod images;
 mod searches;
 mod tokens;
 
@@ -8,7 +9,7 @@ use std::sync::Arc;
 
 use super::job::{Job, SoFar};
 use super::kept;
-use super::reservation::{Consumed, is_input};
+use super::reservation::Consumed;
 use super::service::Counts;
 use crate::ledger::LedgerError;
 use crate::ledger::hold::Settled;
@@ -16,8 +17,9 @@ use crate::price::ImageShape;
 use crate::usage::choices::Choices;
 use crate::usage::report::{Reported, Unbelievable};
 use crate::usage::transcript::Transcript;
-use crate::usage::{Counted, Meter, Usage};
+use crate::usage::{Counted, Usage};
 use audio::{characters, seconds};
+use images::images;
 use tokens::{input_tokens, output_tokens, tokens};
 
 /// Every word on what was odd that a receipt can have.
@@ -49,7 +51,7 @@ pub enum End {
 pub struct Facts {
     /// What the upstream reported.
     pub usage: Option<Result<Reported, Unbelievable>>,
-    /// Images or embeddings delivered; `None` where the answer cannot be read, or is of no shape that is known.
+    /// Images or embeddings delivered, or nothing of anything else; `None` where the answer cannot be read, or is of no shape that is known.
     pub items: Option<u64>,
     /// The text that was delivered, to be counted where no report can be believed.
     pub text: Transcript,
@@ -116,8 +118,8 @@ pub async fn conclude(mut job: Job, facts: Facts, end: End) -> Result<Conclusion
     }
     job.reservation.stated = facts.image.clone();
     let consumed = match job.service.counts() {
-        Counts::Images => images(&job, &facts, end),
-        Counts::Characters => characters(&job, &facts, end),
+        Counts::Images => images(&job, &facts, end).await,
+        Counts::Characters => characters(&job, &facts, end).await,
         Counts::Seconds => seconds(&job, &facts, end).await,
         Counts::Text | Counts::Input => {
             let consumed = tokens(&job, &facts, end).await;
@@ -191,53 +193,4 @@ fn nothing() -> Consumed {
         counted: Counted::Exact,
         flags: Vec::new(),
     }
-}
-
-/// Images are counted as they are delivered, so a count is exact. Where an answer that has left
-/// cannot be read, what was asked for is taken to be in it: nothing passes unpriced. That it cannot
-/// be read may be the client's doing, which left before the end; an upstream's cut never is.
-fn images(job: &Job, facts: &Facts, end: End) -> Option<Consumed> {
-    let asked = || job.reservation.bound(|meter| meter == Meter::Images);
-    let (images, counted, flags) = match (facts.items, end) {
-        (Some(0), _) | (None, End::UpstreamCut) => return None,
-        (Some(images), End::Complete) => (images, Counted::Exact, vec![]),
-        (Some(images), _) => (images, Counted::Partial, vec![]),
-        (None, End::Complete) => (asked(), Counted::Estimated, vec!["usage_missing"]),
-        (None, End::ClientGone) => (asked(), Counted::Partial, vec!["usage_missing"]),
-    };
-    let consumed = Consumed {
-        usage: Usage::images(images),
-        counted,
-        flags,
-    };
-    Some(with_tokens(job, facts, consumed))
-}
-
-/// Adds the tokens of what is priced by tokens beside, or instead: as reported, else all that was held,
-/// since nobody but the upstream can count them.
-fn with_tokens(job: &Job, facts: &Facts, mut consumed: Consumed) -> Consumed {
-    let input = job.reservation.bound(is_input);
-    let output = job.reservation.bound(Meter::is_output);
-    if input == 0 && output == 0 {
-        return consumed;
-    }
-    let own = consumed.usage;
-    consumed.usage = match &facts.usage {
-        Some(Ok(reported)) if reported.has_input && reported.has_output => reported.usage,
-        report => {
-            let flag = match report {
-                Some(Err(_)) => "usage_unbelievable",
-                _ => "usage_missing",
-            };
-            if !consumed.flags.contains(&flag) {
-                consumed.flags.push(flag);
-            }
-            consumed.counted = consumed.counted.max(Counted::Estimated);
-            Usage::tokens(input, output)
-        }
-    };
-    for (meter, count) in own.iter() {
-        consumed.usage = consumed.usage.with(meter, count);
-    }
-    consumed
 }

@@ -11,7 +11,8 @@ pub fn facts(body: &[u8], service: Service) -> Facts {
     let Ok(answer) = read_answer(body) else {
         return Facts {
             usage: None,
-            items: None,
+            // A text of any kind is one; where there is not even that, nothing came.
+            items: (service.counts() == Counts::Seconds && body.is_empty()).then_some(0),
             text: Transcript::of(body),
             choices: None,
             seconds: None,
@@ -27,7 +28,11 @@ pub fn facts(body: &[u8], service: Service) -> Facts {
     };
     Facts {
         usage,
-        items: (items > 0 || answer.is_short).then_some(items),
+        items: match service.counts() {
+            // Lists of a transcript may well be empty.
+            Counts::Seconds => answer.error.then_some(0),
+            _ => (items > 0 || answer.is_short).then_some(items),
+        },
         text: transcript(&answer, service),
         choices: None,
         seconds: answer.seconds,

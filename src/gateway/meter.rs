@@ -7,6 +7,7 @@
 mod document;
 mod events;
 mod flow;
+mod tap;
 
 use std::collections::VecDeque;
 use std::task::{Context, Poll, ready};
@@ -15,105 +16,14 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http_body::Frame;
 
-use super::conclude::{End, Facts};
 use super::job::Job;
 use super::passage::BodyError;
-use super::refusal::Refused;
-use crate::ledger::hold::Settled;
 use crate::upstream::UpstreamBody;
 
 pub use document::DocumentTap;
 pub use events::EventTap;
 use flow::Flow;
-
-/// Reads along, and keeps the end back.
-pub enum Tap {
-    /// An event stream.
-    Events(Box<EventTap>),
-    /// Any other body, too large or too slow to be held back whole.
-    Document(Box<DocumentTap>),
-}
-
-impl Tap {
-    /// Takes a chunk of the upstream's; what may leave at once goes to `out`.
-    fn push(&mut self, chunk: Bytes, out: &mut VecDeque<Bytes>) {
-        match self {
-            Tap::Events(tap) => tap.push(chunk, out),
-            Tap::Document(tap) => tap.push(chunk, out),
-        }
-    }
-
-    /// Whether the end marker came, and whether the usage did.
-    fn progress(&self) -> Progress {
-        match self {
-            Tap::Events(tap) => tap.progress(),
-            Tap::Document(_) => Progress::Flowing,
-        }
-    }
-
-    /// Reads what is left unfinished at the end.
-    fn close(&mut self) {
-        match self {
-            Tap::Events(tap) => tap.close(),
-            Tap::Document(_) => {}
-        }
-    }
-
-    /// How it ended, where the bytes themselves say so.
-    fn verdict(&self, end: End) -> End {
-        match self {
-            Tap::Events(tap) => tap.verdict(end),
-            Tap::Document(_) => end,
-        }
-    }
-
-    /// Whether the client has already been told of the upstream's failure.
-    fn told_error(&self) -> bool {
-        match self {
-            Tap::Events(tap) => tap.told_error(),
-            Tap::Document(_) => false,
-        }
-    }
-
-    /// The id of the response that streams, once it is known.
-    fn response(&self) -> Option<&str> {
-        match self {
-            Tap::Events(tap) => tap.response(),
-            Tap::Document(_) => None,
-        }
-    }
-
-    fn facts(&mut self) -> Facts {
-        match self {
-            Tap::Events(tap) => tap.facts(),
-            Tap::Document(tap) => tap.facts(),
-        }
-    }
-
-    /// What was held back, with the receipt where there is one.
-    fn tail(
-        self,
-        settled: Option<&Settled>,
-        currency: &str,
-        cut: Option<&Refused>,
-    ) -> VecDeque<Bytes> {
-        match self {
-            Tap::Events(tap) => tap.tail(settled, currency, cut),
-            Tap::Document(tap) => tap.tail(),
-        }
-    }
-}
-
-/// How far a stream is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// More is to come.
-    Flowing,
-    /// The end came; usage, or a marker, may follow it.
-    EndedWithoutUsage,
-    /// Everything that matters came.
-    Ended,
-}
+pub use tap::{Progress, Tap};
 
 /// An answer under way.
 pub struct MeteredBody {
@@ -125,6 +35,11 @@ enum State {
     Flowing(Box<Flow>),
     Concluding(BoxFuture<'static, Concluded>),
     Trailers(http::HeaderMap),
+    /// What was written leaves first, then the body breaks off for this reason.
+    Breaking {
+        reason: &'static str,
+        flushed: bool,
+    },
     Ended,
 }
 
@@ -132,7 +47,7 @@ enum State {
 struct Concluded {
     tail: VecDeque<Bytes>,
     trailers: Option<http::HeaderMap>,
-    /// Why the body must break off instead of ending.
+    /// Why the body must break off after the tail instead of ending.
     abort: Option<&'static str>,
 }
 
@@ -178,10 +93,14 @@ impl MeteredBody {
                 }
                 State::Concluding(_) => {
                     let concluded = ready!(self.poll_conclusion(cx));
-                    if let Some(reason) = concluded.abort {
-                        return Poll::Ready(Some(Err(reason.into())));
-                    }
                     self.out = concluded.tail;
+                    if let Some(reason) = concluded.abort {
+                        self.state = State::Breaking {
+                            reason,
+                            flushed: false,
+                        };
+                        continue;
+                    }
                     if let Some(trailers) = concluded.trailers {
                         self.state = State::Trailers(trailers);
                     }
@@ -190,6 +109,16 @@ impl MeteredBody {
                     let trailers = std::mem::take(trailers);
                     self.state = State::Ended;
                     return Poll::Ready(Some(Ok(Frame::trailers(trailers))));
+                }
+                State::Breaking { reason, flushed } => {
+                    // An error drops what its connection has not written yet: that gets a turn before.
+                    if !std::mem::replace(flushed, true) {
+                        cx.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
+                    let reason = *reason;
+                    self.state = State::Ended;
+                    return Poll::Ready(Some(Err(reason.into())));
                 }
                 State::Ended => return Poll::Ready(None),
             }
@@ -214,7 +143,7 @@ impl Drop for MeteredBody {
         let work: BoxFuture<'static, ()> = match std::mem::replace(&mut self.state, State::Ended) {
             State::Flowing(flow) => Box::pin(flow.finish_alone()),
             State::Concluding(work) => Box::pin(async move { drop(work.await) }),
-            State::Trailers(_) | State::Ended => return,
+            State::Trailers(_) | State::Breaking { .. } | State::Ended => return,
         };
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(work);

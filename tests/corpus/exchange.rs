@@ -18,15 +18,19 @@
 //! ```
 //!
 //! An answer is framed by `chunked`, `length` or `close`. In the place of `receipt` stands `free` where nothing is charged,
-//! or `refused 502 code` where the client gets a refusal. A field of the receipt that is not named is not compared, but
-//! that there are no flags is. Bodies have the marks of [`Template`].
+//! or `refused 502 code` where the client gets a refusal; `receipt afterwards` and `free afterwards` are of an answer that
+//! is no stream, and flows before it is charged. A field of the receipt that is not named is not compared, but that there
+//! are no flags is.
+//!
+//! Bodies have the marks of [`Template`]. The lines of a form (`multipart/...`) end as forms have it, with CRLF. An answer
+//! with a `content-encoding` is written here as what it says, and sent in that coding.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-
+use super::outcome::{LATE, Outcome};
 use super::template::Template;
+use crate::support::codings::encoded;
 use crate::support::{Call, Ending, Framing, Script};
 
 /// What every upstream says, beside what the exchange has it say.
@@ -57,17 +61,8 @@ pub struct Exchange {
     pub answer: Template,
     pub script: Script,
     pub outcome: Outcome,
-}
-
-/// What comes of it.
-#[derive(Clone, Debug)]
-pub enum Outcome {
-    /// A charge, and these fields of its receipt.
-    Receipt(Vec<(String, String)>),
-    /// The answer passes, and nothing is charged.
-    Free,
-    /// The client gets a refusal with this status and code, and nothing is charged.
-    Refused(u16, String),
+    /// Whether it is no stream, and its headers leave before the charge all the same.
+    pub is_late: bool,
 }
 
 /// Every exchange of the corpus, by name.
@@ -113,17 +108,24 @@ impl Exchange {
         };
         let (line, headers, body) = message(request, "request ");
         let (method, path) = line.split_once(' ').expect("method and path");
-        let request = Template::read(body.trim_end_matches('\n'));
+        let request = match of(&headers, "content-type") {
+            Some(kind) if kind.starts_with("multipart/") => {
+                let lines = body.trim_end_matches('\n').replace('\n', "\r\n");
+                Template::read(&format!("{lines}\r\n"))
+            }
+            _ => Template::read(body.trim_end_matches('\n')),
+        };
         let (line, mut said, body) = message(answer, "answer ");
         let (status, framing) = line.split_once(' ').expect("status and framing");
         let body = Template::read(&format!("{body}\n"));
+        let written = written(&body, of(&said, "content-encoding"));
         for (name, value) in OF_EVERY_UPSTREAM {
             said.push((name.to_owned(), value.to_owned()));
         }
         let script = Script {
             status: status.parse().expect("a status"),
             headers: said,
-            body: body.sent.clone(),
+            body: written,
             pauses: body.pauses.clone(),
             framing: match framing {
                 "chunked" => Framing::Chunked,
@@ -142,6 +144,10 @@ impl Exchange {
             answer: body,
             script,
             outcome: Outcome::read(outcome),
+            is_late: outcome
+                .lines()
+                .next()
+                .is_some_and(|line| line.ends_with(LATE)),
         }
     }
 
@@ -151,22 +157,21 @@ impl Exchange {
         for (name, value) in &self.headers {
             call = call.header(name, value);
         }
-        if !self
-            .headers
-            .iter()
-            .any(|(name, _)| name.eq_ignore_ascii_case("content-type"))
-        {
+        if self.header("content-type").is_none() {
             call = call.header("content-type", "application/json");
         }
         call.header(crate::support::scripted::SCRIPT, &self.name)
     }
 
+    /// A header of the request, as the exchange has it.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        of(&self.headers, name)
+    }
+
     /// Whether the answer is an event stream.
     pub fn is_stream(&self) -> bool {
-        let mut headers = self.script.headers.iter();
-        headers.any(|(name, value)| {
-            name == "content-type" && value.to_ascii_lowercase().contains("event-stream")
-        })
+        let kind = of(&self.script.headers, "content-type").unwrap_or_default();
+        kind.to_ascii_lowercase().contains("event-stream")
     }
 
     /// Whether one run of it takes long, because somebody waits.
@@ -201,64 +206,27 @@ fn message<'t>(section: &'t str, kind: &str) -> (&'t str, Vec<(String, String)>,
     (line, head.lines().map(header).collect(), body)
 }
 
-impl Outcome {
-    fn read(section: &str) -> Outcome {
-        let (line, fields) = section.split_once('\n').unwrap_or((section, ""));
-        let field = |line: &str| {
-            let (name, value) = line.split_once(':').expect("a field");
-            (name.to_owned(), value.trim().to_owned())
-        };
-        match line.split_once(' ') {
-            None if line == "receipt" => {
-                let fields = fields.lines().filter(|line| !line.is_empty());
-                Outcome::Receipt(fields.map(field).collect())
-            }
-            None if line == "free" => Outcome::Free,
-            Some(("refused", rest)) => {
-                let (status, code) = rest.split_once(' ').expect("status and code");
-                Outcome::Refused(status.parse().expect("a status"), code.trim().to_owned())
-            }
-            _ => panic!("no outcome: {line}"),
-        }
-    }
-
-    /// What differs between these fields and a receipt's.
-    pub fn compare(&self, receipt: &Value) -> Result<(), String> {
-        let Outcome::Receipt(fields) = self else {
-            return Err(format!("nothing was to be charged: {receipt}"));
-        };
-        let no_flags = ("flags".to_owned(), String::new());
-        let has_flags = fields.iter().any(|(name, _)| name == "flags");
-        for (name, expected) in fields.iter().chain((!has_flags).then_some(&no_flags)) {
-            let found = &receipt[name.as_str()];
-            let found = match found {
-                Value::String(text) => text.clone(),
-                Value::Array(items) => {
-                    let items = items.iter().filter_map(Value::as_str);
-                    items.collect::<Vec<_>>().join(", ")
-                }
-                Value::Object(counts) => {
-                    let counts = counts
-                        .iter()
-                        .map(|(meter, count)| format!("{meter}={count}"));
-                    sorted(counts)
-                }
-                other => other.to_string(),
-            };
-            let expected = match name.as_str() {
-                "usage" => sorted(expected.split(", ").map(str::to_owned)),
-                _ => expected.clone(),
-            };
-            if found != expected {
-                return Err(format!("{name} is {found}, not {expected}: {receipt}"));
-            }
-        }
-        Ok(())
-    }
+/// The value of a header.
+fn of<'h>(headers: &'h [(String, String)], name: &str) -> Option<&'h str> {
+    let mut headers = headers.iter();
+    let found = headers.find(|(has, _)| has.eq_ignore_ascii_case(name));
+    found.map(|(_, value)| value.as_str())
 }
 
-fn sorted(items: impl Iterator<Item = String>) -> String {
-    let mut items: Vec<String> = items.filter(|item| !item.is_empty()).collect();
-    items.sort_unstable();
-    items.join(", ")
+/// The bytes that an upstream writes: in the coding that it declares, with a flush after each event.
+fn written(body: &Template, coding: Option<&str>) -> Vec<u8> {
+    let Some(coding) = coding else {
+        return body.sent.clone();
+    };
+    assert!(body.pauses.is_empty(), "a pause is at a byte of the coding");
+    let parts: Vec<&[u8]> = match std::str::from_utf8(&body.sent) {
+        Ok(text) => text.split_inclusive("\n\n").map(str::as_bytes).collect(),
+        Err(_) => vec![&body.sent],
+    };
+    let mut written = encoded(coding, &parts).concat();
+    if body.ending.is_some_and(|ending| ending != Ending::Whole) {
+        // Not even the end of the coding came.
+        written.pop();
+    }
+    written
 }

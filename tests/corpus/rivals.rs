@@ -79,8 +79,22 @@ fn every_end_of_a_stream_is_charged_by_what_was_delivered() {
     ]);
 }
 
-/// Rivals: litellm #26863 #36914, new-api #1797: documents were put in order for nothing, since nobody had priced that.
+/// Rivals: litellm #26863, new-api #1797: documents were put in order for nothing, since nobody had priced that.
 #[test]
 fn documents_that_are_put_in_order_are_charged() {
     play(&["rerank/"]);
+}
+
+/// Rivals: litellm #36914: recordings were written down for nothing, since their model had a price by the second, and one
+/// of zero for what it writes.
+#[test]
+fn recordings_that_are_written_down_are_charged() {
+    play(&["transcriptions/", "translations/", "encoded/transcription"]);
+}
+
+/// Rivals: litellm #30135 #34729 #40002: a long input was held, and charged, at the price of a short one; or what was
+/// above the threshold alone at that of its tier.
+#[test]
+fn a_long_input_is_held_and_charged_at_its_tier() {
+    play(&["long/"]);
 }

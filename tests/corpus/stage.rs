@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use super::exchange::{Exchange, Outcome};
+use super::exchange::Exchange;
+use super::outcome::Outcome;
 use crate::support::http::Headers;
 use crate::support::scripted::CUTS;
 use crate::support::setup::{ALICE, UPSTREAM_KEY};
@@ -160,15 +161,22 @@ impl Exchange {
         if let Some(told) = told {
             self.outcome.compare(&with_flags_of(&self.outcome, told))?;
         }
-        if !self.is_stream() {
-            self.is_told_by_headers(answer)?;
+        let is_early = self.is_stream() || self.is_late;
+        if !is_early {
+            self.is_told_by_headers(&answer.headers)?;
+        } else if answer.headers.has("x-tollgate-cost") {
+            return Err("a cost before the charge".to_owned());
         }
-        Ok(())
+        match (is_early, self.header("te")) {
+            (true, Some("trailers")) => self.is_told_by_headers(&answer.trailers),
+            _ if answer.trailers.0.is_empty() => Ok(()),
+            _ => Err("trailers that nobody takes".to_owned()),
+        }
     }
 
-    /// Whether the headers of an answer that is no stream are the receipt.
-    fn is_told_by_headers(&self, answer: &Answer) -> Result<(), String> {
-        let told = |name: &str| answer.headers.get(&format!("x-tollgate-{name}"));
+    /// Whether the receipt is in these headers, of an answer that is no stream or in trailers.
+    fn is_told_by_headers(&self, headers: &Headers) -> Result<(), String> {
+        let told = |name: &str| headers.get(&format!("x-tollgate-{name}"));
         match &self.outcome {
             Outcome::Receipt(fields) => {
                 for (name, expected) in fields {
@@ -189,12 +197,14 @@ impl Exchange {
 
     /// The headers that the client must get of those that came directly, without the receipt's own.
     pub fn passed_on(direct: &Headers) -> Vec<(String, String)> {
-        const DROPPED: [&str; 5] = [
+        const DROPPED: [&str; 6] = [
             "set-cookie",
             "openai-organization",
             "connection",
             "transfer-encoding",
             "content-length",
+            // It arrives decoded.
+            "content-encoding",
         ];
         let stays = |name: &str| !DROPPED.contains(&name) && !name.starts_with("x-ratelimit-");
         let mut headers: Vec<(String, String)> = direct
@@ -224,7 +234,7 @@ fn with_flags_of(outcome: &Outcome, mut told: Value) -> Value {
         for (name, value) in fields {
             match name.as_str() {
                 "flags" => told["flags"] = json!(value),
-                "shortfall" | "hold" | "priced" => told[name.as_str()] = json!(value),
+                "shortfall" | "hold" | "priced" | "pricing" => told[name.as_str()] = json!(value),
                 _ => {}
             }
         }

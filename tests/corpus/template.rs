@@ -10,6 +10,8 @@
 //! | `⟦error⟧` | the proxy puts an error event in |
 //! | `⟦CR⟧`, `⟦BOM⟧` | a carriage return, a byte order mark |
 //! | `⟦x*1000⟧` | this letter, so many times |
+//! | `⟦hex 89504e47⟧`, `⟦hex ff*1000⟧` | these bytes, so many times |
+//! | `⟦wav 2500⟧` | a recording of so many milliseconds, with nothing to hear |
 //! | `⟦pause 50⟧` | the upstream waits for so many milliseconds |
 //! | `⟦end⟧` | the body ends here, without the line's end |
 //! | `⟦cut⟧` | the connection ends here |
@@ -106,9 +108,7 @@ impl Template {
                     let time = Duration::from_millis(time.parse().expect("milliseconds"));
                     self.pauses.push((self.sent.len(), time));
                 } else {
-                    let (text, times) = mark.rsplit_once('*').expect("a known mark");
-                    let times = times.parse().expect("how often");
-                    self.add(text.repeat(times).as_bytes(), side);
+                    self.add(&bytes_of(mark), side);
                 }
             }
         }
@@ -198,6 +198,47 @@ fn told(event: &Value) -> Result<(), String> {
     }
 }
 
+/// What a mark that stands for bytes stands for.
+fn bytes_of(mark: &str) -> Vec<u8> {
+    if let Some(milliseconds) = mark.strip_prefix("wav ") {
+        return silence(milliseconds.parse().expect("milliseconds"));
+    }
+    let (what, times) = mark.rsplit_once('*').unwrap_or((mark, "1"));
+    let times = times.parse().expect("how often");
+    match what.strip_prefix("hex ") {
+        Some(digits) => {
+            let byte = |at| u8::from_str_radix(&digits[at..at + 2], 16).expect("two digits");
+            let bytes: Vec<u8> = (0..digits.len()).step_by(2).map(byte).collect();
+            bytes.repeat(times)
+        }
+        None if mark.contains('*') => what.repeat(times).into_bytes(),
+        None => panic!("no mark: {mark}"),
+    }
+}
+
+/// A WAV file of 8,000 samples a second, one byte each.
+fn silence(milliseconds: u32) -> Vec<u8> {
+    let samples = milliseconds * 8;
+    let words = |words: [u16; 2]| words.map(u16::to_le_bytes).concat();
+    let length = |length: u32| length.to_le_bytes().to_vec();
+    let head = [
+        b"RIFF".to_vec(),
+        length(36 + samples),
+        b"WAVEfmt ".to_vec(),
+        length(16),
+        // PCM, one channel.
+        words([1, 1]),
+        // Samples, and bytes, a second.
+        length(8_000),
+        length(8_000),
+        // Bytes of a sample over all channels, and its bits.
+        words([1, 8]),
+        b"data".to_vec(),
+        length(samples),
+    ];
+    [head.concat(), vec![128; samples as usize]].concat()
+}
+
 fn shown(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     format!("{:?}", text.chars().take(120).collect::<String>())
@@ -205,12 +246,12 @@ fn shown(bytes: &[u8]) -> String {
 
 #[test]
 fn marks_are_read() {
-    let text = "a⟦-b⟦CR⟧⟧c⟦+d⟧⟦x*3⟧⟦receipt⟧e⟦cost⟧⟦pause 5⟧f⟦end⟧\n\n";
+    let text = "a⟦-b⟦CR⟧⟧c⟦+d⟧⟦x*3⟧⟦hex 00ff*2⟧⟦receipt⟧e⟦cost⟧⟦pause 5⟧f⟦end⟧\n\n";
     let template = Template::read(text);
-    assert_eq!(template.sent, b"ab\rcxxxef");
-    assert_eq!(template.pauses, [(8, Duration::from_millis(5))]);
+    assert_eq!(template.sent, b"ab\rcxxx\x00\xff\x00\xffef");
+    assert_eq!(template.pauses, [(12, Duration::from_millis(5))]);
     assert_eq!(template.ending, Some(Ending::Whole));
-    let body = b"acdxxx: tollgate {\"cost\":\"1\"}\n\ne,\"cost\":\"1\"f";
+    let body = b"acdxxx\x00\xff\x00\xff: tollgate {\"cost\":\"1\"}\n\ne,\"cost\":\"1\"f";
     let receipt = template.compare(body, "1").expect("the same");
     assert_eq!(receipt.expect("a receipt")["cost"], "1");
     for (body, cost) in [

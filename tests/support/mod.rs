@@ -8,6 +8,7 @@
 
 pub mod account;
 pub mod binary;
+pub mod codings;
 pub mod command;
 pub mod crowd;
 pub mod curl;

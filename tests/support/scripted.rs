@@ -31,6 +31,13 @@ pub struct Script {
     pub ending: Ending,
 }
 
+/// What it was asked.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    pub content_type: Option<String>,
+    pub body: Vec<u8>,
+}
+
 /// How the end of a body is told. Each write is a chunk of its own where there are chunks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
@@ -54,7 +61,7 @@ pub enum Ending {
 pub struct Scripted {
     /// `host:port`
     pub address: String,
-    seen: Arc<Mutex<HashMap<String, Vec<u8>>>>,
+    seen: Arc<Mutex<HashMap<String, Asked>>>,
     ended: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -91,8 +98,8 @@ impl Scripted {
         format!("http://{}/v1", self.address)
     }
 
-    /// The body of the last request that named this script.
-    pub fn last_body(&self, script: &str) -> Vec<u8> {
+    /// The last request that named this script.
+    pub fn last(&self, script: &str) -> Asked {
         let seen = self.seen.lock();
         seen.get(script).expect("a request of this script").clone()
     }
@@ -112,7 +119,7 @@ impl Drop for Scripted {
 fn serve(
     mut stream: TcpStream,
     scripts: &HashMap<String, Script>,
-    seen: &Mutex<HashMap<String, Vec<u8>>>,
+    seen: &Mutex<HashMap<String, Asked>>,
 ) {
     stream.set_nodelay(true).expect("no delay");
     let mut buffer = Vec::new();
@@ -124,7 +131,8 @@ fn serve(
         };
         let name = header(SCRIPT).expect("a request that names its script");
         let script = scripts.get(&name).expect("a known script");
-        seen.lock().insert(name, body);
+        let content_type = header("content-type");
+        seen.lock().insert(name, Asked { content_type, body });
         let cuts = cuts(header(CUTS).as_deref(), script.body.len());
         // An error means that the other side left, which is its right.
         let goes_on = script.play(&mut stream, &cuts).unwrap_or(false);

@@ -1,6 +1,7 @@
 //! Speech, by the characters that were to be spoken; recordings, by their seconds.
 
-use super::{End, Facts, with_tokens};
+use super::images::with_tokens;
+use super::{End, Facts};
 use crate::gateway::job::Job;
 use crate::gateway::reservation::Consumed;
 use crate::usage::recording;
@@ -8,7 +9,7 @@ use crate::usage::tokenizer::pooled;
 use crate::usage::{Counted, Meter, Usage};
 
 /// Speech is charged by what was to be spoken, once any of it came.
-pub(super) fn characters(job: &Job, facts: &Facts, end: End) -> Option<Consumed> {
+pub(super) async fn characters(job: &Job, facts: &Facts, end: End) -> Option<Consumed> {
     // What cannot be read counts as delivered, unless the upstream broke it off.
     let nothing_came = match facts.items {
         Some(items) => items == 0,
@@ -26,13 +27,20 @@ pub(super) fn characters(job: &Job, facts: &Facts, end: End) -> Option<Consumed>
         },
         flags: Vec::new(),
     };
-    Some(with_tokens(job, facts, consumed))
+    Some(with_tokens(job, facts, consumed).await)
 }
 
 /// A recording is charged by its length: as the answer tells it, else as its own bytes do. Where nobody tells it, it is
 /// the longest that the model takes.
 pub(super) async fn seconds(job: &Job, facts: &Facts, end: End) -> Option<Consumed> {
-    if end == End::UpstreamCut && facts.text.is_empty() && facts.seconds.is_none() {
+    // A recording without a word in it was read as well; an error in the place of an answer says that it was not.
+    let nothing_came = facts.text.is_empty()
+        && match end {
+            End::Complete => facts.items == Some(0),
+            End::UpstreamCut => facts.seconds.is_none(),
+            End::ClientGone => false,
+        };
+    if nothing_came {
         return None;
     }
     let bound = job.reservation.bound(|meter| meter == Meter::Seconds);
@@ -58,7 +66,7 @@ pub(super) async fn seconds(job: &Job, facts: &Facts, end: End) -> Option<Consum
         };
         consumed.usage = consumed.usage.with(Meter::Seconds, seconds);
     }
-    Some(with_tokens(job, facts, consumed))
+    Some(with_tokens(job, facts, consumed).await)
 }
 
 /// What a recording comes to whose client went before the answer came.

@@ -182,8 +182,8 @@ impl EventTap {
         Facts {
             usage: facts.usage,
             items: match self.service.counts() {
-                // Sound in events is no text.
-                Counts::Characters => Some(u64::from(self.passed)),
+                // Sound in events is no text, and a recording may have none.
+                Counts::Characters | Counts::Seconds => Some(u64::from(self.passed)),
                 // What has shown itself is not nothing, though it was not done.
                 Counts::Images if facts.pictures == 0 && facts.previews > 0 => None,
                 _ => Some(facts.pictures),

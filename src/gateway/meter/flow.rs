@@ -185,15 +185,19 @@ impl Flow {
         if let Some(cut) = cut.as_ref().filter(|_| !client_gone) {
             record.broke(cut.code);
         }
+        // A stream can say that it was cut; any other body can only break off.
+        let breaks_off = cut.is_some() && matches!(tap, Tap::Document(_));
         Concluded {
             trailers: settled
                 .as_deref()
                 .filter(|_| trailers)
                 .map(receipt::trailers),
-            // A stream can say that it was cut; any other body can only break off.
-            abort: (cut.is_some() && matches!(tap, Tap::Document(_)))
-                .then_some("the upstream broke off"),
-            tail: tap.tail(settled.as_deref(), &gateway.currency, cut.as_ref()),
+            abort: breaks_off.then_some("the upstream broke off"),
+            // What was charged is delivered as far as it came; the end of what costs nothing is not.
+            tail: match breaks_off && settled.is_none() {
+                true => VecDeque::new(),
+                false => tap.tail(settled.as_deref(), &gateway.currency, cut.as_ref()),
+            },
         }
     }
 

@@ -7,5 +7,7 @@ mod crashing;
 mod migrating;
 mod opening;
 mod placing;
+mod restoring;
 mod room;
 mod support;
+mod sweeping;

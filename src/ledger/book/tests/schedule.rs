@@ -5,16 +5,14 @@
 use std::collections::HashMap;
 
 use super::fixture::{digest, entry, id, key, models, request};
-use super::model::{Model, ModelKey, Phase, Verdict};
-use super::model_bill::Bill;
+use super::model::{Model, ModelKey};
 use super::schedule_dice::Dice;
 use crate::clock::UnixMs;
-use crate::ledger::LedgerError;
 use crate::ledger::book::planted::Planted;
 use crate::ledger::book::{Book, Change};
 use crate::ledger::credit::EntryKind;
 use crate::ledger::grant::Grant;
-use crate::ledger::hold::{Hold, HoldRef, Refusal, Settled};
+use crate::ledger::hold::{Hold, HoldRef};
 use crate::ledger::id::RequestId;
 use crate::ledger::receipt::Receipt;
 use crate::ledger::wallet::NewWallet;
@@ -187,208 +185,6 @@ impl Run {
         Ok(())
     }
 
-    pub(super) fn hold(&mut self, place: usize) -> Outcome {
-        let quote = match self.known(place) {
-            Some(ask) if self.dice.percent(8) => ask.quote,
-            _ => self.quote(place),
-        };
-        let answer = self.book.hold(self.now, quote.clone());
-        let verdict = self.models[place].hold(self.now, &quote);
-        if let (Ok(hold), Verdict::Admitted(_)) = (&answer, &verdict) {
-            self.holds.insert(quote.request, hold.clone());
-        }
-        let seen = match &answer {
-            Ok(hold) => {
-                let first = &self.holds[&quote.request];
-                let lease_until = hold.lease_until;
-                let first = Hold {
-                    lease_until,
-                    ..first.clone()
-                };
-                agree!(*hold, first, "the hold of {}", quote.request);
-                let taken = hold.taken.iter();
-                let taken = taken.map(|take| (take.grant.to_string(), take.unit, take.units));
-                if verdict == Verdict::Again {
-                    Verdict::Again
-                } else {
-                    agree!(hold.balance.get(), self.models[place].balance(), "balance");
-                    Verdict::Admitted(super::model_funds::Worst {
-                        counts: hold.counts.clone(),
-                        taken: taken.collect(),
-                        money: plain(hold.money),
-                    })
-                }
-            }
-            Err(refusal) => verdict_of(refusal),
-        };
-        agree!(seen, verdict, "hold {quote:?}");
-        Ok(())
-    }
-
-    fn settle(&mut self, place: usize) -> Outcome {
-        let known = self.known(place);
-        let Some(ask) = known.filter(|ask| ask.phase == Phase::Live || self.dice.percent(70))
-        else {
-            return Ok(());
-        };
-        let request = ask.quote.request;
-        let charge = self.charge(&ask);
-        let id = name(place, 0).with(request);
-        let answer = self
-            .book
-            .settle(self.now, &id, charge.clone(), &mut self.changes);
-        if ask.phase == Phase::Settled && !ask.forgotten {
-            let again = answer.map_err(|error| error.to_string())?;
-            agree!(again.receipt, self.receipts[&request], "a second settle");
-            return Ok(());
-        }
-        let bill = self.models[place].settle(self.now, request, &charge);
-        let seen = match answer {
-            Err(LedgerError::NotFound(_)) => Bill::Unknown,
-            Err(LedgerError::Conflict(_)) => Bill::Voided,
-            Err(other) => return Err(other.to_string()),
-            Ok(settled) => {
-                let receipt = &settled.receipt;
-                agree!(receipt.held.get(), signed(ask.worst.money), "held");
-                agree!(
-                    settled.balance.get(),
-                    self.models[place].balance(),
-                    "balance"
-                );
-                agree!(receipt.priced, charge.priced, "priced");
-                self.receipts.insert(request, receipt.clone());
-                bill_of(&settled)
-            }
-        };
-        agree!(seen, bill, "settle {charge:?} of {ask:?}");
-        Ok(())
-    }
-
-    fn void(&mut self, place: usize) -> Outcome {
-        let quote = match self.known(place) {
-            Some(ask) if self.dice.percent(90) => ask.quote,
-            _ => self.quote(place),
-        };
-        let id = name(place, 0).with(quote.request);
-        let done = self.book.void(self.now, &id).is_ok();
-        agree!(
-            done,
-            self.models[place].void(self.now, &quote),
-            "void {id:?}"
-        );
-        Ok(())
-    }
-
-    fn renew(&mut self, place: usize) -> Outcome {
-        if let Some(ask) = self.known(place) {
-            let id = name(place, 0).with(ask.quote.request);
-            let lease_ms = self.dice.below(200);
-            self.book.renew(self.now, &id, lease_ms);
-            self.models[place].renew(self.now, ask.quote.request, lease_ms);
-        }
-        Ok(())
-    }
-
-    fn credit(&mut self, place: usize) -> Outcome {
-        let number = self.next;
-        self.next += 1;
-        let (kind, amount) = match self.dice.below(6) {
-            0 => (EntryKind::Adjustment, -signed(self.dice.below(60))),
-            1 => (EntryKind::Refund, signed(1 + self.dice.below(10))),
-            _ => (EntryKind::Topup, signed(1 + self.dice.below(60))),
-        };
-        let entry = entry(&format!("e{number}"), &format!("w{place}"), kind, amount);
-        self.models[place].credits.push(amount);
-        for applied in [true, false] {
-            let credited = self.book.credit(self.now, entry.clone(), &mut self.changes);
-            let credited = credited.map_err(|error| error.to_string())?;
-            agree!(credited.applied, applied, "applied");
-            agree!(
-                credited.balance.get(),
-                self.models[place].balance(),
-                "balance"
-            );
-        }
-        Ok(())
-    }
-
-    fn set_line(&mut self, place: usize) -> Outcome {
-        let line = signed(self.dice.below(60));
-        let model = &mut self.models[place];
-        let owed = i64::try_from(model.held()).expect("small") - model.balance();
-        let fits = line >= model.credit_line || line >= owed;
-        if fits {
-            model.credit_line = line;
-        }
-        let id = id(&format!("w{place}"));
-        let set = self
-            .book
-            .set_credit_line(self.now, &id, Nano::new(line), &mut self.changes);
-        agree!(set.is_ok(), fits, "credit line {line}, owed {owed}");
-        Ok(())
-    }
-
-    fn change_key(&mut self, place: usize) -> Outcome {
-        let number = self.dice.below(2);
-        let name = format!("k{place}{number}");
-        let revoke = self.dice.percent(20);
-        let known = self.models[place].keys.get_mut(&name).ok_or("no key")?;
-        let kept = if revoke {
-            known.revision += u64::from(known.enabled);
-            known.enabled = false;
-            self.book.revoke_key(&id(&name), &mut self.changes)
-        } else {
-            let mut record = key(&name, &format!("w{place}"));
-            self.next += 1;
-            record.name = self.next.to_string();
-            known.revision += 1;
-            known.only_model = None;
-            known.expires_at = None;
-            let number = u8::try_from(place * 2).expect("few") + u8::try_from(number).expect("few");
-            if self.dice.percent(50) && known.enabled {
-                record.revision = known.revision - 1;
-                self.book.edit_key(record, &mut self.changes)
-            } else {
-                self.book.put_key(record, digest(number), &mut self.changes)
-            }
-        };
-        let kept = kept.map_err(|error| error.to_string())?;
-        agree!(
-            (kept.enabled, kept.revision),
-            (known.enabled, known.revision),
-            "key"
-        );
-        Ok(())
-    }
-
-    /// Opens a wallet that is open: grants that are new are given, and nothing else.
-    fn give(&mut self, place: usize) -> Outcome {
-        let given = [self.grant(0), self.grant(5)];
-        for grant in &given {
-            let known = &mut self.models[place].grants;
-            if known.iter().all(|other| other.name != grant.name) {
-                known.push(grant.clone());
-            }
-        }
-        let wallet = format!("w{place}");
-        let booked = self.models[place].credits[0] > 0;
-        let opening = entry(
-            &format!("config:{wallet}"),
-            &wallet,
-            EntryKind::Opening,
-            999,
-        );
-        let new = NewWallet {
-            id: id(&wallet),
-            credit_line: Nano::new(7),
-            opening: Some(opening).filter(|_| booked),
-            grants: given.to_vec(),
-        };
-        let opened = self.book.open_wallet(self.now, new, &mut self.changes);
-        agree!(opened.map_err(|error| error.to_string())?, false, "opened");
-        Ok(())
-    }
-
     fn forget(&mut self) -> Outcome {
         let before = UnixMs(self.now.0.saturating_sub_unsigned(self.dice.below(400)));
         let lapsed = UnixMs(before.0.saturating_sub_unsigned(self.dice.below(400)));
@@ -410,51 +206,6 @@ pub(super) fn name(place: usize, number: u64) -> HoldRef {
     HoldRef {
         wallet: id(&format!("w{place}")),
         request: request(number),
-    }
-}
-
-fn verdict_of(refusal: &Refusal) -> Verdict {
-    match refusal {
-        Refusal::Key => Verdict::Key,
-        Refusal::KeyChanged => Verdict::KeyChanged,
-        Refusal::Model => Verdict::Model,
-        Refusal::Period { .. } => Verdict::Period,
-        Refusal::Ended => Verdict::Ended,
-        Refusal::InFlight => Verdict::InFlight,
-        Refusal::OtherBody => Verdict::OtherBody,
-        Refusal::AlreadyCharged(receipt) => Verdict::Charged(receipt.request_id),
-        Refusal::TooLarge => Verdict::TooLarge,
-        Refusal::Funds {
-            need,
-            held_by_others,
-            ..
-        } => Verdict::Funds {
-            need: plain(*need),
-            others: *held_by_others,
-        },
-        Refusal::Limit {
-            index,
-            need,
-            held_by_others,
-            retry_after_ms,
-            ..
-        } => Verdict::Limit {
-            index: *index,
-            need: *need,
-            others: *held_by_others,
-            retry_after_ms: *retry_after_ms,
-        },
-    }
-}
-
-fn bill_of(settled: &Settled) -> Bill {
-    let receipt = &settled.receipt;
-    Bill::Charged {
-        free: receipt.free,
-        free_money: plain(receipt.free_money),
-        charged: plain(receipt.charged),
-        shortfall: plain(receipt.shortfall),
-        late: receipt.late,
     }
 }
 
