@@ -70,8 +70,8 @@ pub struct TextRequest<'b> {
     pub include_usage: Option<bool>,
     /// What bounds the input tokens.
     pub input: InputSize,
-    /// Bytes of the body that may become output beyond the maximum: rejected tokens of a `prediction` are
-    /// output, and so is an echoed prompt at some servers, once for each choice.
+    /// Bytes of the body that may become output beyond the maximum, once for each choice: rejected tokens of a
+    /// `prediction` are output, and so is an echoed prompt at some servers.
     pub extra_output: u64,
     /// The field that bounds it; `None` where the model's row says.
     pub maximum: Option<MaximumField>,
