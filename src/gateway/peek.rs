@@ -120,6 +120,8 @@ pub struct ImageRequest<'b> {
     pub stream: bool,
     /// The size, as the client wrote it.
     pub size: Option<Cow<'b, str>>,
+    /// Whether something else may decide the size: it then is any, until the answer tells.
+    pub any_size: bool,
     /// The quality, as the client wrote it.
     pub quality: Option<Cow<'b, str>>,
     /// `url` or `b64_json`, as the client wrote it.

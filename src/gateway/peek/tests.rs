@@ -323,9 +323,10 @@ fn a_request_for_images_is_read() {
     assert_eq!(request.input.inline_media_bytes, 24);
     let worst = request.worst_case(&bounds()).unwrap();
     assert_eq!((worst.images, worst.output_tokens), (4, 16_000));
+    assert!(!worst.any_size);
     // What else may decide the size makes it any.
     let sized = images(r#"{"model":"m","prompt":"a","size":"512x512","image_size":"2048x2048"}"#);
-    assert_eq!(sized.size, None);
+    assert!(sized.worst_case(&bounds()).unwrap().any_size);
 }
 
 #[test]
