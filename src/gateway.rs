@@ -44,6 +44,8 @@ pub mod server;
 pub mod service;
 pub mod signal;
 pub mod splice;
+#[cfg(test)]
+mod tests;
 pub mod window;
 
 use std::sync::Arc;
