@@ -109,6 +109,8 @@ impl<'b> Elements<'b> for Inputs<'_> {
         if !raw.get().starts_with('"') {
             part(pass, at, raw, self.input).map_err(|refusal| pass.refuse(refusal))?;
         }
+        // Each is read in a context of its own.
+        self.input.prompts = self.input.prompts.saturating_add(1);
         Ok(Some(()))
     }
 }
