@@ -85,6 +85,9 @@ impl Told<'_> {
                     false => json!({"results": results, "usage": usage}),
                 }
             }
+            Service::Moderations => {
+                json!({"id": "modr", "results": [{"flagged": false}], "usage": usage})
+            }
             Service::Images | Service::ImageEdits => self.images(&usage, dice),
             _ => json!({"text": texts[0], "usage": usage}),
         }

@@ -40,6 +40,7 @@ fn json(service: Service, dice: &mut Dice<'_>) -> Json {
         Service::Messages => messages::body(dice),
         Service::Embeddings => prompts::embeddings(dice),
         Service::Rerank => prompts::rerank(dice),
+        Service::Moderations => prompts::moderation(dice),
         Service::Images | Service::ImageEdits => media::images(dice),
         _ => media::speech(dice),
     }

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::gateway::Gateway;
 use crate::gateway::asked::Asked;
 use crate::gateway::catalog::{Catalog, Current, Pinned};
-use crate::gateway::conclude::{Conclusion, End, Facts, conclude};
+use crate::gateway::conclude::{Conclusion, End, Facts, abandon, conclude};
 use crate::gateway::facts::whole;
 use crate::gateway::job::Job;
 use crate::gateway::meter::{DocumentTap, EventTap};
@@ -154,15 +154,27 @@ impl Desk {
         }
     }
 
-    /// Meters an answer and charges it; `None` where nothing is charged.
+    /// Charges a request whose client went before any of its answer came; `None` where nothing is charged.
+    pub fn abandon(&self, job: Job) -> Option<Arc<Receipt>> {
+        let request = job.reservation.request();
+        let receipt = self.runtime.block_on(async {
+            abandon(job).await;
+            self.gateway.ledger.receipt(request, None).await
+        });
+        receipt.expect("a ledger")
+    }
+
+    /// Meters an answer, which came to this end or to its own, and charges it; `None` where nothing is charged.
     pub fn conclude(
         &self,
         job: Job,
         answer: Answer,
         strip_usage: bool,
+        end: Option<End>,
         dice: &mut Dice<'_>,
     ) -> Option<Arc<Receipt>> {
-        let (facts, end) = meter(&job, answer, strip_usage, dice);
+        let (facts, complete) = meter(&job, answer, strip_usage, dice);
+        let end = end.unwrap_or(complete);
         let concluded = self.runtime.block_on(conclude(job, facts, end));
         match concluded.expect("a ledger") {
             Conclusion::Charged(settled) => Some(Arc::clone(&settled.receipt)),

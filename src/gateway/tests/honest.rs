@@ -85,6 +85,8 @@ pub fn most(service: Service, body: &Value, row: &Row) -> Result<Most, &'static 
         Service::Completions => prompts(&body["prompt"]),
         Service::Embeddings => prompts(&body["input"]),
         Service::Rerank => documents(&body["documents"]),
+        // Parts make one input, texts one each.
+        Service::Moderations if !body["input"][0].is_object() => prompts(&body["input"]),
         _ => Vec::new(),
     };
     let n = body["n"].as_u64().unwrap_or(1);
@@ -269,7 +271,7 @@ fn output(service: Service, body: &Value, row: &Row, n: u64, prompts: &[u64]) ->
     let each = maximum.unwrap_or(row.max_output_tokens);
     let thought = each + row.reasoning_tokens_max;
     match service {
-        Service::Embeddings | Service::Rerank => 0,
+        Service::Embeddings | Service::Rerank | Service::Moderations => 0,
         Service::Speech | Service::Transcriptions => row.max_output_tokens,
         Service::Images | Service::ImageEdits => {
             let previews = body["partial_images"].as_u64().unwrap_or(0);

@@ -44,6 +44,7 @@ impl Row {
             category: match service {
                 Service::Embeddings => "embedding",
                 Service::Rerank => "rerank",
+                Service::Moderations => "moderation",
                 Service::Images => "text-to-image",
                 Service::ImageEdits => "image-edit",
                 Service::Speech => "speech",
@@ -65,7 +66,7 @@ impl Row {
     }
 
     fn price(&mut self, dice: &mut Dice<'_>) {
-        let is_text = matches!(self.category, "chat" | "embedding" | "rerank");
+        let is_text = self.category == "chat" || self.only_reads();
         let is_image = self.category.contains("image");
         self.counts_tokens = is_text;
         if dice.one_in(16) {
@@ -110,6 +111,10 @@ impl Row {
         self.prices = parts.join(", ");
     }
 
+    fn only_reads(&self) -> bool {
+        matches!(self.category, "embedding" | "rerank" | "moderation")
+    }
+
     fn tokens(&self, dice: &mut Dice<'_>, parts: &mut Vec<String>) {
         let sides: &[(&str, &[&str])] = &[
             (
@@ -124,8 +129,7 @@ impl Row {
             ),
             ("output", &["reasoning", "audio_output", "image_output"]),
         ];
-        let writes = !matches!(self.category, "embedding" | "rerank");
-        let sides = &sides[..if writes { 2 } else { 1 }];
+        let sides = &sides[..if self.only_reads() { 1 } else { 2 }];
         parts.push("per: 1M tokens".to_owned());
         let mut fields = Vec::new();
         for (side, more) in sides {

@@ -51,7 +51,11 @@ impl Spent {
             written: part(dice, &mut input, is_text),
             kept: part(dice, &mut input, is_anthropic),
             heard: part(dice, &mut input, most.has_sound && !is_anthropic),
-            seen: part(dice, &mut input, most.pictures > 0 && !is_anthropic),
+            seen: part(
+                dice,
+                &mut input,
+                most.pictures > 0 && !is_anthropic && most.output > 0,
+            ),
             reasoned: part(dice, &mut output, reasons),
             is_beside: dice.one_in(3),
             spoken: part(dice, &mut output, service == Service::Speech),
@@ -102,7 +106,7 @@ impl Spent {
     pub fn report(&self, service: Service, dice: &mut Dice<'_>) -> Value {
         match service {
             Service::Messages => self.anthropic(),
-            Service::Embeddings | Service::Rerank => json!({
+            Service::Embeddings | Service::Rerank | Service::Moderations => json!({
                 "prompt_tokens": self.input(),
                 "total_tokens": self.input(),
                 "prompt_tokens_details": {"cached_tokens": self.cached, "cache_write_tokens": self.written},

@@ -63,7 +63,13 @@ fn message(dice: &mut Dice<'_>) -> Json {
         5 => object([
             ("role", Some(text("tool"))),
             ("tool_call_id", Some(text("call_1"))),
-            ("content", Some(text(dice.text()))),
+            (
+                "content",
+                Some(match dice.one_in(3) {
+                    true => several(dice, part),
+                    false => text(dice.text()),
+                }),
+            ),
         ]),
         kind => object([
             ("role", Some(text(dice.pick(&["user", "system"])))),

@@ -1,6 +1,6 @@
-//! Completions, embeddings, and the order of documents: one text or several.
+//! Completions, embeddings, the order of documents, moderations: one text or several.
 
-use super::{flag, maximum, maybe, several, word};
+use super::{flag, image, maximum, maybe, several, word};
 use crate::gateway::tests::dice::Dice;
 use crate::gateway::tests::json::{Json, object, raw, text};
 
@@ -63,6 +63,25 @@ pub fn rerank(dice: &mut Dice<'_>) -> Json {
         ("top_n", maybe(dice, 3, |_| raw(2))),
         ("return_documents", maybe(dice, 4, flag)),
     ])
+}
+
+pub fn moderation(dice: &mut Dice<'_>) -> Json {
+    let part = |dice: &mut Dice<'_>| match dice.one_in(3) {
+        true => object([
+            ("type", Some(text("image_url"))),
+            ("image_url", Some(object([("url", Some(image(dice)))]))),
+        ]),
+        false => object([
+            ("type", Some(text("text"))),
+            ("text", Some(text(dice.text()))),
+        ]),
+    };
+    let input = match dice.below(3) {
+        0 => text(dice.text()),
+        1 => several(dice, |dice| text(dice.text())),
+        _ => several(dice, part),
+    };
+    object([("model", Some(text("m"))), ("input", Some(input))])
 }
 
 fn prompt(dice: &mut Dice<'_>) -> Json {
