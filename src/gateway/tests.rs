@@ -35,7 +35,7 @@ use row::Row;
 use seen::Seen;
 use spent::Spent;
 
-const CASES: u32 = 6_000;
+const CASES: u32 = 5_000;
 const SERVICES: [Service; 11] = [
     Service::Chat,
     Service::Responses,
