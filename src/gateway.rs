@@ -46,6 +46,8 @@ pub mod server;
 pub mod service;
 pub mod signal;
 pub mod splice;
+#[cfg(test)]
+mod tests;
 pub mod whole;
 pub mod window;
 

@@ -83,6 +83,8 @@ pub struct WorstCase {
     pub images: u64,
     /// The images' size and quality, as far as the request says.
     pub shape: ImageShape,
+    /// Whether the request decides their size in words that are not read: it is any then, and no default.
+    pub any_size: bool,
     /// Seconds of audio.
     pub seconds: u64,
     /// Characters to be spoken.

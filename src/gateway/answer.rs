@@ -15,7 +15,7 @@ use super::Gateway;
 use super::background;
 use super::client_body::ClientBody;
 use super::conclude::{Conclusion, End, abandon, conclude};
-use super::facts::facts;
+use super::facts::whole;
 use super::forward::Answer;
 use super::headers;
 use super::job::Job;
@@ -23,7 +23,7 @@ use super::meter::{DocumentTap, EventTap, MeteredBody, Tap};
 use super::passage::Passage;
 use super::receipt;
 use super::refusal::Refused;
-use super::service::{Counts, Service};
+use super::service::Counts;
 use super::signal::Signal;
 use crate::ledger::key::OnDisconnect;
 use crate::upstream::UpstreamBody;
@@ -275,24 +275,10 @@ async fn charge(
 ) -> Result<Response<ClientBody>, Refused> {
     let request = job.reservation.request();
     let limits = job.reservation.limits.clone();
-    let mut facts = facts(&body, job.service);
-    let is_known = facts.items.is_some()
-        || match job.service.counts() {
-            Counts::Text
-            | Counts::Nothing
-            | Counts::Characters
-            | Counts::Seconds
-            | Counts::Requests => true,
-            Counts::Input => facts.usage.is_some(),
-            Counts::Images => false,
-        };
-    if !is_known {
+    let Some(mut facts) = whole(&body, job.service, job.choices) else {
         job.reservation.void().await;
         return Err(not_understood());
-    }
-    if job.service == Service::Chat && job.choices > 1 {
-        facts.choices.get_or_insert_default().feed(&body);
-    }
+    };
     facts.client_gone = gone.is_raised();
     let mut early = HeaderMap::new();
     if job.background {

@@ -6,6 +6,25 @@ use crate::price::ImageShape;
 use crate::usage::answer::{AnswerFacts, read_answer};
 use crate::usage::transcript::Transcript;
 
+/// What an answer to so many `choices` says of which all is at hand; `None` where it cannot be metered.
+pub fn whole(body: &[u8], service: Service, choices: u64) -> Option<Facts> {
+    let mut facts = facts(body, service);
+    let is_known = facts.items.is_some()
+        || match service.counts() {
+            Counts::Text
+            | Counts::Nothing
+            | Counts::Characters
+            | Counts::Seconds
+            | Counts::Requests => true,
+            Counts::Input => facts.usage.is_some(),
+            Counts::Images => false,
+        };
+    if service == Service::Chat && choices > 1 {
+        facts.choices.get_or_insert_default().feed(body);
+    }
+    is_known.then_some(facts)
+}
+
 /// What a JSON answer says; of anything else, only its text is known.
 pub fn facts(body: &[u8], service: Service) -> Facts {
     let Ok(answer) = read_answer(body) else {

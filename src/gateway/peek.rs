@@ -71,8 +71,8 @@ pub struct TextRequest<'b> {
     pub include_usage: Option<bool>,
     /// What bounds the input tokens.
     pub input: InputSize,
-    /// Bytes of the body that may become output beyond the maximum: rejected tokens of a `prediction` are
-    /// output, and so is an echoed prompt at some servers, once for each choice.
+    /// Bytes of the body that may become output beyond the maximum, once for each choice: rejected tokens of a
+    /// `prediction` are output, and so is an echoed prompt at some servers.
     pub extra_output: u64,
     /// The field that bounds it; `None` where the model's row says.
     pub maximum: Option<MaximumField>,
@@ -121,6 +121,8 @@ pub struct ImageRequest<'b> {
     pub stream: bool,
     /// The size, as the client wrote it.
     pub size: Option<Cow<'b, str>>,
+    /// Whether something else may decide the size: it then is any, until the answer tells.
+    pub any_size: bool,
     /// The quality, as the client wrote it.
     pub quality: Option<Cow<'b, str>>,
     /// `url` or `b64_json`, as the client wrote it.

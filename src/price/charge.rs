@@ -106,7 +106,7 @@ impl Terms {
         if usage.get(Meter::Images) == 0 {
             return Image::default();
         }
-        let Some((price, shape)) = table.charged(&self.worst.shape, stated) else {
+        let Some((price, shape)) = table.charged(table.asked(&self.worst), stated) else {
             return Image::default();
         };
         Image {
@@ -122,7 +122,7 @@ impl Terms {
     /// Whether an image costs more than the quote took one for.
     fn is_dearer(&self, charged: Option<UnitPrice>) -> bool {
         let table = &self.version.images;
-        charged > table.dearest(&table.asked(&self.worst.shape)) && charged.is_some()
+        charged > table.dearest(&table.asked(&self.worst)) && charged.is_some()
     }
 
     /// A meter that was consumed and should have a price. One that has none is no loss where its unit has

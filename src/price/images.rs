@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::WorstCase;
 use crate::config::image_word;
 use crate::money::UnitPrice;
 
@@ -114,28 +115,30 @@ impl ImageTable {
             .max()
     }
 
-    /// What a request that asks for this can turn out to be, as far as that is known.
-    pub(super) fn asked(&self, asked: &ImageShape) -> ImageShape {
-        asked.or(&self.default)
+    /// What a request can turn out to be, as far as that is known.
+    pub(super) fn asked(&self, worst: &WorstCase) -> ImageShape {
+        let mut asked = worst.shape.or(&self.default);
+        if worst.any_size {
+            asked.size = None;
+        }
+        asked
     }
 
-    /// The price of an image by what the answer states, else by what was asked for, else the dearest
-    /// that fits; and what it went by.
+    /// The price of an image by what the answer states, else by what was [asked](ImageTable::asked) for, else the
+    /// dearest that fits; and what it went by.
     pub(super) fn charged(
         &self,
-        asked: &ImageShape,
+        asked: ImageShape,
         stated: &ImageShape,
     ) -> Option<(UnitPrice, ImageShape)> {
-        let asked = self.asked(asked);
         let both = stated.or(&asked);
         [both, asked, ImageShape::default()]
             .into_iter()
             .find_map(|shape| Some((self.dearest(&shape)?, shape)))
     }
 
-    /// Why nothing that was asked for has a price.
+    /// Why nothing that was [asked](ImageTable::asked) for has a price.
     pub(super) fn unlisted(&self, asked: &ImageShape) -> Unlisted {
-        let asked = self.asked(asked);
         let of_size = |size: &Option<Arc<str>>| {
             let quality = None;
             self.dearest(&ImageShape {

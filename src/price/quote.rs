@@ -113,9 +113,10 @@ impl Terms {
         if table.is_empty() {
             return Ok(self.version.category.is_image().then_some(UnitPrice::ZERO));
         }
-        let dearest = table.dearest(&table.asked(&self.worst.shape));
+        let asked = table.asked(&self.worst);
+        let dearest = table.dearest(&asked);
         if dearest.is_none() && self.worst.images > 0 {
-            let unlisted = table.unlisted(&self.worst.shape);
+            let unlisted = table.unlisted(&asked);
             return Err(QuoteError::NoImagePrice {
                 param: unlisted.param,
                 asked: unlisted.asked,

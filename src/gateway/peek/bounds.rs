@@ -245,6 +245,7 @@ impl ImageRequest<'_> {
             output_tokens_min: output_tokens,
             images: self.n,
             shape: ImageShape::read(self.size.as_deref(), self.quality.as_deref()),
+            any_size: self.any_size,
             ..WorstCase::default()
         })
     }

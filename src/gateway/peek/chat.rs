@@ -59,9 +59,11 @@ pub(super) fn peek(body: &str) -> Result<TextRequest<'_>, BadRequest> {
             "messages is missing: send an array of messages.",
         ));
     }
+    let choices = chat.common.n.unwrap_or(1);
     let extent = Extent {
-        choices: chat.common.n.unwrap_or(1),
-        extra_output: chat.prediction_bytes,
+        choices,
+        // Each choice may turn the prediction down.
+        extra_output: choices.saturating_mul(chat.prediction_bytes),
         maximum: None,
         input: chat.input,
     };

@@ -82,7 +82,8 @@ pub(super) fn peek(body: &str) -> Result<ImageRequest<'_>, BadRequest> {
         n,
         partial_images: images.partial_images,
         stream: images.stream,
-        size: images.size.filter(|_| !images.is_sized_otherwise),
+        size: images.size,
+        any_size: images.any_size,
         quality: images.quality,
         response_format: images.response_format,
         input: InputSize {
@@ -107,7 +108,7 @@ struct Images<'b> {
     n: Option<u64>,
     size: Option<Cow<'b, str>>,
     quality: Option<Cow<'b, str>>,
-    is_sized_otherwise: bool,
+    any_size: bool,
     response_format: Option<Cow<'b, str>>,
     stream: bool,
     partial_images: u64,
@@ -144,9 +145,8 @@ impl<'b> Members<'b> for Images<'b> {
             "model" => self.model = Some((scalar::model(raw, at)?, pass.span(raw))),
             "n" => self.n = scalar::positive(raw, at, N_MAX)?,
             "size" => self.size = scalar::text(raw, at)?,
-            // What else may decide the size: it then is any, until the answer tells.
             "image_size" | "resolution" | "width" | "height" | "aspect_ratio" => {
-                self.is_sized_otherwise |= raw.get() != "null";
+                self.any_size |= raw.get() != "null";
             }
             "quality" => self.quality = scalar::text(raw, at)?,
             "response_format" => self.response_format = scalar::text(raw, at)?,

@@ -96,9 +96,11 @@ impl<'b> Elements<'b> for Inputs<'_> {
     type Element = &'b RawValue;
 
     fn take(&mut self, pass: &Pass<'b>, at: At<'_>, raw: &'b RawValue) -> Result<(), BadRequest> {
-        match raw.get().as_bytes() {
-            [b'"', ..] => Ok(()),
-            _ => part(pass, at, raw, self.input),
+        if !raw.get().starts_with('"') {
+            part(pass, at, raw, self.input)?;
         }
+        // Each is read in a context of its own.
+        self.input.prompts = self.input.prompts.saturating_add(1);
+        Ok(())
     }
 }

@@ -107,13 +107,13 @@ fn parameters_that_move_no_money_pass() {
 }
 
 #[test]
-fn a_prediction_counts_by_its_bytes() {
+fn a_prediction_counts_by_its_bytes_in_every_choice() {
     let request = chat(
         r#"{"model":"m","messages":[],"prediction": {"type":"content","content":"abc"} ,"max_tokens":10,"n":2}"#,
     );
-    assert_eq!(request.extra_output, 34);
+    assert_eq!(request.extra_output, 2 * 34);
     let worst = request.worst_case(&bounds()).unwrap();
-    assert_eq!(worst.output_tokens, 2 * 10 + 34);
+    assert_eq!(worst.output_tokens, 2 * (10 + 34));
 }
 
 #[test]
@@ -298,14 +298,14 @@ fn a_clamped_maximum_keeps_the_output_within_what_was_admitted() {
     let body = r#"{"model":"m","messages":[],"n":3,"prediction":"abcd"}"#;
     let request = chat(body);
     let floor = request.output_floor(&bounds);
-    assert_eq!(floor, 3 * 11 + 6);
+    assert_eq!(floor, 3 * (11 + 6));
     assert_eq!(request.maximum_within(floor, &bounds), Some(1));
     assert_eq!(request.maximum_within(floor - 1, &bounds), None);
     assert_eq!(request.maximum_within(0, &bounds), None);
     for output in floor..floor + 100 {
         let maximum = request.maximum_within(output, &bounds).unwrap();
-        assert!((maximum + 10) * 3 + 6 <= output);
-        assert!((maximum + 11) * 3 + 6 > output);
+        assert!((maximum + 10 + 6) * 3 <= output);
+        assert!((maximum + 11 + 6) * 3 > output);
     }
 }
 
@@ -323,9 +323,10 @@ fn a_request_for_images_is_read() {
     assert_eq!(request.input.inline_media_bytes, 24);
     let worst = request.worst_case(&bounds()).unwrap();
     assert_eq!((worst.images, worst.output_tokens), (4, 16_000));
+    assert!(!worst.any_size);
     // What else may decide the size makes it any.
     let sized = images(r#"{"model":"m","prompt":"a","size":"512x512","image_size":"2048x2048"}"#);
-    assert_eq!(sized.size, None);
+    assert!(sized.worst_case(&bounds()).unwrap().any_size);
 }
 
 #[test]

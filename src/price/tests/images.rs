@@ -65,6 +65,24 @@ fn a_quote_is_at_the_dearest_image_that_the_request_can_turn_out_to_be() {
 }
 
 #[test]
+fn a_size_that_the_request_decides_in_words_of_its_own_is_no_default() {
+    let version = image(TABLE);
+    let any = WorstCase {
+        any_size: true,
+        ..asking(Some("1024x1024"), Some("standard"))
+    };
+    assert_eq!(parts(&version, any.clone())[0].3, 750_000_000);
+    let charge = terms(&version, any).charge(
+        &Usage::images(1),
+        &FreeUnits::default(),
+        &ImageShape::default(),
+    );
+    let charge = charge.expect("in range");
+    assert!(!charge.dearer_image);
+    assert_eq!(charge.priced.get(), 750_000_000);
+}
+
+#[test]
 fn an_image_without_a_price_is_refused_and_told_those_that_have_one() {
     let version = image(TABLE);
     assert_eq!(

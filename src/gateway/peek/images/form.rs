@@ -56,6 +56,7 @@ pub(in crate::gateway::peek) fn peek(form: Form<'_>) -> Result<ImageRequest<'_>,
         partial_images: images.partial_images,
         stream: images.stream,
         size: owned(images.size),
+        any_size: false,
         quality: owned(images.quality),
         response_format: owned(images.response_format),
         input: InputSize {

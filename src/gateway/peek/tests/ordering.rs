@@ -110,3 +110,13 @@ fn moderations_take_texts_and_parts() {
     let refusal = peek_moderations(br#"{"model":"m","input":5}"#, CAPS).unwrap_err();
     assert_eq!(refusal.param.as_deref(), Some("input"));
 }
+
+#[test]
+fn texts_to_be_moderated_have_a_context_each() {
+    let text = "x".repeat(60_000);
+    let body = format!(r#"{{"model":"m","input":["{text}","{text}"]}}"#);
+    let request = peek_moderations(body.as_bytes(), CAPS).unwrap();
+    let worst = request.worst_case(&bounds());
+    assert_eq!(worst.input_tokens, body.len() as u64 + 30);
+    assert!(worst.input_tokens > bounds().context_tokens);
+}
