@@ -74,6 +74,9 @@ pub trait Ledger: Send + Sync {
     /// Which store it is, for logs and health checks.
     fn describe(&self) -> Description;
 
+    /// Whether other processes may use it at the same time.
+    fn is_shared(&self) -> bool;
+
     /// The form in which the secret of a key is kept and found: a hash keyed with the store's own secret.
     fn digest(&self, secret: &str) -> KeyDigest;
 
@@ -86,6 +89,12 @@ pub trait Ledger: Send + Sync {
     /// was charged, its settle says. Holds may end with the process, and so may what is known of those that were
     /// voided; what was settled is known for good, as long as its receipt is kept, and for a day at least.
     fn hold(&self, quote: Quote) -> Answer<'_, Result<Hold, Refusal>>;
+
+    /// Has a request known again that an earlier process held, as `held` and at `held_at`, where [`Ledger::hold`] refuses
+    /// it now: as one whose lease ran out, so that its settle is a late one.
+    ///
+    /// Nothing changes where the request is known, nor in a store whose holds do not end with their process.
+    fn adopt(&self, quote: Quote, held: Hold, held_at: UnixMs) -> Answer<'_, ()>;
 
     /// Replaces a hold by its real charge.
     ///
@@ -116,6 +125,9 @@ pub trait Ledger: Send + Sync {
 
     /// Disables a key at once and for good; its wallet is left as it is.
     fn revoke_key(&self, key: KeyId) -> Answer<'_, Arc<Key>>;
+
+    /// The key of a wallet with this id, if there is one; revoked and expired ones included.
+    fn key_of(&self, wallet: WalletId, key: KeyId) -> Answer<'_, Option<Arc<Key>>>;
 
     /// All keys, by id.
     fn keys(&self) -> Answer<'_, Vec<Arc<Key>>>;

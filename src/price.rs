@@ -115,7 +115,7 @@ pub struct Model {
     pub bounds: Bounds,
     /// How its tokens are counted where the upstream does not say.
     pub tokenizer: Tokenizer,
-    /// Its prices by time, the earliest first; never empty.
+    /// Its prices by time, the earliest first; empty only where it is [unlisted](Model::unlisted).
     pub versions: Vec<Arc<PriceVersion>>,
 }
 
@@ -143,6 +143,28 @@ impl PriceBook {
 }
 
 impl Model {
+    /// What is known of a model that the list had once: its name. It has no price; the terms of its requests have.
+    pub fn unlisted(id: &str) -> Model {
+        Model {
+            id: id.into(),
+            aliases: Arc::new([]),
+            category: Category::Chat,
+            bounds: Bounds {
+                context_tokens: 0,
+                max_output_tokens: 0,
+                reasoning_tokens_max: 0,
+                image_tokens_max: 0,
+                overhead_tokens: 0,
+                images_max: 0,
+                seconds_max: 0,
+                characters_max: 0,
+                max_tokens_field: MaxTokensField::default(),
+            },
+            tokenizer: Tokenizer::default(),
+            versions: Vec::new(),
+        }
+    }
+
     /// The prices in force at `now`; `None` before the first.
     pub fn at(&self, now: UnixMs) -> Option<&Arc<PriceVersion>> {
         let began =

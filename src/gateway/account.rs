@@ -65,7 +65,7 @@ fn limits(gateway: &Gateway, key: &Key, wallet: &WalletView) -> Vec<Value> {
     key.limits
         .iter()
         .map(|limit| {
-            let name = super::window::counter_key(key, limit, now, &gateway.zone);
+            let name = super::window::counter_key(&key.id, limit, now, &gateway.zone);
             let counter = wallet.counters.iter().find(|counter| counter.key == *name);
             let (used, held) = counter.map_or((0, 0), |counter| (counter.used, counter.held));
             let amount = |count: u64| match limit.measure {

@@ -15,35 +15,58 @@ use super::followed::Claim;
 use super::kept;
 use super::refusal::Refused;
 use crate::gateway::Gateway;
-use crate::gateway::conclude::{End, conclude};
+use crate::gateway::conclude::{Conclusion, End, conclude};
 use crate::gateway::facts::facts;
 use crate::gateway::job::{Job, SoFar};
 use crate::gateway::service::Service;
 use crate::ledger::LedgerError;
-use crate::ledger::object::{OBJECTS_MAX, Object, ObjectId};
-use crate::usage::answer::read_answer;
+use crate::ledger::object::{OBJECTS_MAX, Object, ObjectId, ObjectIdError};
+use crate::usage::answer::{AnswerFacts, read_answer};
 use crate::usage::tokenizer::pooled;
-use ask::{is_unfinished, until_done, written_status};
+use ask::until_done;
+use resume::{resume, take_up};
 use state::{state, unfinished};
 
 mod ask;
 mod resume;
 mod state;
 
-pub use resume::resume;
-
 /// How soon what failed is tried again.
 const AGAIN: Duration = Duration::from_secs(30);
+
+/// How often it is looked for answers that nobody follows: those of a process that ended, where several share a ledger.
+const LOOKED_FOR: Duration = Duration::from_secs(60);
+/// How long the process that began an answer may take to charge what it alone has seen of it.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// Takes up, for ever, what is noted as unfinished and nobody here follows. Cancel it by dropping it.
+pub async fn keep_following(gateway: Arc<Gateway>) {
+    loop {
+        resume(&gateway).await;
+        sleep(LOOKED_FOR).await;
+    }
+}
+
+/// Takes up all that is noted, after a while.
+pub fn again(gateway: Arc<Gateway>) {
+    tokio::spawn(async move {
+        sleep(AGAIN).await;
+        resume(&gateway).await;
+    });
+}
 
 /// Notes an answer of a job that has only begun to come, so that it is found by whoever is there when it ends.
 /// Answers the claim for the job; `None` where the id cannot be noted.
 pub fn note(job: &Job, id: &str) -> Option<BoxFuture<'static, Claim>> {
     let gateway = Arc::clone(job.reservation.gateway());
     let object = unfinished(job, id.parse().ok()?);
-    let claim = gateway.followed.claim(object)?;
+    let mut claim = gateway.followed.claim(object)?;
     let noting = async move {
-        if let Err(error) = put(&gateway, &claim.object).await {
-            tracing::warn!(%error, object = %claim.object.id, "an answer in the background is not noted yet");
+        match put(&gateway, &claim.object).await {
+            Ok(()) => claim.is_noted = true,
+            Err(error) => {
+                tracing::warn!(%error, object = %claim.object.id, "an answer in the background is not noted yet");
+            }
         }
         claim
     };
@@ -61,33 +84,68 @@ async fn put(gateway: &Gateway, object: &Object) -> Result<(), LedgerError> {
 /// Where it cannot be noted: nobody follows it then, and the job's hold is voided.
 pub async fn follow(mut job: Job, id: &str) -> Result<(), LedgerError> {
     let gateway = Arc::clone(job.reservation.gateway());
-    let error = match id.parse::<ObjectId>() {
-        Ok(id) => {
-            let object = unfinished(&job, id);
-            let noted = put(&gateway, &object).await;
-            // Where it was noted before, that is enough.
-            if noted.is_ok() || job.claim.is_some() {
-                match &mut job.claim {
-                    Some(claim) => claim.object = object,
-                    None => job.claim = gateway.followed.claim(object),
-                }
-                match job.claim.is_some() {
-                    true => drop(tokio::spawn(run(gateway, light(job)))),
-                    // Whoever found the note follows it.
-                    false => job.reservation.leave(),
-                }
-                return Ok(());
-            }
-            noted.expect_err("it was not noted")
+    match claim(&gateway, &mut job, id).await {
+        Ok(Some(claim)) => {
+            job.claim = Some(claim);
+            tokio::spawn(run(gateway, light(job)));
+            Ok(())
         }
-        Err(error) => LedgerError::Conflict(error.to_string()),
+        // Another task took it up.
+        Ok(None) => {
+            job.reservation.leave();
+            Ok(())
+        }
+        Err(error) => {
+            tracing::error!(
+                %error, request_id = %job.reservation.request(),
+                "an answer in the background cannot be followed"
+            );
+            job.reservation.void().await;
+            Err(error)
+        }
+    }
+}
+
+/// Claims a job's answer, and notes it with all that is known of it by now.
+async fn claim(gateway: &Gateway, job: &mut Job, id: &str) -> Result<Option<Claim>, LedgerError> {
+    let id: ObjectId = id
+        .parse()
+        .map_err(|error: ObjectIdError| LedgerError::Conflict(error.to_string()))?;
+    let Some(mut claim) = job.claim.take() else {
+        let Some(mut claim) = gateway.followed.claim(unfinished(job, id)) else {
+            return Ok(None);
+        };
+        put(gateway, &claim.object).await?;
+        claim.is_noted = true;
+        return Ok(Some(claim));
     };
-    tracing::error!(
-        %error, request_id = %job.reservation.request(),
-        "an answer in the background cannot be followed"
-    );
-    job.reservation.void().await;
-    Err(error)
+    // It was noted when it began; meanwhile more of it may have been shown.
+    job.so_far = most(job.so_far, shown(gateway, &claim.object).await);
+    claim.object = unfinished(job, id);
+    match put(gateway, &claim.object).await {
+        Err(error) if !claim.is_noted => return Err(error),
+        Err(error) => {
+            tracing::warn!(%error, object = %claim.object.id, "what came of an answer is not noted");
+        }
+        Ok(()) => claim.is_noted = true,
+    }
+    Ok(Some(claim))
+}
+
+/// What is noted of an answer as counted; `None` where that cannot be read now.
+async fn shown(gateway: &Gateway, object: &Object) -> Option<SoFar> {
+    let noted = gateway.ledger.object(object.name()).await.ok()??;
+    state(&noted)?.so_far
+}
+
+fn most(one: Option<SoFar>, other: Option<SoFar>) -> Option<SoFar> {
+    let (Some(one), Some(other)) = (one, other) else {
+        return one.or(other);
+    };
+    Some(SoFar {
+        output_tokens: one.output_tokens.max(other.output_tokens),
+        ..one
+    })
 }
 
 /// The job without the request's body, which may be large: what is to be counted of it is counted.
@@ -102,38 +160,61 @@ fn light(mut job: Job) -> Job {
 ///
 /// # Errors
 /// Where it cannot be noted.
-pub async fn show(gateway: &Gateway, object: &Object, body: &[u8]) -> Result<bool, Refused> {
+pub async fn show(gateway: &Arc<Gateway>, object: &Object, body: &[u8]) -> Result<bool, Refused> {
+    if !gateway.followed.wake(object) {
+        tokio::spawn(take_up(Arc::clone(gateway), object.clone()));
+    }
     let answer = read_answer(body).ok();
-    let unfinished = answer.filter(|answer| answer.status.is_some_and(is_unfinished));
-    let Some(unfinished) = unfinished else {
-        gateway.followed.wake(object);
+    let Some(unfinished) = answer.filter(AnswerFacts::is_unfinished) else {
         return Ok(true);
     };
     let text = unfinished.transcript();
-    let model = gateway.catalog().find_model(&object.model);
-    let (false, Some(mut state), Some(model)) = (text.is_empty(), state(object), model) else {
+    if text.is_empty() {
         return Ok(false);
-    };
-    let tokenizer = model.tokenizer.clone();
-    let shown = pooled(move || text.tokens(&tokenizer)).await;
+    }
+    let model = gateway.catalog().find_model(&object.model);
+    let tokenizer = model.map(|model| model.tokenizer.clone());
     // What cannot be counted is taken to be all of it.
-    let shown = shown.unwrap_or(u64::MAX);
+    let tokens = match tokenizer {
+        Some(tokenizer) => pooled(move || text.tokens(&tokenizer)).await,
+        None => None,
+    };
+    let output_tokens = tokens.unwrap_or(u64::MAX);
+    note_shown(gateway, object, output_tokens)
+        .await
+        .map_err(|error| {
+            tracing::error!(%error, object = %object.id, "what is shown cannot be noted");
+            Refused::ledger_unavailable()
+        })?;
+    Ok(false)
+}
+
+async fn note_shown(
+    gateway: &Gateway,
+    object: &Object,
+    output_tokens: u64,
+) -> Result<(), LedgerError> {
+    // Others may have been shown more meanwhile.
+    let Some(object) = gateway.ledger.object(object.name()).await? else {
+        return Ok(());
+    };
+    if object.pending.is_none() {
+        return Ok(());
+    }
+    let unreadable = || LedgerError::Conflict("its state cannot be read".to_owned());
+    let mut state = state(&object).ok_or_else(unreadable)?;
     let before = state.so_far.unwrap_or(SoFar {
         input_tokens: state.input_bound(),
         output_tokens: 0,
     });
-    if shown > before.output_tokens {
-        state.so_far = Some(SoFar {
-            output_tokens: shown,
-            ..before
-        });
-        let object = state.of(object.clone());
-        put(gateway, &object).await.map_err(|error| {
-            tracing::error!(%error, object = %object.id, "what is shown cannot be noted");
-            Refused::ledger_unavailable()
-        })?;
+    if output_tokens <= before.output_tokens {
+        return Ok(());
     }
-    Ok(false)
+    state.so_far = Some(SoFar {
+        output_tokens,
+        ..before
+    });
+    put(gateway, &state.of(object)).await
 }
 
 /// Follows the answer that a job has claimed. Boxed: where its charge fails, all that is noted is taken up again,
@@ -157,52 +238,80 @@ fn run(gateway: Arc<Gateway>, job: Job) -> BoxFuture<'static, ()> {
     })
 }
 
-/// Takes up all that is noted, after a while.
-pub fn again(gateway: Arc<Gateway>) {
-    tokio::spawn(async move {
-        sleep(AGAIN).await;
-        resume(gateway).await;
-    });
-}
-
-/// Ends the hold by the answer; by `None` where it is gone.
+/// Ends the hold by the answer; by `None` where it is gone, or not awaited any longer.
 async fn end(
     gateway: &Gateway,
     mut job: Job,
     object: &Object,
     done: Option<Bytes>,
 ) -> Result<(), LedgerError> {
-    let Some(body) = done else {
-        tracing::error!(
-            request_id = %job.reservation.request(), object = %object.id,
-            "an answer in the background is gone at its upstream: nothing is charged"
-        );
-        job.reservation.void_answered().await;
-        // What was not charged is not given away, should it come back.
-        kept::forget(&*gateway.ledger, object).await;
-        return Ok(());
-    };
-    // Another process may have shown more of it.
-    let noted = gateway.ledger.object(object.name()).await?;
-    let noted = noted.as_ref().and_then(state);
-    job.so_far = noted.and_then(|state| state.so_far).or(job.so_far);
+    let is_gone = done.is_none();
+    let body = done.unwrap_or_default();
     let mut facts = facts(&body, Service::Responses);
     // It is not followed again.
     facts.object = None;
-    let status = written_status(&body);
-    let has_ended = matches!(status.as_deref(), Some("completed" | "incomplete"));
-    let end = match has_ended || facts.usage.is_some() {
+    let is_told = matches!(facts.usage, Some(Ok(_)));
+    let is_resumed = job.claim.as_ref().is_some_and(|claim| claim.is_resumed);
+    let may_be_anothers = is_resumed && gateway.ledger.is_shared();
+    if may_be_anothers && !is_told && was_ended_by_another(gateway, object).await {
+        job.reservation.leave();
+        return Ok(());
+    }
+    job.so_far = most(job.so_far, shown(gateway, object).await);
+    let status = read_answer(&body)
+        .ok()
+        .and_then(|answer| answer.status.map(str::to_owned));
+    let status = status.as_deref();
+    let has_ended = matches!(status, Some("completed" | "incomplete"));
+    let end = match has_ended || is_told {
         true => End::Complete,
         false => End::UpstreamCut,
     };
+    if is_gone {
+        tracing::error!(
+            request_id = %job.reservation.request(), object = %object.id,
+            "an answer in the background is gone at its upstream: what was shown of it is charged"
+        );
+    }
     // The settle ends what was pending.
-    match conclude(job, facts, end).await {
-        // It would not go better another time: whoever had the hold has released it.
-        Err(LedgerError::Conflict(why)) => {
-            tracing::error!(%why, object = %object.id, "an answer in the background cannot be charged");
-            kept::finish(&*gateway.ledger, object.clone()).await;
-            Ok(())
+    let over = match conclude(job, facts, end).await {
+        Ok(Conclusion::Free) => true,
+        Ok(Conclusion::Charged(_) | Conclusion::Later(..)) => is_gone,
+        // It would not go better another time.
+        Err(error @ (LedgerError::Conflict(_) | LedgerError::NotFound(_))) => {
+            tracing::error!(%error, object = %object.id, "an answer in the background cannot be charged");
+            kept::forget(&*gateway.ledger, object).await;
+            return Ok(());
         }
-        concluded => concluded.map(drop),
+        Err(error) => return Err(error),
+    };
+    if over {
+        close(
+            gateway,
+            object,
+            matches!(status, Some("failed" | "cancelled")),
+        )
+        .await;
+    }
+    Ok(())
+}
+
+/// Whether an answer that this process took up is settled by the one that began it, which may know more of it.
+async fn was_ended_by_another(gateway: &Gateway, object: &Object) -> bool {
+    tokio::select! {
+        () = sleep(GRACE) => {}
+        // The next process looks again.
+        () = gateway.stop.raised() => return true,
+    }
+    let noted = gateway.ledger.object(object.name()).await;
+    noted.is_ok_and(|noted| noted.is_none_or(|noted| noted.pending.is_none()))
+}
+
+/// Ends what is noted of an answer that was not charged. One that came to nothing stays, since it says why; any other is not
+/// given away, and can be reached by nobody.
+pub async fn close(gateway: &Gateway, object: &Object, came_to_nothing: bool) {
+    match came_to_nothing {
+        true => kept::finish(&*gateway.ledger, object.clone()).await,
+        false => kept::forget(&*gateway.ledger, object).await,
     }
 }

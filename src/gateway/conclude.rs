@@ -5,8 +5,6 @@ mod images;
 mod searches;
 mod tokens;
 
-use std::sync::Arc;
-
 use super::job::{Job, SoFar};
 use super::kept;
 use super::reservation::Consumed;
@@ -112,7 +110,7 @@ pub async fn conclude(mut job: Job, facts: Facts, end: End) -> Result<Conclusion
             });
             return Ok(Conclusion::Later(Box::new(job), written));
         }
-        if job.claim.is_none() {
+        if job.claim.as_ref().is_none_or(|claim| !claim.is_noted) {
             kept::note(&job, &written.id).await;
         }
     }
@@ -136,12 +134,7 @@ pub async fn conclude(mut job: Job, facts: Facts, end: End) -> Result<Conclusion
         }),
     };
     let Some(mut consumed) = consumed else {
-        let ledger = Arc::clone(&job.reservation.gateway().ledger);
         job.reservation.void_answered().await;
-        if let Some(claim) = job.claim {
-            // Nothing is in it, but why.
-            kept::finish(&*ledger, claim.object.clone()).await;
-        }
         return Ok(Conclusion::Free);
     };
     if end == End::UpstreamCut {

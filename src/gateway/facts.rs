@@ -70,7 +70,7 @@ pub fn facts(body: &[u8], service: Service) -> Facts {
 fn written(answer: &AnswerFacts<'_>) -> Option<Written> {
     Some(Written {
         id: answer.id?.to_owned(),
-        is_unfinished: matches!(answer.status, Some("queued" | "in_progress")),
+        is_unfinished: answer.is_unfinished(),
     })
 }
 

@@ -21,6 +21,10 @@ pub struct Claim {
     request: RequestId,
     /// The answer, as it is noted in the ledger.
     pub object: Object,
+    /// Whether it is noted there.
+    pub is_noted: bool,
+    /// Whether it was taken up: the process that began it may still be there, and know more.
+    pub is_resumed: bool,
     /// Notified when the upstream is to be asked at once.
     pub wake: Arc<Notify>,
 }
@@ -37,18 +41,21 @@ impl Followed {
             followed: Arc::clone(self),
             request,
             object,
+            is_noted: false,
+            is_resumed: false,
             wake,
         })
     }
 
-    /// Lets whoever follows an answer ask for it at once, instead of after a while.
-    pub fn wake(&self, object: &Object) {
-        let Some(pending) = &object.pending else {
-            return;
-        };
-        if let Some(wake) = self.0.lock().get(&pending.request) {
+    /// Lets whoever follows an answer ask for it at once, instead of after a while. Answers whether anybody does.
+    pub fn wake(&self, object: &Object) -> bool {
+        let followed = self.0.lock();
+        let pending = object.pending.as_ref();
+        let wake = pending.and_then(|pending| followed.get(&pending.request));
+        if let Some(wake) = wake {
             wake.notify_one();
         }
+        wake.is_some()
     }
 }
 

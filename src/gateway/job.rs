@@ -10,6 +10,7 @@ use super::followed::Claim;
 use super::reservation::Reservation;
 use super::service::Service;
 use super::splice::Span;
+use crate::ledger::hold::IdempotencyClaim;
 use crate::ledger::id::KeyId;
 use crate::ledger::key::OnDisconnect;
 
@@ -43,6 +44,8 @@ pub struct Job {
     pub stored: bool,
     /// Whether the answer is written after the request was answered.
     pub background: bool,
+    /// The client's wish that an answer in the background be charged once, for whoever goes on with it.
+    pub idempotency: Option<IdempotencyClaim>,
     /// What was counted here before the answer's end, where it is to be followed.
     pub so_far: Option<SoFar>,
     /// The unfinished answer, once it is noted.

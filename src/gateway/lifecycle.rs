@@ -144,7 +144,14 @@ async fn hold(
         let (terms, segments) = asked.quote(&model, price, now, key)?;
         let input = terms.worst_case().input_tokens;
         long_context::refuse(&read.headers, asked.service(), &model, input)?;
-        let (limits, counters) = counters(key, &model, Demand::of(&segments), now, &gateway.zone);
+        let (limits, counters) = counters(
+            &key.id,
+            &key.limits,
+            &model,
+            Demand::of(&segments),
+            now,
+            &gateway.zone,
+        );
         let quote = Quote {
             request: read.record.id(),
             wallet: key.wallet.clone(),
@@ -232,6 +239,11 @@ async fn exchange(
     let clamp = asked.clamp(&reservation);
     let strip = |endpoint: &Endpoint| asked.asks_usage_unasked() && endpoint.ask_usage();
     let trailers = headers::has_token(&read.headers, header::TE, "trailers");
+    // It was read before, for the hold.
+    let claim = match asked.is_background() {
+        true => idempotency(&read.headers, &read.body).ok().flatten(),
+        false => None,
+    };
     let mut headers = read.headers;
     match asked.keeps_type() {
         true => headers::towards_upstream_as_sent(&mut headers),
@@ -279,6 +291,7 @@ async fn exchange(
         names_objects: !asked.objects().is_empty(),
         stored: asked.is_stored(),
         background: asked.is_background(),
+        idempotency: claim,
         so_far: None,
         claim: None,
         reservation,

@@ -57,7 +57,7 @@ pub async fn serve(
         Arc::clone(&gateway.ledger),
         gateway.lease_ms,
     ));
-    let resuming = tokio::spawn(background::resume(Arc::clone(&gateway)));
+    let resuming = tokio::spawn(background::keep_following(Arc::clone(&gateway)));
     let tls = certificates.as_ref().map(tls::acceptor);
     let (close, closing) = watch::channel(());
     let mut connections = JoinSet::new();

@@ -8,7 +8,7 @@ use jiff::{Span, Zoned};
 
 use crate::clock::UnixMs;
 use crate::config::Words as _;
-use crate::ledger::key::Key;
+use crate::ledger::id::KeyId;
 use crate::ledger::limit::{Ask, CounterAsk, Limit, Measure, Per, Window};
 use crate::price::{Model, Segment};
 use crate::usage::Unit;
@@ -40,15 +40,16 @@ impl Demand {
     }
 }
 
-/// The limits of `key` that apply to `model`, and their counters at `now`, in the same order.
+/// Those of a key's limits that apply to `model`, and their counters at `now`, in the same order.
 pub fn counters(
-    key: &Key,
+    key: &KeyId,
+    limits: &[Limit],
     model: &Model,
     demand: Demand,
     now: UnixMs,
     zone: &TimeZone,
 ) -> (Vec<Limit>, Vec<CounterAsk>) {
-    key.limits
+    limits
         .iter()
         .filter(|limit| limit.models.has_any(&model.id, &model.aliases))
         .map(|limit| (limit.clone(), counter(key, limit, demand, now, zone)))
@@ -56,22 +57,22 @@ pub fn counters(
 }
 
 /// The name of a limit's counter at `now`.
-pub fn counter_key(key: &Key, limit: &Limit, now: UnixMs, zone: &TimeZone) -> Arc<str> {
+pub fn counter_key(key: &KeyId, limit: &Limit, now: UnixMs, zone: &TimeZone) -> Arc<str> {
     name(key, limit, window(limit, now, zone))
 }
 
 /// With the measure: a limit of the same name that measures something else counts for itself.
-fn name(key: &Key, limit: &Limit, window: Window) -> Arc<str> {
+fn name(key: &KeyId, limit: &Limit, window: Window) -> Arc<str> {
     let measure = limit.measure.name();
     match window {
         Window::Period { start, .. } => {
-            format!("{}/{}/{measure}/{}", key.id, limit.name, start.0).into()
+            format!("{}/{}/{measure}/{}", key, limit.name, start.0).into()
         }
-        _ => format!("{}/{}/{measure}", key.id, limit.name).into(),
+        _ => format!("{}/{}/{measure}", key, limit.name).into(),
     }
 }
 
-fn counter(key: &Key, limit: &Limit, demand: Demand, now: UnixMs, zone: &TimeZone) -> CounterAsk {
+fn counter(key: &KeyId, limit: &Limit, demand: Demand, now: UnixMs, zone: &TimeZone) -> CounterAsk {
     let window = window(limit, now, zone);
     let ask = match limit.measure {
         Measure::Spend => Ask::Money,

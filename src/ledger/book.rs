@@ -79,6 +79,15 @@ impl Book {
         wallet.hold(now, key, &quote, &mut self.memory)
     }
 
+    /// Has a request known that an earlier process held, as one whose lease ran out: its settle is a late one. One that
+    /// is known already, and one of a wallet that is not there, is left as it is.
+    pub fn adopt(&mut self, now: UnixMs, quote: &Quote, held: Hold, held_at: UnixMs) {
+        let now = self.tick(now);
+        if let Some(wallet) = self.wallets.get_mut(&quote.wallet) {
+            wallet.adopt(now, quote, held, held_at, &mut self.memory);
+        }
+    }
+
     /// Replaces a hold by its charge, once; a hold that lapsed is charged from what is there.
     ///
     /// The same request again is answered with the same receipt (and no changes), until

@@ -47,6 +47,12 @@ pub struct ImageShape<'a> {
 }
 
 impl AnswerFacts<'_> {
+    /// Whether it says that more of it is to come: its status is none of those with which a response ends.
+    pub fn is_unfinished(&self) -> bool {
+        let ends = ["completed", "incomplete", "failed", "cancelled"];
+        self.status.is_some_and(|status| !ends.contains(&status))
+    }
+
     /// The text that the model wrote, over all choices, for counting it here. Walks the body anew.
     pub fn transcript(&self) -> Transcript {
         Transcript::of(self.body)

@@ -144,6 +144,11 @@ impl StreamMeter {
         self.finish_reason_seen
     }
 
+    /// Whether the upstream has told of an error.
+    pub fn error_seen(&self) -> bool {
+        self.saw_error
+    }
+
     /// The id of the response that the events tell of, once one has named it.
     pub fn response(&self) -> Option<&str> {
         self.response.as_deref()

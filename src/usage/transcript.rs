@@ -227,11 +227,11 @@ impl<'a> Walk<'a> {
                 self.text_member(name, value, transcript);
                 Some(end? + 1)
             }
-            &first => {
+            _ => {
                 if name == b"sequence_number" && self.depth == 1 {
                     self.seen.sequence = number(&self.json[at..]);
                 }
-                self.other_member(name, first);
+                self.other_member(name, at);
                 Some(at)
             }
         }
@@ -266,11 +266,16 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn other_member(&mut self, name: &[u8], first: u8) {
+    /// Any member but a string, whose value begins at `at`.
+    fn other_member(&mut self, name: &[u8], at: usize) {
+        let first = self.json[at];
         let is_container = matches!(first, b'{' | b'[');
+        let within = self.json.get(self.after_blanks(at + 1));
+        let is_empty = is_container && matches!(within, Some(b'}' | b']'));
+        let says_something = !is_empty && !matches!(first, b'n' | b'f');
         match name {
             b"usage" if self.depth <= 3 && first == b'{' => self.seen.usage = true,
-            b"error" if self.depth == 1 && first != b'n' => self.seen.error = true,
+            b"error" if self.depth == 1 && says_something => self.seen.error = true,
             _ => {}
         }
         // What these hold is not text of the model, or a second copy of it.
@@ -284,6 +289,10 @@ impl<'a> Walk<'a> {
                 | b"tools"
                 | b"tool_choice"
                 | b"metadata"
+                // How the text is to be, in a response that repeats what was asked for; and its prompts.
+                | b"format"
+                | b"instructions"
+                | b"prompt"
         );
         if is_container && is_passed_over && self.passing_over.is_none() {
             self.passing_over = Some(self.depth);

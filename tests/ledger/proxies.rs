@@ -61,6 +61,10 @@ impl Ledger for Proxies {
         self.first().describe()
     }
 
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     fn digest(&self, secret: &str) -> KeyDigest {
         self.any().digest(secret)
     }
@@ -71,6 +75,10 @@ impl Ledger for Proxies {
 
     fn hold(&self, quote: Quote) -> Answer<'_, Result<Hold, Refusal>> {
         self.any().hold(quote)
+    }
+
+    fn adopt(&self, quote: Quote, held: Hold, held_at: UnixMs) -> Answer<'_, ()> {
+        self.any().adopt(quote, held, held_at)
     }
 
     fn settle(&self, hold: HoldRef, charge: Charge) -> Answer<'_, Settled> {
@@ -103,6 +111,10 @@ impl Ledger for Proxies {
 
     fn revoke_key(&self, key: KeyId) -> Answer<'_, Arc<Key>> {
         self.first().revoke_key(key)
+    }
+
+    fn key_of(&self, wallet: WalletId, key: KeyId) -> Answer<'_, Option<Arc<Key>>> {
+        self.any().key_of(wallet, key)
     }
 
     fn keys(&self) -> Answer<'_, Vec<Arc<Key>>> {

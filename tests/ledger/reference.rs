@@ -107,6 +107,10 @@ impl Ledger for Reference {
         }
     }
 
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     fn digest(&self, secret: &str) -> KeyDigest {
         KeyDigest(Sha256::digest(secret).into())
     }
@@ -117,6 +121,13 @@ impl Ledger for Reference {
 
     fn hold(&self, quote: Quote) -> Answer<'_, Result<Hold, Refusal>> {
         self.change(|book, now, _| Ok(book.hold(now, quote)))
+    }
+
+    fn adopt(&self, quote: Quote, held: Hold, held_at: UnixMs) -> Answer<'_, ()> {
+        self.change(|book, now, _| {
+            book.adopt(now, &quote, held, held_at);
+            Ok(())
+        })
     }
 
     fn settle(&self, hold: HoldRef, charge: Charge) -> Answer<'_, Settled> {
@@ -154,6 +165,10 @@ impl Ledger for Reference {
 
     fn revoke_key(&self, key: KeyId) -> Answer<'_, Arc<Key>> {
         self.change(|book, _, changes| book.revoke_key(&key, changes))
+    }
+
+    fn key_of(&self, _: WalletId, key: KeyId) -> Answer<'_, Option<Arc<Key>>> {
+        self.ask(|desk, _| desk.book.key_of(&key).cloned())
     }
 
     fn keys(&self) -> Answer<'_, Vec<Arc<Key>>> {

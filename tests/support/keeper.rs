@@ -95,6 +95,11 @@ impl Keeper {
         };
     }
 
+    /// Forgets a response.
+    pub fn lose(&self, id: &str) {
+        self.kept.lock().responses.remove(id);
+    }
+
     /// Streams of the background stay open from now on.
     pub fn keep_streams(&self) {
         self.kept.lock().streams_stay = true;

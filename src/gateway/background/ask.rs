@@ -16,7 +16,7 @@ use crate::usage::answer::read_answer;
 /// How often the upstream is asked, at first and at last.
 const LOOK_FIRST: Duration = Duration::from_secs(1);
 const LOOK_LAST: Duration = Duration::from_secs(15);
-/// How long an answer may be written; after that nobody waits for it, and it costs nothing.
+/// How long an answer may be written; after that nobody waits for it.
 const WRITTEN_MAX_MS: u64 = 86_400_000;
 /// After so many looks at what is not there, it is gone.
 const GONE_LOOKS: u32 = 8;
@@ -47,19 +47,17 @@ pub(super) async fn until_done(gateway: &Gateway, object: &Object, wake: &Notify
             // One server of several may not have it yet.
             Ok(Look::Gone) if gone < GONE_LOOKS => gone += 1,
             Ok(Look::Gone) => return None,
-            Ok(Look::Unfinished) => {
-                (failing, gone) = (false, 0);
-                let age = gateway.ledger.now().since(object.created_at);
-                if age > WRITTEN_MAX_MS {
-                    tracing::error!(object = %object.id, "an answer in the background takes longer than a day");
-                    return None;
-                }
-            }
+            Ok(Look::Unfinished) => (failing, gone) = (false, 0),
             Err(why) => {
                 if !std::mem::replace(&mut failing, true) {
                     tracing::warn!(object = %object.id, %why, "an answer in the background cannot be looked at; that is tried again");
                 }
             }
+        }
+        let age = gateway.ledger.now().since(object.created_at);
+        if age > WRITTEN_MAX_MS {
+            tracing::error!(object = %object.id, "an answer in the background takes longer than a day");
+            return None;
         }
     }
 }
@@ -90,20 +88,10 @@ async fn ask(gateway: &Gateway, object: &Object) -> Result<Look, String> {
     let body = response.into_body();
     let body = whole::read(Bytes::new(), body, ANSWER_BYTES_MAX, idle, memory).await;
     let body = body.map_err(|why| why.to_string())?;
-    match written_status(&body).as_deref() {
-        Some(status) if is_unfinished(status) => Ok(Look::Unfinished),
-        Some(_) => Ok(Look::Done(body)),
-        None => Err("the upstream's answer has no status".to_owned()),
+    let answer = read_answer(&body);
+    match answer.map_err(|error| error.to_string())? {
+        answer if answer.is_unfinished() => Ok(Look::Unfinished),
+        answer if answer.status.is_some() => Ok(Look::Done(body)),
+        _ => Err("the upstream's answer has no status".to_owned()),
     }
-}
-
-/// Whether an answer of this status is still being written.
-pub(super) fn is_unfinished(status: &str) -> bool {
-    matches!(status, "queued" | "in_progress")
-}
-
-/// What an answer says of itself.
-pub(super) fn written_status(body: &[u8]) -> Option<String> {
-    let answer = read_answer(body).ok()?;
-    answer.status.map(str::to_owned)
 }

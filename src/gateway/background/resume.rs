@@ -1,6 +1,5 @@
 //! Taking up what another process followed, or this one before it was started again.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,21 +14,20 @@ use crate::gateway::observe::Record;
 use crate::gateway::reservation::Reservation;
 use crate::gateway::service::Service;
 use crate::gateway::window::{Demand, counters};
+use crate::ledger::LedgerError;
 use crate::ledger::hold::{Hold, HoldRef, Quote, Refusal};
-use crate::ledger::id::KeyId;
 use crate::ledger::key::{Key, OnDisconnect};
-use crate::ledger::limit::Limit;
 use crate::ledger::object::{Object, Pending};
 use crate::money::Nano;
+use crate::price::Model;
 
 /// How many are read at once.
 const PAGE: u32 = 500;
 
-/// Follows all that is noted as unfinished. In a ledger that several processes share, another one may follow it too:
-/// whoever settles first has settled it.
-pub async fn resume(gateway: Arc<Gateway>) {
+/// Follows all that is noted as unfinished and not followed here. In a ledger that several processes share, another
+/// one may follow it too: whoever settles first has settled it.
+pub(super) async fn resume(gateway: &Arc<Gateway>) {
     let mut after = None;
-    let mut keys = HashMap::new();
     loop {
         let page = match gateway.ledger.pending_objects(after.clone(), PAGE).await {
             Ok(page) => page,
@@ -43,154 +41,153 @@ pub async fn resume(gateway: Arc<Gateway>) {
             return;
         };
         after = Some(last.name());
-        if keys.is_empty() {
-            keys = all_keys(&gateway).await;
-        }
         for object in page {
-            let key = keys.get(&object.key).cloned();
-            tokio::spawn(take_up(Arc::clone(&gateway), object, key));
+            tokio::spawn(take_up(Arc::clone(gateway), object));
         }
     }
 }
 
-async fn all_keys(gateway: &Gateway) -> HashMap<KeyId, Arc<Key>> {
-    loop {
-        match gateway.ledger.keys().await {
-            Ok(keys) => return keys.into_iter().map(|key| (key.id.clone(), key)).collect(),
-            Err(error) => {
-                tracing::warn!(%error, "keys cannot be listed; that is tried again");
-                sleep(AGAIN).await;
-            }
-        }
-    }
-}
-
-/// Holds again for an unfinished answer, and follows it.
-async fn take_up(gateway: Arc<Gateway>, object: Object, key: Option<Arc<Key>>) {
-    let (Some(pending), Some(state), Some(key)) = (object.pending.clone(), state(&object), key)
-    else {
-        tracing::error!(
-            object = %object.id,
-            "what runs in the background has no key or no readable state: it is tried again at the next start"
-        );
+/// Holds again for an unfinished answer, and follows it, unless that is done already.
+pub(super) async fn take_up(gateway: Arc<Gateway>, object: Object) {
+    let Some(mut claim) = gateway.followed.claim(object.clone()) else {
+        return;
+    };
+    (claim.is_noted, claim.is_resumed) = (true, true);
+    let (Some(pending), Some(state)) = (object.pending.clone(), state(&object)) else {
+        tracing::error!(object = %object.id, "what runs in the background has no readable state");
         return;
     };
     loop {
         if gateway.stop.is_raised() {
             return;
         }
-        let Some(claim) = gateway.followed.claim(object.clone()) else {
-            return;
-        };
-        let job = match hold(&gateway, &object, &key, &pending, &state).await {
-            // Its lease ran out meanwhile, or it was settled: either way a settle says so, and charges at most once.
-            Err(Refusal::Ended) => {
-                lapsed(&gateway, &object, &pending, &state).ok_or(Refusal::Model)
+        match job(&gateway, &object, &pending, &state).await {
+            Ok(job) => {
+                return run(
+                    gateway,
+                    Job {
+                        claim: Some(claim),
+                        ..job
+                    },
+                )
+                .await;
             }
-            held => held,
-        };
-        match job {
-            Ok(mut job) => {
-                job.claim = Some(claim);
-                return run(gateway, job).await;
-            }
-            Err(refusal) => {
+            Err(error) => {
                 tracing::warn!(
-                    object = %object.id, ?refusal,
+                    %error, object = %object.id,
                     "nothing is held for what runs in the background; that is tried again"
                 );
             }
         }
-        drop(claim);
         sleep(AGAIN).await;
     }
 }
 
-/// The job of a hold that has lapsed: what it took is the store's to know.
-fn lapsed(
+/// The job of an unfinished answer: with a hold, else as one whose hold has lapsed, which is settled late.
+async fn job(
     gateway: &Arc<Gateway>,
     object: &Object,
     pending: &Pending,
     state: &State,
-) -> Option<Job> {
-    let hold = Hold {
+) -> Result<Job, LedgerError> {
+    let pinned = pinned(gateway, object, state);
+    let key = gateway
+        .ledger
+        .key_of(object.wallet.clone(), object.key.clone());
+    let key = key.await?;
+    let quote = quote(
+        gateway,
+        object,
+        pending,
+        state,
+        &pinned.model,
+        key.as_deref(),
+    );
+    let refusal = match gateway.ledger.hold(quote.clone()).await? {
+        Ok(hold) => return Ok(assemble(gateway, object, hold, pinned, state)),
+        Err(refusal) => refusal,
+    };
+    let hold = lapsed(gateway, object, pending, state);
+    if !matches!(refusal, Refusal::Ended) {
+        tracing::warn!(
+            object = %object.id, ?refusal,
+            "nothing can be held again for what runs in the background: it is charged from what is there then"
+        );
+        gateway
+            .ledger
+            .adopt(quote, hold.clone(), state.held_at)
+            .await?;
+    }
+    Ok(assemble(gateway, object, hold, pinned, state))
+}
+
+/// A hold that has lapsed. What the store knows of it counts, if it does.
+fn lapsed(gateway: &Gateway, object: &Object, pending: &Pending, state: &State) -> Hold {
+    Hold {
         id: HoldRef {
             wallet: object.wallet.clone(),
             request: pending.request,
         },
-        money: Nano::ZERO,
+        money: state.money,
         taken: state.taken.clone(),
         counts: state.segments.iter().map(|segment| segment.count).collect(),
         balance: Nano::ZERO,
         counters: Vec::new(),
         lease_until: gateway.ledger.now(),
-    };
-    let pinned = pinned(gateway, object, state)?;
-    Some(job(
-        gateway,
-        object,
-        hold,
-        state.limits.clone(),
-        pinned,
-        state,
-    ))
+    }
 }
 
 /// What it is priced by: as it was held first, whatever the list says now.
-fn pinned(gateway: &Gateway, object: &Object, state: &State) -> Option<Pinned> {
+fn pinned(gateway: &Gateway, object: &Object, state: &State) -> Pinned {
     let catalog = gateway.catalog();
-    let model = catalog.find_model(&object.model)?;
-    Some(Pinned {
+    let model = catalog.find_model(&object.model);
+    let model = model.unwrap_or_else(|| Arc::new(Model::unlisted(&object.model)));
+    Pinned {
         held_at: state.held_at,
         terms: state.terms.terms(model.category),
         catalog,
         model,
-    })
+    }
 }
 
-async fn hold(
-    gateway: &Arc<Gateway>,
+fn quote(
+    gateway: &Gateway,
     object: &Object,
-    key: &Arc<Key>,
     pending: &Pending,
     state: &State,
-) -> Result<Job, Refusal> {
-    let pinned = pinned(gateway, object, state).ok_or(Refusal::Model)?;
-    let model = &pinned.model;
+    model: &Model,
+    key: Option<&Key>,
+) -> Quote {
     let now = gateway.ledger.now();
     let demand = Demand::of(&state.segments);
-    let (limits, counters) = counters(key, model, demand, now, &gateway.zone);
-    let quote = Quote {
+    // By the limits of then: a hold that is still there has counters for these.
+    let limits = &state.limits;
+    let (_, counters) = counters(&object.key, limits, model, demand, now, &gateway.zone);
+    Quote {
         request: pending.request,
         wallet: object.wallet.clone(),
-        key: key.id.clone(),
-        key_revision: key.revision,
+        key: object.key.clone(),
+        key_revision: key.map_or(0, |key| key.revision),
         model: Arc::clone(&model.id),
         aliases: Arc::clone(&model.aliases),
         price_version: Arc::clone(&state.price_version),
         segments: state.segments.clone(),
         counters,
         lease_ms: gateway.lease_ms,
-        idempotency: None,
-    };
-    let held = gateway.ledger.hold(quote).await.map_err(|error| {
-        tracing::warn!(%error, "nothing can be held");
-        Refusal::KeyChanged
-    })??;
-    Ok(job(gateway, object, held, limits, pinned, state))
+        idempotency: state.idempotency.clone(),
+    }
 }
 
-fn job(
+fn assemble(
     gateway: &Arc<Gateway>,
     object: &Object,
     hold: Hold,
-    limits: Vec<Limit>,
     pinned: Pinned,
     state: &State,
 ) -> Job {
     let path = Service::Responses.path();
     let record = Record::resumed(gateway, hold.id.request, path);
-    let segments = state.segments.clone();
+    let (segments, limits) = (state.segments.clone(), state.limits.clone());
     let gateway = Arc::clone(gateway);
     let mut reservation = Reservation::new(gateway, record, hold, segments, limits, pinned, path);
     reservation.detail.upstream = Arc::clone(&object.upstream);
@@ -211,6 +208,7 @@ fn job(
         names_objects: state.names_objects,
         stored: true,
         background: true,
+        idempotency: state.idempotency.clone(),
         so_far: state.so_far,
         claim: None,
     }

@@ -9,8 +9,10 @@ use crate::gateway::job::{Job, SoFar};
 use crate::gateway::kept::stored;
 use crate::gateway::reservation::is_input;
 use crate::ledger::grant::GrantTake;
+use crate::ledger::hold::IdempotencyClaim;
 use crate::ledger::limit::Limit;
 use crate::ledger::object::{Object, ObjectId, Pending, STATE_BYTES_MAX};
+use crate::money::Nano;
 use crate::price::{KeptTerms, Segment};
 
 /// What is needed to go on after a restart.
@@ -20,9 +22,11 @@ pub(super) struct State {
     pub(super) terms: KeptTerms,
     pub(super) held_at: UnixMs,
     pub(super) price_version: Arc<str>,
+    pub(super) money: Nano,
     pub(super) taken: Vec<GrantTake>,
     /// Left out where there are too many to be noted: what was held for them counts then.
     pub(super) limits: Vec<Limit>,
+    pub(super) idempotency: Option<IdempotencyClaim>,
     pub(super) names_objects: bool,
     pub(super) so_far: Option<SoFar>,
 }
@@ -35,8 +39,10 @@ pub(super) fn unfinished(job: &Job, id: ObjectId) -> Object {
         terms: reservation.terms.keep(),
         held_at: reservation.held_at,
         price_version: Arc::clone(reservation.catalog.prices.version()),
+        money: reservation.hold.money,
         taken: reservation.hold.taken.clone(),
         limits: reservation.limits.clone(),
+        idempotency: job.idempotency.clone(),
         names_objects: job.names_objects,
         so_far: job.so_far,
     };

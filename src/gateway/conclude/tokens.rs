@@ -10,7 +10,8 @@ use crate::usage::{Counted, Meter, Unit, Usage};
 pub(super) async fn tokens(job: &Job, facts: &Facts, end: End) -> Option<Consumed> {
     let mut flags = Vec::new();
     if facts.usage.is_none() && has_nothing_to_count(job) {
-        return Some(nothing());
+        let is_free = is_empty(job, facts, end) && end != End::ClientGone;
+        return (!is_free).then(nothing);
     }
     let is_of_one = is_of_one_choice(job, facts).await;
     match &facts.usage {

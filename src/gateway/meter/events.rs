@@ -175,6 +175,11 @@ impl EventTap {
         self.failed
     }
 
+    /// Whether the upstream says that it failed, by an error or by its last event.
+    pub fn has_failed(&self) -> bool {
+        self.failed || self.meter.error_seen()
+    }
+
     /// What the stream said.
     pub fn facts(&mut self) -> Facts {
         let facts = std::mem::take(&mut self.meter).finish();

@@ -154,19 +154,27 @@ impl Flow {
         record.upstream_ended();
         tap.close();
         let end = tap.verdict(end);
+        let has_failed = tap.has_failed();
         let mut facts = tap.facts();
         facts.client_gone = client_gone;
-        let (trailers, is_noted) = (job.trailers, job.claim.is_some());
+        let trailers = job.trailers;
+        let noted = job.claim.as_ref().map(|claim| claim.object.clone());
         let gateway = Arc::clone(job.reservation.gateway());
         let outcome = match conclude(job, facts, end).await {
             Ok(Conclusion::Later(job, written)) => background::follow(*job, &written.id)
                 .await
                 .map(|()| Conclusion::Free),
+            Ok(Conclusion::Free) => {
+                if let Some(noted) = &noted {
+                    background::close(&gateway, noted, has_failed).await;
+                }
+                Ok(Conclusion::Free)
+            }
             outcome => outcome,
         };
         drop(upstream);
         let Ok(settled) = outcome.map(Conclusion::settled) else {
-            if is_noted {
+            if noted.is_some() {
                 background::again(gateway);
             }
             record.broke(Code::LedgerUnavailable);

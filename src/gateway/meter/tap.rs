@@ -58,6 +58,14 @@ impl Tap {
         }
     }
 
+    /// Whether the upstream says that it failed.
+    pub fn has_failed(&self) -> bool {
+        match self {
+            Tap::Events(tap) => tap.has_failed(),
+            Tap::Document(_) => false,
+        }
+    }
+
     /// The id of the response that streams, once it is known.
     pub fn response(&self) -> Option<&str> {
         match self {

@@ -111,7 +111,9 @@ impl Asked<'_> {
             return Err(Refused::bad_request(message).param("stream"));
         }
         let (parts, body) = self.whole(object, method, &path, Bytes::new()).await?;
-        if parts.status.is_success() && background::show(self.gateway, object, &body).await? {
+        if !parts.status.is_success() {
+            self.gateway.followed.wake(object);
+        } else if background::show(self.gateway, object, &body).await? {
             self.charged(object).await?;
         }
         Ok(Response::from_parts(parts, ClientBody::full(body)))

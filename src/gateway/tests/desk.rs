@@ -150,6 +150,7 @@ impl Desk {
             choices: asked.choices(),
             recording: asked.recording(),
             names_objects: false,
+            idempotency: None,
             so_far: None,
             claim: None,
             stored: asked.is_stored(),

@@ -69,6 +69,44 @@ impl Wallet {
         Ok(self.admit(now, quote, plan))
     }
 
+    /// Remembers a request as if its hold had been made at `held_at` and lapsed. Of the quote's counters, those that
+    /// are there count its charge.
+    pub(super) fn adopt(
+        &mut self,
+        now: UnixMs,
+        quote: &Quote,
+        held: Hold,
+        held_at: UnixMs,
+        memory: &mut Memory,
+    ) {
+        self.reap(now, memory);
+        if self.request(&quote.request).is_some() {
+            return;
+        }
+        let part = |ask: &CounterAsk| Part {
+            counter: (ask.key.clone(), ask.window),
+            money: ask.ask == Ask::Money,
+            held: match ask.ask {
+                Ask::Money => u64::try_from(held.money.get()).unwrap_or(0),
+                Ask::Fixed(amount) => amount,
+            },
+        };
+        let parts = quote.counters.iter().map(part);
+        let record = Record {
+            parts: parts.collect(),
+            key: quote.key.clone(),
+            model: quote.model.clone(),
+            price_version: quote.price_version.clone(),
+            held_at,
+            idempotency: quote.idempotency.clone(),
+            hold: held,
+        };
+        memory.request_lapsed(now, &record.hold.id);
+        let activity = self.activity.get_or_insert_default();
+        let request = Request::Lapsed(now, Box::new(record));
+        activity.requests.insert(quote.request, request);
+    }
+
     /// Why grants, money and counters do not admit a request; `None` where they do.
     pub(super) fn refusal(&self, now: UnixMs, quote: &Quote) -> Option<Refusal> {
         let plan = self.plan(now, quote, Others::Counted);

@@ -39,6 +39,11 @@ impl Book {
         self.keys.by_digest.get(digest)
     }
 
+    /// The key with this id; revoked and expired ones included.
+    pub fn key_of(&self, id: &KeyId) -> Option<&Arc<Key>> {
+        self.keys.get(id)
+    }
+
     /// All keys, by id.
     pub fn keys(&self) -> Vec<Arc<Key>> {
         let mut keys: Vec<_> = self.keys.iter().map(|(key, _)| key.clone()).collect();

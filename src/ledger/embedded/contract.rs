@@ -50,6 +50,10 @@ impl Ledger for Embedded {
         }
     }
 
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     fn digest(&self, secret: &str) -> KeyDigest {
         let mut digester = self.digester.clone();
         digester.update(secret.as_bytes());
@@ -88,6 +92,16 @@ impl Ledger for Embedded {
                 durable.await?;
             }
             Ok(answer)
+        }
+        .boxed()
+    }
+
+    fn adopt(&self, quote: Quote, held: Hold, held_at: UnixMs) -> Answer<'_, ()> {
+        async move {
+            let mut locked = self.desk()?;
+            let now = locked.now;
+            locked.desk.book.adopt(now, &quote, held, held_at);
+            Ok(())
         }
         .boxed()
     }
@@ -153,6 +167,10 @@ impl Ledger for Embedded {
     fn revoke_key(&self, key: KeyId) -> Answer<'_, Arc<Key>> {
         self.change(move |book, _, changes| book.revoke_key(&key, changes))
             .boxed()
+    }
+
+    fn key_of(&self, _: WalletId, key: KeyId) -> Answer<'_, Option<Arc<Key>>> {
+        async move { self.ask(|book, _| book.key_of(&key).cloned()) }.boxed()
     }
 
     fn keys(&self) -> Answer<'_, Vec<Arc<Key>>> {

@@ -55,6 +55,10 @@ impl Ledger for Redis {
         }
     }
 
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     fn digest(&self, secret: &str) -> KeyDigest {
         let mut digester = self.digester.clone();
         digester.update(secret.as_bytes());
@@ -67,6 +71,11 @@ impl Ledger for Redis {
 
     fn hold(&self, quote: Quote) -> Answer<'_, Result<Hold, Refusal>> {
         self.reserve(quote).boxed()
+    }
+
+    /// Holds outlive the proxies that made them.
+    fn adopt(&self, _: Quote, _: Hold, _: UnixMs) -> Answer<'_, ()> {
+        std::future::ready(Ok(())).boxed()
     }
 
     fn settle(&self, hold: HoldRef, charge: Charge) -> Answer<'_, Settled> {
@@ -116,6 +125,14 @@ impl Ledger for Redis {
 
     fn revoke_key(&self, key: KeyId) -> Answer<'_, Arc<Key>> {
         self.revoke(key).boxed()
+    }
+
+    fn key_of(&self, wallet: WalletId, key: KeyId) -> Answer<'_, Option<Arc<Key>>> {
+        async move {
+            let found = self.record_of(&wallet, &key).await?;
+            Ok(found.map(|(key, _)| Arc::new(key)))
+        }
+        .boxed()
     }
 
     fn keys(&self) -> Answer<'_, Vec<Arc<Key>>> {

@@ -216,7 +216,7 @@ impl Redis {
     }
 
     /// The record of a key and its digest.
-    async fn record_of(
+    pub(super) async fn record_of(
         &self,
         wallet: &WalletId,
         id: &KeyId,

@@ -136,10 +136,13 @@ fn upstream_errors_are_noticed_in_every_form() {
         assert_eq!(kinds, [Kind::Error], "{text}");
         assert!(facts.saw_error);
     }
-    let (kinds, facts) = read(
-        "data: {\"error\":null,\"choices\":[{\"delta\":{\"content\":\"{\\\"error\\\":1}\"}}]}\n\n",
-    );
-    assert_eq!((kinds, facts.saw_error), (vec![Kind::Content], false));
+    for nothing in ["null", "false", "{ }", "[]"] {
+        let text = format!(
+            "data: {{\"error\":{nothing},\"choices\":[{{\"delta\":{{\"content\":\"{{\\\"error\\\":1}}\"}}}}]}}\n\n"
+        );
+        let (kinds, facts) = read(&text);
+        assert_eq!((kinds, facts.saw_error), (vec![Kind::Content], false));
+    }
 }
 
 #[test]

@@ -104,6 +104,10 @@ impl Ledger for Brittle {
         self.inner.describe()
     }
 
+    fn is_shared(&self) -> bool {
+        self.inner.is_shared()
+    }
+
     fn digest(&self, secret: &str) -> KeyDigest {
         self.inner.digest(secret)
     }
@@ -122,6 +126,10 @@ impl Ledger for Brittle {
     fn hold(&self, quote: Quote) -> Answer<'_, Result<Hold, Refusal>> {
         *self.is_held.lock() = true;
         self.inner.hold(quote)
+    }
+
+    fn adopt(&self, quote: Quote, held: Hold, held_at: UnixMs) -> Answer<'_, ()> {
+        self.inner.adopt(quote, held, held_at)
     }
 
     fn settle(&self, hold: HoldRef, charge: Charge) -> Answer<'_, Settled> {
@@ -164,6 +172,10 @@ impl Ledger for Brittle {
 
     fn revoke_key(&self, key: KeyId) -> Answer<'_, Arc<Key>> {
         self.inner.revoke_key(key)
+    }
+
+    fn key_of(&self, wallet: WalletId, key: KeyId) -> Answer<'_, Option<Arc<Key>>> {
+        self.inner.key_of(wallet, key)
     }
 
     fn keys(&self) -> Answer<'_, Vec<Arc<Key>>> {

@@ -366,3 +366,30 @@ fn a_lapsed_hold_is_waited_for_longer_than_ended_requests_are_remembered() {
     let late = bench.settle(1, charge(10)).expect("it lapsed a moment ago");
     assert!(late.receipt.late);
 }
+
+#[test]
+fn a_request_of_an_earlier_process_is_charged_late_from_what_is_there() {
+    let mut asked = costs(1, 50);
+    asked.counters = vec![counter("k/spend", Ask::Money, 500, Window::Total)];
+    let held = {
+        let mut before = Bench::new(100, 0, vec![]);
+        before.hold(asked.clone()).expect("it fits")
+    };
+    let mut bench = Bench::new(40, 0, vec![]);
+    let mut other = costs(2, 1);
+    other.counters = asked.counters.clone();
+    bench.hold(other).expect("it fits");
+    bench.settle(2, charge(1)).expect("live");
+    for _ in 0..2 {
+        let (now, held) = (bench.now, held.clone());
+        bench.book.adopt(now, &asked, held, UnixMs(7));
+    }
+    assert_eq!(bench.hold(asked), Err(Refusal::Ended));
+    assert_eq!((bench.view().held.get(), bench.balance()), (0, 39));
+    let settled = bench.settle(1, charge(45)).expect("known");
+    let receipt = settled.receipt;
+    assert!(receipt.late);
+    assert_eq!((receipt.charged.get(), receipt.shortfall.get()), (39, 6));
+    assert_eq!(receipt.held_at, UnixMs(7));
+    assert_eq!(bench.counter("k/spend"), Some((40, 0)));
+}
