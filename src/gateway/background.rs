@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, OptionFuture};
 use tokio::time::sleep;
 
 use super::followed::Claim;
@@ -23,7 +23,7 @@ use crate::ledger::LedgerError;
 use crate::ledger::object::{OBJECTS_MAX, Object, ObjectId, ObjectIdError};
 use crate::usage::answer::{AnswerFacts, read_answer};
 use crate::usage::tokenizer::pooled;
-use ask::until_done;
+use ask::{is_old, until_done};
 use resume::{resume, take_up};
 use state::{state, unfinished};
 
@@ -120,9 +120,18 @@ async fn claim(gateway: &Gateway, job: &mut Job, id: &str) -> Result<Option<Clai
         return Ok(Some(claim));
     };
     // It was noted when it began; meanwhile more of it may have been shown.
-    job.so_far = most(job.so_far, shown(gateway, &claim.object).await);
-    claim.object = unfinished(job, id);
-    match put(gateway, &claim.object).await {
+    let gate = claim.gate().await;
+    let noted = match shown(gateway, &claim.object).await {
+        Ok(shown) => {
+            job.so_far = most(job.so_far, shown);
+            claim.object = unfinished(job, id);
+            put(gateway, &claim.object).await
+        }
+        // Nothing that is noted is to be lowered.
+        Err(error) => Err(error),
+    };
+    drop(gate);
+    match noted {
         Err(error) if !claim.is_noted => return Err(error),
         Err(error) => {
             tracing::warn!(%error, object = %claim.object.id, "what came of an answer is not noted");
@@ -132,10 +141,11 @@ async fn claim(gateway: &Gateway, job: &mut Job, id: &str) -> Result<Option<Clai
     Ok(Some(claim))
 }
 
-/// What is noted of an answer as counted; `None` where that cannot be read now.
-async fn shown(gateway: &Gateway, object: &Object) -> Option<SoFar> {
-    let noted = gateway.ledger.object(object.name()).await.ok()??;
-    state(&noted)?.so_far
+/// What is noted of an answer as counted.
+async fn shown(gateway: &Gateway, object: &Object) -> Result<Option<SoFar>, LedgerError> {
+    let noted = gateway.ledger.object(object.name()).await?;
+    let state = noted.as_ref().and_then(state);
+    Ok(state.and_then(|state| state.so_far))
 }
 
 fn most(one: Option<SoFar>, other: Option<SoFar>) -> Option<SoFar> {
@@ -180,12 +190,11 @@ pub async fn show(gateway: &Arc<Gateway>, object: &Object, body: &[u8]) -> Resul
         None => None,
     };
     let output_tokens = tokens.unwrap_or(u64::MAX);
-    note_shown(gateway, object, output_tokens)
-        .await
-        .map_err(|error| {
-            tracing::error!(%error, object = %object.id, "what is shown cannot be noted");
-            Refused::ledger_unavailable()
-        })?;
+    let noted = note_shown(gateway, object, output_tokens).await;
+    noted.map_err(|error| {
+        tracing::error!(%error, object = %object.id, "what is shown cannot be noted");
+        Refused::ledger_unavailable()
+    })?;
     Ok(false)
 }
 
@@ -194,15 +203,14 @@ async fn note_shown(
     object: &Object,
     output_tokens: u64,
 ) -> Result<(), LedgerError> {
+    let _gate = gateway.followed.gate(object).await;
     // Others may have been shown more meanwhile.
-    let Some(object) = gateway.ledger.object(object.name()).await? else {
-        return Ok(());
+    let noted = gateway.ledger.object(object.name()).await?;
+    let Some(noted) = noted.filter(|noted| noted.pending.is_some()) else {
+        return charged(gateway, object).await;
     };
-    if object.pending.is_none() {
-        return Ok(());
-    }
     let unreadable = || LedgerError::Conflict("its state cannot be read".to_owned());
-    let mut state = state(&object).ok_or_else(unreadable)?;
+    let mut state = state(&noted).ok_or_else(unreadable)?;
     let before = state.so_far.unwrap_or(SoFar {
         input_tokens: state.input_bound(),
         output_tokens: 0,
@@ -214,7 +222,16 @@ async fn note_shown(
         output_tokens,
         ..before
     });
-    put(gateway, &state.of(object)).await
+    put(gateway, &state.of(noted)).await
+}
+
+/// An answer that ended while it was on its way to a customer: what was not charged then is not given away now.
+async fn charged(gateway: &Gateway, object: &Object) -> Result<(), LedgerError> {
+    let uncharged = || LedgerError::Conflict("it ended without a charge".to_owned());
+    let pending = object.pending.as_ref().ok_or_else(uncharged)?;
+    let wallet = Some(object.wallet.clone());
+    let receipt = gateway.ledger.receipt(pending.request, wallet).await?;
+    receipt.map(drop).ok_or_else(uncharged)
 }
 
 /// Follows the answer that a job has claimed. Boxed: where its charge fails, all that is noted is taken up again,
@@ -222,7 +239,7 @@ async fn note_shown(
 fn run(gateway: Arc<Gateway>, job: Job) -> BoxFuture<'static, ()> {
     Box::pin(async move {
         let Some(claim) = &job.claim else { return };
-        let (object, wake) = (claim.object.clone(), Arc::clone(&claim.wake));
+        let (object, wake) = (claim.object.clone(), claim.wake());
         let done = tokio::select! {
             done = until_done(&gateway, &object, &wake) => done,
             // The next process goes on.
@@ -251,13 +268,26 @@ async fn end(
     // It is not followed again.
     facts.object = None;
     let is_told = matches!(facts.usage, Some(Ok(_)));
-    let is_resumed = job.claim.as_ref().is_some_and(|claim| claim.is_resumed);
-    let may_be_anothers = is_resumed && gateway.ledger.is_shared();
-    if may_be_anothers && !is_told && was_ended_by_another(gateway, object).await {
-        job.reservation.leave();
-        return Ok(());
+    let is_shared = job.claim.as_ref().is_some_and(|claim| claim.is_shared);
+    if is_shared && !is_told {
+        // It is not renewed from here: where nobody else does that, it lapses.
+        gateway.live.leave(job.reservation.request());
+        let is_anothers = is_gone && !is_old(gateway, object);
+        if is_anothers || was_ended_by_another(gateway, object).await {
+            job.reservation.leave();
+            return Ok(());
+        }
     }
-    job.so_far = most(job.so_far, shown(gateway, object).await);
+    let gate = job.claim.as_ref().map(Claim::gate);
+    let _gate = OptionFuture::from(gate).await;
+    match shown(gateway, object).await {
+        Ok(shown) => job.so_far = most(job.so_far, shown),
+        // What is noted there is known nowhere else.
+        Err(error) => {
+            job.reservation.leave();
+            return Err(error);
+        }
+    }
     let status = read_answer(&body)
         .ok()
         .and_then(|answer| answer.status.map(str::to_owned));
@@ -304,7 +334,10 @@ async fn was_ended_by_another(gateway: &Gateway, object: &Object) -> bool {
         () = gateway.stop.raised() => return true,
     }
     let noted = gateway.ledger.object(object.name()).await;
-    noted.is_ok_and(|noted| noted.is_none_or(|noted| noted.pending.is_none()))
+    // Where that cannot be told, it is looked at again.
+    noted.map_or(true, |noted| {
+        noted.is_none_or(|noted| noted.pending.is_none())
+    })
 }
 
 /// Ends what is noted of an answer that was not charged. One that came to nothing stays, since it says why; any other is not

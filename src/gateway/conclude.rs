@@ -134,7 +134,11 @@ pub async fn conclude(mut job: Job, facts: Facts, end: End) -> Result<Conclusion
         }),
     };
     let Some(mut consumed) = consumed else {
-        job.reservation.void_answered().await;
+        match job.claim.as_ref().is_some_and(|claim| claim.is_shared) {
+            // Whoever else follows it may have seen more: where nobody does, the hold lapses.
+            true => job.reservation.leave(),
+            false => job.reservation.void_answered().await,
+        }
         return Ok(Conclusion::Free);
     };
     if end == End::UpstreamCut {

@@ -6,13 +6,21 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+use tokio::sync::{Mutex as Gate, OwnedMutexGuard};
 
 use crate::ledger::id::RequestId;
 use crate::ledger::object::Object;
 
 /// The answers that this process follows, by their request.
 #[derive(Debug, Default)]
-pub struct Followed(Mutex<HashMap<RequestId, Arc<Notify>>>);
+pub struct Followed(Mutex<HashMap<RequestId, Following>>);
+
+#[derive(Clone, Debug, Default)]
+struct Following {
+    wake: Arc<Notify>,
+    /// Held while it is noted what was shown, and while its end is decided by that.
+    gate: Arc<Gate<()>>,
+}
 
 /// That one task follows an answer, and no other of this process does. Dropping it lets the next one.
 #[derive(Debug)]
@@ -23,27 +31,26 @@ pub struct Claim {
     pub object: Object,
     /// Whether it is noted there.
     pub is_noted: bool,
-    /// Whether it was taken up: the process that began it may still be there, and know more.
-    pub is_resumed: bool,
-    /// Notified when the upstream is to be asked at once.
-    pub wake: Arc<Notify>,
+    /// Whether another process may follow it as well, and know more of it: the hold is for that one to release.
+    pub is_shared: bool,
+    following: Following,
 }
 
 impl Followed {
     /// Claims an unfinished answer; `None` where it is finished, or another task follows it.
     pub fn claim(self: &Arc<Self>, object: Object) -> Option<Claim> {
         let request = object.pending.as_ref()?.request;
-        let wake = match self.0.lock().entry(request) {
+        let following = match self.0.lock().entry(request) {
             Entry::Occupied(_) => return None,
-            Entry::Vacant(free) => Arc::clone(free.insert(Arc::default())),
+            Entry::Vacant(free) => free.insert(Following::default()).clone(),
         };
         Some(Claim {
             followed: Arc::clone(self),
             request,
             object,
             is_noted: false,
-            is_resumed: false,
-            wake,
+            is_shared: false,
+            following,
         })
     }
 
@@ -51,11 +58,30 @@ impl Followed {
     pub fn wake(&self, object: &Object) -> bool {
         let followed = self.0.lock();
         let pending = object.pending.as_ref();
-        let wake = pending.and_then(|pending| followed.get(&pending.request));
-        if let Some(wake) = wake {
-            wake.notify_one();
+        let following = pending.and_then(|pending| followed.get(&pending.request));
+        if let Some(following) = following {
+            following.wake.notify_one();
         }
-        wake.is_some()
+        following.is_some()
+    }
+
+    /// Waits until nobody else notes or decides what was shown of an answer; `None` where nobody here follows it.
+    pub async fn gate(&self, object: &Object) -> Option<OwnedMutexGuard<()>> {
+        let request = object.pending.as_ref()?.request;
+        let gate = self.0.lock().get(&request).map(|it| Arc::clone(&it.gate));
+        Some(gate?.lock_owned().await)
+    }
+}
+
+impl Claim {
+    /// Notified when the upstream is to be asked at once.
+    pub fn wake(&self) -> Arc<Notify> {
+        Arc::clone(&self.following.wake)
+    }
+
+    /// As [`Followed::gate`].
+    pub fn gate(&self) -> impl Future<Output = OwnedMutexGuard<()>> + use<> {
+        Arc::clone(&self.following.gate).lock_owned()
     }
 }
 

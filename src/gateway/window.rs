@@ -49,11 +49,22 @@ pub fn counters(
     now: UnixMs,
     zone: &TimeZone,
 ) -> (Vec<Limit>, Vec<CounterAsk>) {
-    limits
-        .iter()
-        .filter(|limit| limit.models.has_any(&model.id, &model.aliases))
-        .map(|limit| (limit.clone(), counter(key, limit, demand, now, zone)))
-        .unzip()
+    let applies = |limit: &&Limit| limit.models.has_any(&model.id, &model.aliases);
+    let limits: Vec<Limit> = limits.iter().filter(applies).cloned().collect();
+    let counters = asks(key, &limits, demand, now, zone);
+    (limits, counters)
+}
+
+/// The counters of all these limits at `now`.
+pub fn asks(
+    key: &KeyId,
+    limits: &[Limit],
+    demand: Demand,
+    now: UnixMs,
+    zone: &TimeZone,
+) -> Vec<CounterAsk> {
+    let ask = |limit| counter(key, limit, demand, now, zone);
+    limits.iter().map(ask).collect()
 }
 
 /// The name of a limit's counter at `now`.

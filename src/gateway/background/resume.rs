@@ -7,19 +7,20 @@ use tokio::time::sleep;
 
 use super::state::{State, state};
 use super::{AGAIN, run};
+use crate::clock::UnixMs;
 use crate::gateway::Gateway;
 use crate::gateway::catalog::Pinned;
 use crate::gateway::job::Job;
 use crate::gateway::observe::Record;
 use crate::gateway::reservation::Reservation;
 use crate::gateway::service::Service;
-use crate::gateway::window::{Demand, counters};
+use crate::gateway::window::{Demand, asks};
 use crate::ledger::LedgerError;
 use crate::ledger::hold::{Hold, HoldRef, Quote, Refusal};
-use crate::ledger::key::{Key, OnDisconnect};
+use crate::ledger::key::OnDisconnect;
 use crate::ledger::object::{Object, Pending};
 use crate::money::Nano;
-use crate::price::Model;
+use crate::price::{Model, Segment};
 
 /// How many are read at once.
 const PAGE: u32 = 500;
@@ -52,7 +53,7 @@ pub(super) async fn take_up(gateway: Arc<Gateway>, object: Object) {
     let Some(mut claim) = gateway.followed.claim(object.clone()) else {
         return;
     };
-    (claim.is_noted, claim.is_resumed) = (true, true);
+    (claim.is_noted, claim.is_shared) = (true, gateway.ledger.is_shared());
     let (Some(pending), Some(state)) = (object.pending.clone(), state(&object)) else {
         tracing::error!(object = %object.id, "what runs in the background has no readable state");
         return;
@@ -91,32 +92,34 @@ async fn job(
     state: &State,
 ) -> Result<Job, LedgerError> {
     let pinned = pinned(gateway, object, state);
+    let hold = lapsed(gateway, object, pending, state);
+    // Where holds outlive their processes, this one is there, or has lapsed: the store knows it better.
+    if gateway.ledger.is_shared() {
+        return Ok(assemble(gateway, object, hold, pinned, state));
+    }
     let key = gateway
         .ledger
         .key_of(object.wallet.clone(), object.key.clone());
-    let key = key.await?;
-    let quote = quote(
-        gateway,
-        object,
-        pending,
-        state,
-        &pinned.model,
-        key.as_deref(),
-    );
-    let refusal = match gateway.ledger.hold(quote.clone()).await? {
+    let key_revision = key.await?.map_or(0, |key| key.revision);
+    let now = gateway.ledger.now();
+    let quote = |now| quote(gateway, object, pending, state, &pinned.model, now);
+    let anew = Quote {
+        key_revision,
+        ..quote(now)
+    };
+    let refusal = match gateway.ledger.hold(anew).await? {
         Ok(hold) => return Ok(assemble(gateway, object, hold, pinned, state)),
         Err(refusal) => refusal,
     };
-    let hold = lapsed(gateway, object, pending, state);
     if !matches!(refusal, Refusal::Ended) {
         tracing::warn!(
             object = %object.id, ?refusal,
             "nothing can be held again for what runs in the background: it is charged from what is there then"
         );
-        gateway
-            .ledger
-            .adopt(quote, hold.clone(), state.held_at)
-            .await?;
+        // Its counters are those of the time when it was held.
+        let then = quote(state.held_at);
+        let adopted = gateway.ledger.adopt(then, hold.clone(), state.held_at);
+        adopted.await?;
     }
     Ok(assemble(gateway, object, hold, pinned, state))
 }
@@ -150,29 +153,31 @@ fn pinned(gateway: &Gateway, object: &Object, state: &State) -> Pinned {
     }
 }
 
+/// The quote of then, with the counters of `at`.
 fn quote(
     gateway: &Gateway,
     object: &Object,
     pending: &Pending,
     state: &State,
     model: &Model,
-    key: Option<&Key>,
+    at: UnixMs,
 ) -> Quote {
-    let now = gateway.ledger.now();
     let demand = Demand::of(&state.segments);
-    // By the limits of then: a hold that is still there has counters for these.
-    let limits = &state.limits;
-    let (_, counters) = counters(&object.key, limits, model, demand, now, &gateway.zone);
+    // What was admitted is not to be lowered once more.
+    let settled = |segment: &Segment| Segment {
+        count_min: segment.count,
+        ..*segment
+    };
     Quote {
         request: pending.request,
         wallet: object.wallet.clone(),
         key: object.key.clone(),
-        key_revision: key.map_or(0, |key| key.revision),
+        key_revision: 0,
         model: Arc::clone(&model.id),
         aliases: Arc::clone(&model.aliases),
         price_version: Arc::clone(&state.price_version),
-        segments: state.segments.clone(),
-        counters,
+        segments: state.segments.iter().map(settled).collect(),
+        counters: asks(&object.key, &state.limits, demand, at, &gateway.zone),
         lease_ms: gateway.lease_ms,
         idempotency: state.idempotency.clone(),
     }
