@@ -45,6 +45,15 @@ pub fn thread_time() -> Duration {
     Duration::from_secs(seconds) + Duration::from_nanos(u64::try_from(time.tv_nsec).unwrap_or(0))
 }
 
+/// The wall clock's time, which may be set back: for lines of the log alone.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "this is the one reader of system time"
+)]
+pub fn wall() -> UnixMs {
+    UnixMs(jiff::Timestamp::now().as_millisecond())
+}
+
 /// A clock that is cheap to clone.
 ///
 /// The system clock is read once; from there time runs on the monotonic clock, so that a
@@ -60,14 +69,9 @@ enum Kind {
 
 impl Clock {
     /// Real time, not earlier than `floor` (the latest time that a store has recorded).
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "this is the one reader of system time"
-    )]
     pub fn system(floor: UnixMs) -> Self {
-        let wall = UnixMs(jiff::Timestamp::now().as_millisecond());
         Clock(Kind::System {
-            start: wall.max(floor),
+            start: wall().max(floor),
             anchor: Instant::now(),
         })
     }

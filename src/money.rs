@@ -94,20 +94,46 @@ impl Nano {
     }
 }
 
-/// Writes `value * 10^-digits` as a plain decimal without trailing zeros.
+/// Writes `value * 10^-digits` as a plain decimal without trailing zeros; there are 18 digits at most. By hand, since
+/// every answer has several amounts in its headers.
 fn write_plain(f: &mut fmt::Formatter<'_>, value: i128, digits: u32) -> fmt::Result {
-    let scale = 10_u128.pow(digits);
+    let scale = 10_u64.pow(digits);
     let magnitude = value.unsigned_abs();
-    let (whole, rest) = (magnitude / scale, magnitude % scale);
     if value < 0 {
         f.write_str("-")?;
     }
-    write!(f, "{whole}")?;
-    if rest != 0 {
-        let fraction = format!("{rest:0width$}", width = digits as usize);
-        write!(f, ".{}", fraction.trim_end_matches('0'))?;
+    let (whole, part) = match u64::try_from(magnitude) {
+        Ok(small) => (u128::from(small / scale), small % scale),
+        Err(_) => {
+            let part = magnitude % u128::from(scale);
+            let part = u64::try_from(part).expect("less than the scale");
+            (magnitude / u128::from(scale), part)
+        }
+    };
+    match u64::try_from(whole) {
+        Ok(small) => fmt::Display::fmt(&small, f)?,
+        Err(_) => fmt::Display::fmt(&whole, f)?,
     }
-    Ok(())
+    write_part(f, part, digits)
+}
+
+/// Writes the digits after the point, and the point, where there are any.
+fn write_part(f: &mut fmt::Formatter<'_>, mut part: u64, digits: u32) -> fmt::Result {
+    if part == 0 {
+        return Ok(());
+    }
+    let mut text = [b'0'; 19];
+    let mut end = digits as usize + 1;
+    text[0] = b'.';
+    while part.is_multiple_of(10) {
+        part /= 10;
+        end -= 1;
+    }
+    for digit in text[1..end].iter_mut().rev() {
+        *digit = b'0' + u8::try_from(part % 10).expect("a digit");
+        part /= 10;
+    }
+    f.write_str(std::str::from_utf8(&text[..end]).expect("digits"))
 }
 
 impl fmt::Display for Nano {

@@ -8,10 +8,13 @@ pub mod traces;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::IsTerminal;
 use std::panic::PanicHookInfo;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
+use crate::clock::wall;
 use lines::Lines;
 
 /// The environment variable that says what is logged, such as `info` or `tollgate=debug`.
@@ -20,6 +23,33 @@ pub const LOG_ENV: &str = "TOLLGATE_LOG";
 /// How long the end of the process waits for a slow stderr.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
+static WRITES_JSON: AtomicBool = AtomicBool::new(false);
+
+/// Whether lines of the log are JSON.
+pub fn writes_json() -> bool {
+    WRITES_JSON.load(Ordering::Relaxed)
+}
+
+/// Writes a line of JSON at level `info`, as the log itself would. `fields` is an object that is not empty; whether such
+/// lines are wanted is for the caller to ask.
+pub fn write_info(target: &str, message: &str, fields: &impl Serialize) {
+    let mut line = Vec::with_capacity(LINE_BYTES);
+    let now = wall();
+    let head = format!("{{\"timestamp\":\"{now}\",\"level\":\"INFO\",\"message\":\"{message}\"");
+    line.extend_from_slice(head.as_bytes());
+    if serde_json::to_writer(&mut line, fields).is_err() {
+        return;
+    }
+    // Its members go on in the line's own object.
+    line[head.len()] = b',';
+    line.pop();
+    line.extend_from_slice(format!(",\"target\":\"{target}\"}}\n").as_bytes());
+    Lines::to_stderr().take(&line);
+}
+
+/// Room for a usual line.
+const LINE_BYTES: usize = 1_024;
+
 /// Starts logging, of panics too. Later calls change nothing.
 pub fn start(default: &str) {
     let wish = std::env::var_os(LOG_ENV).unwrap_or_default();
@@ -27,13 +57,14 @@ pub fn start(default: &str) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(Lines::to_stderr);
-    let started = if std::io::stderr().is_terminal() {
-        builder.with_target(false).try_init()
-    } else {
-        builder.json().flatten_event(true).try_init()
+    let is_json = !std::io::stderr().is_terminal();
+    let started = match is_json {
+        false => builder.with_target(false).try_init(),
+        true => builder.json().flatten_event(true).try_init(),
     };
     // An error means that logging was started before, which is as well.
     if started.is_ok() {
+        WRITES_JSON.store(is_json, Ordering::Relaxed);
         std::panic::set_hook(Box::new(log_panic));
     }
     if let Some(wrong) = wrong {

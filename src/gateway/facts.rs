@@ -54,7 +54,10 @@ pub fn facts(body: &[u8], service: Service) -> Facts {
         },
         text: transcript(&answer, service),
         choices: None,
-        seconds: answer.seconds,
+        seconds: match service.counts() {
+            Counts::Seconds => answer.seconds(),
+            _ => None,
+        },
         search_units: (service == Service::Rerank)
             .then(|| answer.search_units())
             .flatten(),

@@ -53,12 +53,17 @@ impl Lines {
     pub fn to_stderr() -> Self {
         Lines(*STDERR)
     }
+
+    /// Takes a whole line; never blocks.
+    pub fn take(&self, line: &[u8]) {
+        self.0.push(line, WAITING_BYTES_MAX);
+    }
 }
 
 impl Write for Lines {
     /// Takes a whole line; never blocks and never fails.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.0.push(line, WAITING_BYTES_MAX);
+        self.take(line);
         Ok(line.len())
     }
 

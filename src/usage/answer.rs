@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use thiserror::Error;
 
-use super::lenient::{Object, Objects, is_text, plain, says_something, trimmed};
+use super::lenient::{Object, Objects, is_text, plain, read, says_something, trimmed};
 use super::report::{self, Reported, Unbelievable};
 use super::transcript::Transcript;
 
@@ -28,12 +28,12 @@ pub struct AnswerFacts<'a> {
     pub id: Option<&'a str>,
     /// Its `status`, of a response that is stored.
     pub status: Option<&'a str>,
-    /// Seconds of a recording, rounded up: those of the usage, else its duration.
-    pub seconds: Option<u64>,
     /// The `size` and `quality` of the images, where the answer tells them.
     pub image: ImageShape<'a>,
     /// Where servers tell of the input: in the usage, and of an order of documents also elsewhere.
     told: [Option<&'a str>; 3],
+    /// How long a recording is said to be.
+    duration: Option<&'a str>,
     body: &'a [u8],
 }
 
@@ -56,6 +56,16 @@ impl AnswerFacts<'_> {
     /// The text that the model wrote, over all choices, for counting it here. Walks the body anew.
     pub fn transcript(&self) -> Transcript {
         Transcript::of(self.body)
+    }
+
+    /// Seconds of a recording, rounded up: those of the usage, else its duration.
+    pub fn seconds(&self) -> Option<u64> {
+        let told = self.told[0].and_then(|usage| {
+            let usage: Object<Duration<'_>> = serde_json::from_str(usage).ok()?;
+            usage.0?.seconds
+        });
+        told.and_then(|told| whole_seconds(told.get()))
+            .or_else(|| self.duration.and_then(whole_seconds))
     }
 
     /// What was reported, of a service that writes nothing: all of it is input.
@@ -93,7 +103,7 @@ pub fn read_answer(body: &[u8]) -> Result<AnswerFacts<'_>, AnswerError> {
     if json.is_empty() {
         return Err(AnswerError::Empty);
     }
-    let answer: Answer<'_> = serde_json::from_slice(json)?;
+    let answer: Answer<'_> = read(json)?;
     let images = image_count(&answer.data).max(image_count(&answer.images));
     let error = says_something(answer.error);
     let lists = [&answer.data, &answer.images, &answer.results];
@@ -112,7 +122,7 @@ pub fn read_answer(body: &[u8]) -> Result<AnswerFacts<'_>, AnswerError> {
         error,
         id: answer.id.and_then(plain),
         status: answer.status.and_then(plain),
-        seconds: seconds(&answer),
+        duration: answer.duration.map(RawValue::get),
         image: ImageShape {
             size: answer.size.and_then(plain),
             quality: answer.quality.and_then(plain),
@@ -122,22 +132,12 @@ pub fn read_answer(body: &[u8]) -> Result<AnswerFacts<'_>, AnswerError> {
     })
 }
 
-fn seconds(answer: &Answer<'_>) -> Option<u64> {
-    let told = answer.usage.and_then(|usage| {
-        let usage: Object<Duration<'_>> = serde_json::from_str(usage.get()).ok()?;
-        usage.0?.seconds
-    });
-    told.and_then(whole_seconds)
-        .or_else(|| answer.duration.and_then(whole_seconds))
-}
-
 /// A number of seconds, written as a number or a text, rounded up; what is no number, or beyond a year, is none.
-fn whole_seconds(value: &RawValue) -> Option<u64> {
-    let text = value.get();
-    let text = text
+fn whole_seconds(value: &str) -> Option<u64> {
+    let text = value
         .strip_prefix('"')
         .and_then(|text| text.strip_suffix('"'));
-    let text = text.unwrap_or(value.get());
+    let text = text.unwrap_or(value);
     let (whole, part) = text.split_once('.').unwrap_or((text, ""));
     let is_number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
     if whole.is_empty() || !is_number(whole) || !is_number(part) {

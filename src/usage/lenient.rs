@@ -48,6 +48,15 @@ pub(super) fn plain(value: &RawValue) -> Option<&str> {
     (!inside.is_empty() && !inside.contains('\\')).then_some(inside)
 }
 
+/// Reads JSON. Text that was found to be UTF-8 as a whole is not looked at again, string by string; what is none can
+/// still be read, as long as nothing that is not UTF-8 is asked for.
+pub(super) fn read<'a, T: Deserialize<'a>>(json: &'a [u8]) -> serde_json::Result<T> {
+    match std::str::from_utf8(json) {
+        Ok(text) => serde_json::from_str(text),
+        Err(_) => serde_json::from_slice(json),
+    }
+}
+
 /// The bytes without a byte order mark and the blanks around them.
 pub(super) fn trimmed(bytes: &[u8]) -> &[u8] {
     bytes

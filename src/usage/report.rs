@@ -6,7 +6,7 @@
 
 use thiserror::Error;
 
-use super::lenient::trimmed;
+use super::lenient::{self, trimmed};
 use super::{Meter, Unit, Usage};
 use count::{Count, fact};
 use fields::{CacheCreation, Details, Fields};
@@ -119,7 +119,7 @@ fn read_as<T>(
 ) -> Option<Result<T, Unbelievable>> {
     match trimmed(usage) {
         b"" | b"null" | b"[]" => None,
-        object => match serde_json::from_slice(object) {
+        object => match lenient::read(object) {
             // Fields without names, as an array would give them, are no report.
             Ok(fields) if object.starts_with(b"{") => reported(&fields).transpose(),
             _ => Some(Err(Unbelievable::Malformed)),

@@ -220,7 +220,7 @@ impl StreamMeter {
             }
             Typed::PicturesEnd => self.picture(seen, data),
             Typed::Ends => {
-                let told = read_answer(data).ok().and_then(|told| told.seconds);
+                let told = read_answer(data).ok().and_then(|told| told.seconds());
                 self.seconds = told.or(self.seconds);
             }
             Typed::Fails => self.saw_error |= self.usage.is_none(),
