@@ -21,6 +21,9 @@ const OBJECT: &str =
 pub(super) const SETTLE: &str =
     "UPDATE objects SET request = NULL, state = NULL WHERE request = ?2 AND wallet = ?1";
 
+/// Whether any object waits for a settle.
+pub(super) const ANY_WAITS: &str = "SELECT 1 FROM objects WHERE request IS NOT NULL LIMIT 1";
+
 impl Embedded {
     pub(super) async fn keep_object(
         &self,

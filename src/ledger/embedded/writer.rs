@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use rusqlite::{Connection, Statement, params};
 
-use super::objects::{Objects, SETTLE};
+use super::objects::{ANY_WAITS, Objects, SETTLE};
 use super::rows::{insert_receipt, insert_receipt_sql, json};
 use super::step::Step;
 use crate::clock::UnixMs;
@@ -12,6 +12,7 @@ use crate::ledger::book::Change;
 use crate::ledger::grant::GrantState;
 use crate::ledger::id::{GrantId, WalletId};
 use crate::ledger::limit::Window;
+use crate::ledger::receipt::Receipt;
 
 /// The statements of a commit, prepared once.
 pub(super) struct Writer<'c> {
@@ -25,6 +26,7 @@ pub(super) struct Writer<'c> {
     grant: Statement<'c>,
     counter: Statement<'c>,
     receipt: Statement<'c>,
+    any_waits: Statement<'c>,
     settle_object: Statement<'c>,
     objects: Objects<'c>,
 }
@@ -67,6 +69,7 @@ impl<'c> Writer<'c> {
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )?,
             receipt: connection.prepare(&insert_receipt_sql())?,
+            any_waits: connection.prepare(ANY_WAITS)?,
             settle_object: connection.prepare(SETTLE)?,
             objects: Objects::prepare(connection)?,
         })
@@ -76,12 +79,19 @@ impl<'c> Writer<'c> {
     /// connection is closed.
     pub fn write(&mut self, steps: &mut [Step]) -> rusqlite::Result<()> {
         self.begin.execute([])?;
+        // Mostly none does: then no receipt has to be looked up among objects.
+        let any_waits = self.any_waits.exists([])?;
         // From the newest change back, so that of rows written several times only the last is.
         let mut done = HashSet::new();
         for step in steps.iter().rev() {
             for change in step.changes.iter().rev() {
                 if name(change).is_none_or(|name| done.insert(name)) {
                     self.row(change, step.now)?;
+                    if let Change::Receipt(receipt) = change
+                        && any_waits
+                    {
+                        self.settle_object(receipt)?;
+                    }
                 }
             }
         }
@@ -123,13 +133,14 @@ impl<'c> Writer<'c> {
                 row.cap.cast_signed(),
                 json(&row.tally)?,
             ])?,
-            Change::Receipt(receipt) => {
-                insert_receipt(&mut self.receipt, receipt)?;
-                let (wallet, request) = (receipt.wallet.as_str(), receipt.request_id.as_bytes());
-                self.settle_object.execute(params![wallet, request])?
-            }
+            Change::Receipt(receipt) => insert_receipt(&mut self.receipt, receipt)?,
         };
         Ok(())
+    }
+
+    fn settle_object(&mut self, receipt: &Receipt) -> rusqlite::Result<usize> {
+        let (wallet, request) = (receipt.wallet.as_str(), receipt.request_id.as_bytes());
+        self.settle_object.execute(params![wallet, request])
     }
 
     /// A grant's terms never change, so only a new grant needs them.
