@@ -125,6 +125,7 @@ class Direct:
     process = None
     store = None
     key = None
+    headers = {}
 
     def __init__(self, mock):
         self.mock = mock
@@ -145,6 +146,7 @@ class Nginx:
     name = "nginx"
     store = None
     key = None
+    headers = {}
 
     def __init__(self, mock, folder):
         self.binary = find_nginx()
@@ -180,6 +182,29 @@ class Nginx:
         self.process.stop()
 
 
+class Bare:
+    """The libraries that Tollgate is made of, and nothing else."""
+
+    name = "bare hyper"
+    store = None
+    key = None
+    headers = {}
+
+    def __init__(self, binaries, mock, folder):
+        command = [binaries / "bare-proxy", "--upstream", mock.address]
+        self.process = Process(self.name, command, folder)
+        self.base = "http://" + self.process.wait_for(r"listening on (\S+)")
+
+    def url(self, _streams):
+        return self.base
+
+    def verify(self, _seen):
+        return "every answer complete"
+
+    def stop(self):
+        self.process.stop()
+
+
 class Redis(Process):
     """A store: everything is kept, and written to disk every second."""
 
@@ -199,8 +224,10 @@ class Redis(Process):
 class Tollgate:
     """Tollgate with its embedded ledger, or with one in Redis."""
 
-    def __init__(self, ledger, binaries, mock, folder):
-        self.name = f"tollgate {ledger}"
+    headers = {}
+
+    def __init__(self, ledger, binaries, mock, folder, name=None):
+        self.name = name or f"tollgate {ledger}"
         self.key = secrets.token_hex(24)
         self.token = secrets.token_hex(32)
         self.store = Redis(folder) if ledger == "redis" else None
@@ -214,8 +241,8 @@ class Tollgate:
         if self.store:
             fields = {"kind": "redis", "url": f"redis://127.0.0.1:{self.store.port}", "journal": str(folder / "journal.db")}
         else:
-            fields = {"kind": "embedded", "path": str(folder / f"{ledger}.db"), "durability": ledger}
-        config = folder / f"{ledger}.yaml"
+            fields = {"kind": "embedded", "path": str(folder / f"{self.name}.db"), "durability": ledger}
+        config = folder / f"{self.name}.yaml"
         config.write_text((HERE / "tollgate.yaml").read_text().replace("@LEDGER@", json.dumps(fields)))
         env = {
             "BENCH_ADMIN": f"127.0.0.1:{free_port()}",
@@ -272,6 +299,30 @@ class Tollgate:
     def stop_store(self):
         if self.store:
             self.store.stop()
+
+
+class Unmetered(Tollgate):
+    """What Tollgate forwards and does not charge: the key is identified, a file of its wallet is fetched."""
+
+    loads = ["chat, 200 B prompt"]
+    # A file is no chat: what is sent in its place has no prompt, and the answer is as long.
+    path = ["--get", "--path", "/v1/files/file-mock"]
+
+    def __init__(self, binaries, mock, folder):
+        super().__init__("process", binaries, mock, folder, name="tollgate unmetered")
+        upload = urllib.request.Request(
+            f"{self.base}/v1/files", method="POST", data=b"--b--",
+            headers={"authorization": f"Bearer {self.key}", "content-type": "multipart/form-data; boundary=b"},
+        )
+        with urllib.request.urlopen(upload, timeout=10) as answer:
+            answer.read()
+
+    def verify(self, _seen):
+        usage = call(f"{self.admin}/admin/usage", token=self.token)["data"]
+        audit = call(f"{self.admin}/admin/audit", "POST", self.token)
+        if usage or audit["findings"]:
+            raise Failed(f"{self.name}: {usage} was charged; {audit['findings']}")
+        return "nothing charged; audit clean"
 
 
 def nano(text):

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from processes import find_nginx
+from rivals import LITELLM, PORTKEY
 
 LIMITS = """\
 What this does not show: the load generator, the mock and the proxy share these cores, so requests/s and latency are
@@ -22,7 +23,9 @@ COLUMNS = [
     ("of Redis", "redis_cpu_us", "{:.1f}"),
     ("requests/s", "per_second", "{:.0f}"),
     ("p50 ms", "p50_ms", "{:.2f}"),
+    ("beyond nginx", "p50_ms_beyond", "{:+.2f}"),
     ("p99 ms", "p99_ms", "{:.2f}"),
+    ("beyond nginx", "p99_ms_beyond", "{:+.2f}"),
     ("first byte p50", "first_p50_ms", "{:.2f}"),
     ("first byte p99", "first_p99_ms", "{:.2f}"),
     ("RSS MiB", "rss_mib", "{:.0f}"),
@@ -45,6 +48,7 @@ def conditions(root, binaries, arguments, rows):
         "commit": said(["git", "-C", root, "describe", "--always", "--dirty"]),
         "nginx": said([find_nginx(), "-v"]) if "nginx" in rows else "no nginx",
         "redis": " ".join(said(["redis-server", "--version"]).split()[:3]) if "tollgate redis" in rows else "no Redis",
+        "rivals": [package for row, package in [("portkey", PORTKEY), ("litellm", LITELLM)] if row in rows],
         "rustc": said(["rustc", "--version"]),
     }
 
@@ -63,7 +67,7 @@ def table(facts, results, verdicts, rounds, seconds, skipped):
     lines = [
         f"{facts['date']}, `{facts['command']}`: medians of {rounds} interleaved rounds of {seconds} s.",
         f"{facts['cpu']}, {facts['cores']} cores, Linux {facts['kernel']}, load average {facts['load_average_at_start']} at the start;",
-        f"{facts['tollgate']} ({facts['commit']}), {facts['nginx']}, {facts['redis']}, {facts['rustc']}.",
+        f"{facts['tollgate']} ({facts['commit']}), {', '.join([facts['nginx'], facts['redis'], *facts['rivals'], facts['rustc']])}.",
         "",
     ]
     if skipped:

@@ -19,6 +19,9 @@ pub struct Options {
     /// The path to post to [default: by kind, below /v1]
     #[arg(long)]
     pub path: Option<String>,
+    /// Get that path instead, without a body
+    #[arg(long, requires = "path", conflicts_with_all = ["stream", "images", "mix"])]
+    pub get: bool,
     /// Bearer key
     #[arg(long, env = "LOADGEN_KEY", hide_env_values = true)]
     pub key: Option<String>,

@@ -59,6 +59,7 @@ pub struct Plans {
     steady: Steady,
     headers: HeaderMap,
     path: Option<String>,
+    get: bool,
     chat: Bytes,
     stream: Bytes,
     stream_with_usage: Bytes,
@@ -102,6 +103,7 @@ impl Plans {
             mix: options.mix,
             headers: headers(options)?,
             path: options.path.clone(),
+            get: options.get,
             chat: chat(json!({})),
             stream: chat(json!({"stream": true})),
             stream_with_usage: chat(
@@ -135,8 +137,12 @@ impl Plans {
             _ if plan.include_usage => ("/v1/chat/completions", &self.stream_with_usage),
             _ => ("/v1/chat/completions", &self.stream),
         };
-        let mut request = Request::new(Full::new(body.clone()));
-        *request.method_mut() = Method::POST;
+        let (method, body) = match self.get {
+            true => (Method::GET, Bytes::new()),
+            false => (Method::POST, body.clone()),
+        };
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method;
         // Paths come from the command line and were checked there; a constant cannot fail.
         *request.uri_mut() = self
             .path

@@ -19,6 +19,8 @@ use super::texts::TextCache;
 use super::wire::Wire;
 
 const COMPLETION_DEFAULT: u64 = 16;
+/// Where the one file is, which is never lost.
+const FILES: &str = "/v1/files";
 
 /// What all connections share.
 pub struct Mock {
@@ -48,7 +50,7 @@ impl Mock {
         }
         let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
         let directive = Directive::read(&head.headers);
-        let asked = if head.method == Method::POST {
+        let asked = if head.method == Method::POST && path != FILES {
             Asked::read(&body)
         } else {
             Ok(Asked::default())
@@ -90,6 +92,8 @@ impl Mock {
             }
             (&Method::POST, "/v1/images/generations") => exchange.images(),
             (&Method::GET, "/v1/models") => exchange.models(),
+            (&Method::POST, FILES) => exchange.file(),
+            (&Method::GET, path) if path.starts_with(FILES) => exchange.file(),
             _ => exchange.error(404, "no such path at the mock", "not_found"),
         }
     }

@@ -41,6 +41,14 @@ impl Usage {
     }
 }
 
+/// A file as it is listed, its name as long as was asked.
+pub fn file(bytes_min: u64) -> Bytes {
+    let name = "x".repeat(bytes_min as usize);
+    Bytes::from(format!(
+        r#"{{"id":"file-mock","object":"file","bytes":1,"created_at":{CREATED},"filename":"{name}","purpose":"user_data"}}"#
+    ))
+}
+
 /// OpenAI's error body, all four keys.
 pub fn error(message: &str, kind: &str, code: &str) -> Bytes {
     let (message, kind, code) = (json_string(message), json_string(kind), json_string(code));

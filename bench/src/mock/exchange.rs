@@ -132,6 +132,11 @@ impl Exchange {
         self.json(body)
     }
 
+    pub fn file(self) -> Response<AnswerBody> {
+        let bytes = self.directive.bytes;
+        self.json(bodies::file(bytes))
+    }
+
     pub fn models(self) -> Response<AnswerBody> {
         self.json(bodies::models())
     }
