@@ -74,13 +74,21 @@ fn told(read: Read, fields: &Map<String, Value>) {
     if let Some(whole) = completion.or(only("output_tokens", "completion_tokens")) {
         // Some report reasoning beside the output, and count it in the total.
         let reasoning = reported.usage.get(Meter::Reasoning);
-        let total = fields.get("total_tokens").and_then(Value::as_u64);
+        let total = fields.get("total_tokens").and_then(whole_number);
         let beside = total == Some(input + whole + reasoning);
         assert!(
             output == whole || beside && output == whole + reasoning,
             "{fields:?}"
         );
     }
+}
+
+/// A count, also where it is written as `50.0`.
+fn whole_number(value: &Value) -> Option<u64> {
+    let float = value
+        .as_f64()
+        .filter(|float| float.fract() == 0.0 && *float < 1e15);
+    value.as_u64().or(float.map(|float| float as u64))
 }
 
 /// The same report at the places of an answer where reports are.
