@@ -226,8 +226,9 @@ class Tollgate:
 
     headers = {}
 
-    def __init__(self, ledger, binaries, mock, folder, name=None):
+    def __init__(self, ledger, binaries, mock, folder, name=None, under=()):
         self.name = name or f"tollgate {ledger}"
+        self.under = under
         self.key = secrets.token_hex(24)
         self.token = secrets.token_hex(32)
         self.store = Redis(folder) if ledger == "redis" else None
@@ -250,7 +251,7 @@ class Tollgate:
             "BENCH_KEY": self.key,
             "TOLLGATE_ADMIN_TOKEN": self.token,
         }
-        self.process = Process(self.name, [binaries / "tollgate", "serve", "--config", config], folder, env)
+        self.process = Process(self.name, [*self.under, binaries / "tollgate", "serve", "--config", config], folder, env)
         self.base = self.process.wait_for(r"listening on (\S+)")
         self.admin = self.process.wait_for(r"admin API on (\S+)")
 
