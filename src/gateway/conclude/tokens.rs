@@ -9,8 +9,10 @@ use crate::usage::{Counted, Meter, Unit, Usage};
 
 pub(super) async fn tokens(job: &Job, facts: &Facts, end: End) -> Option<Consumed> {
     let mut flags = Vec::new();
+    // Nothing was delivered, and where nobody says what it cost, that is not the customer's. A client that went is: the
+    // upstream read its input.
+    let is_free = is_empty(job, facts, end) && (end != End::ClientGone || is_stopping(job));
     if facts.usage.is_none() && has_nothing_to_count(job) {
-        let is_free = is_empty(job, facts, end) && end != End::ClientGone;
         return (!is_free).then(nothing);
     }
     let is_of_one = is_of_one_choice(job, facts).await;
@@ -30,9 +32,7 @@ pub(super) async fn tokens(job: &Job, facts: &Facts, end: End) -> Option<Consume
         Some(Ok(_)) | None => flags.push("usage_missing"),
         Some(Err(_)) => flags.push("usage_unbelievable"),
     }
-    if is_empty(job, facts, end) && (end != End::ClientGone || is_stopping(job)) {
-        // Nothing was delivered, and nobody says what it cost: that is not the customer's.
-        // A client that went is: the upstream read its input.
+    if is_free {
         return None;
     }
     let usage = estimate(job, facts, &mut flags).await;
