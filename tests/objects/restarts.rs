@@ -3,10 +3,32 @@
 use serde_json::{Value, json};
 
 use super::support::setup::ALICE;
-use super::support::{Call, Proxy, until};
+use super::support::{Call, Proxy, Setup, until};
 use super::{COST, ask, id, setup, start};
 use crate::support::keeper::Keeper;
 use crate::support::redis::Server;
+
+/// A usage that comes to [`COST`].
+fn usage() -> Value {
+    json!({ "input_tokens": 20, "output_tokens": 5 })
+}
+
+/// The receipt of a background response whose process was killed, and which the next one followed, with another config.
+fn charged_after(before: impl FnOnce(&mut Setup), after: impl FnOnce(&mut Setup)) -> Value {
+    let keeper = Keeper::start();
+    let mut setup = setup(&keeper);
+    before(&mut setup);
+    let mut proxy = Proxy::start(&setup);
+    let id = id(&proxy.send(ALICE, ask(json!({ "background": true }))));
+    proxy.kill();
+    after(&mut setup);
+    proxy.configure(&setup);
+    proxy.serve();
+    keeper.finish(&id, "completed", usage());
+    let receipt = until("the charge", || proxy.receipts("alice").pop());
+    proxy.audit();
+    receipt
+}
 
 #[test]
 fn what_runs_in_the_background_is_charged_by_the_process_that_is_there_when_it_ends() {
@@ -80,79 +102,40 @@ fn a_stream_in_the_background_is_noted_before_its_beginning_is_seen() {
 
 #[test]
 fn what_runs_in_the_background_keeps_its_price_whatever_the_list_says_after_a_restart() {
-    let keeper = Keeper::start();
-    let mut setup = setup(&keeper);
-    let mut proxy = Proxy::start(&setup);
-    let id = id(&proxy.send(ALICE, ask(json!({ "background": true }))));
-    proxy.kill();
-    setup.0["models"][0]["prices"][0] = json!({ "per": "1M tokens", "input": 400, "output": 1600 });
-    proxy.configure(&setup);
-    proxy.serve();
-    let usage = json!({ "input_tokens": 20, "output_tokens": 5 });
-    keeper.finish(&id, "completed", usage);
-    let receipt = until("the charge", || proxy.receipts("alice").pop());
+    let dearer = json!({ "per": "1M tokens", "input": 400, "output": 1600 });
+    let receipt = charged_after(|_| {}, |setup| setup.0["models"][0]["prices"][0] = dearer);
     assert_eq!(receipt["cost"], COST);
-    proxy.audit();
 }
 
 #[test]
 fn a_key_with_very_many_limits_can_ask_in_the_background() {
-    let keeper = Keeper::start();
-    let mut setup = setup(&keeper);
     let limit = |n: u32| json!({ "name": format!("limit-{n}"), "spend": 5, "per": "month" });
-    setup.0["keys"][0]["limits"] = (0..1_000).map(limit).collect();
-    let mut proxy = Proxy::start(&setup);
-    let id = id(&proxy.send(ALICE, ask(json!({ "background": true }))));
-    proxy.kill();
-    let usage = json!({ "input_tokens": 20, "output_tokens": 5 });
-    keeper.finish(&id, "completed", usage);
-    proxy.serve();
-    let receipt = until("the charge", || proxy.receipts("alice").pop());
+    let limits = (0..1_000).map(limit).collect();
+    let receipt = charged_after(|setup| setup.0["keys"][0]["limits"] = limits, |_| {});
     assert_eq!(receipt["cost"], COST);
-    proxy.audit();
-}
-
-/// A usage that comes to [`COST`].
-fn usage() -> Value {
-    json!({ "input_tokens": 20, "output_tokens": 5 })
 }
 
 #[test]
 fn a_job_whose_key_may_not_use_its_model_any_more_is_charged_from_what_is_there() {
-    let keeper = Keeper::start();
-    let mut setup = setup(&keeper);
-    let mut proxy = Proxy::start(&setup);
-    let id = id(&proxy.send(ALICE, ask(json!({ "background": true }))));
-    proxy.kill();
-    setup.0["keys"][0]["models"] = json!(["elsewhere"]);
-    proxy.configure(&setup);
-    proxy.serve();
-    keeper.finish(&id, "completed", usage());
-    let receipt = until("the charge", || proxy.receipts("alice").pop());
+    let receipt = charged_after(
+        |_| {},
+        |setup| setup.0["keys"][0]["models"] = json!(["elsewhere"]),
+    );
     assert_eq!(
         (&receipt["cost"], &receipt["late"]),
         (&json!(COST), &json!(true))
     );
-    proxy.audit();
 }
 
 #[test]
 fn a_job_whose_model_left_the_list_is_charged_as_it_was_held() {
-    let keeper = Keeper::start();
-    let mut setup = setup(&keeper);
-    let mut proxy = Proxy::start(&setup);
-    let id = id(&proxy.send(ALICE, ask(json!({ "background": true }))));
-    proxy.kill();
-    setup.0["models"].as_array_mut().expect("models").remove(0);
-    proxy.configure(&setup);
-    proxy.serve();
-    keeper.finish(&id, "completed", usage());
-    let receipt = until("the charge", || proxy.receipts("alice").pop());
+    let unlist =
+        |setup: &mut Setup| drop(setup.0["models"].as_array_mut().expect("models").remove(0));
+    let receipt = charged_after(|_| {}, unlist);
     assert_eq!(
         (&receipt["cost"], &receipt["model"]),
         (&json!(COST), &json!("m"))
     );
-    proxy.audit();
 }
 
 #[test]

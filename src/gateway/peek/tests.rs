@@ -3,6 +3,7 @@
 mod audio;
 mod completions;
 mod embeddings;
+mod keys;
 mod messages;
 mod ordering;
 mod properties;

@@ -196,3 +196,21 @@ fn the_same_price_in_another_unit_makes_the_same_version() {
         row("speech", "million_characters: 100")
     );
 }
+
+#[test]
+fn what_counts_tokens_is_no_part_of_the_price() {
+    let row = |tokenizer: &str| {
+        let prices = "prices: [{ per: 1M tokens, input: 4, output: 16 }]";
+        book(&format!(
+            "  - {{ id: chat, upstream: demo, {tokenizer} {prices} }}\n"
+        ))
+    };
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/data/vocabularies/byte_level.json"
+    );
+    let (plain, disk) = (row(""), row(&format!("tokenizer: {{ file: \"{file}\" }},")));
+    assert_eq!(plain.version(), disk.version());
+    let counted_by = |book: &PriceBook| book.find("chat").map(|model| model.tokenizer.clone());
+    assert_ne!(counted_by(&plain), counted_by(&disk));
+}
