@@ -25,3 +25,4 @@ pub mod secret;
 pub mod telemetry;
 pub mod tls;
 pub mod vocabulary;
+pub mod workers;

@@ -119,7 +119,7 @@ impl App {
         let ledger = Arc::clone(&self.ledger);
         let folding = tokio::spawn(retention::run(ledger, self.retention, ended));
         let (listener, certificates) = (self.listener, self.certificates);
-        server::serve(self.gateway, listener, certificates, self.drain, shutdown).await;
+        server::serve(self.gateway, listener, certificates, self.drain, shutdown).await?;
         if let Some(reloading) = reloading {
             reloading.abort();
         }

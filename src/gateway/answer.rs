@@ -32,7 +32,7 @@ use crate::upstream::UpstreamBody;
 pub async fn deliver(
     gateway: &Arc<Gateway>,
     mut answer: Answer,
-    mut job: Job,
+    mut job: Box<Job>,
     strip_usage: bool,
     gone: &Signal,
 ) -> Result<Response<ClientBody>, Refused> {
@@ -76,7 +76,7 @@ pub async fn deliver(
 async fn document(
     gateway: &Arc<Gateway>,
     response: Response<UpstreamBody>,
-    job: Job,
+    job: Box<Job>,
     gone: &Signal,
 ) -> Result<Response<ClientBody>, Refused> {
     let (parts, mut upstream) = response.into_parts();
@@ -178,7 +178,7 @@ fn is_of_type(response: &Response<UpstreamBody>, essence: &str) -> bool {
 }
 
 /// An upstream's error, as it is. Nothing is charged.
-async fn pass_error(answer: Answer, job: Job) -> Response<ClientBody> {
+async fn pass_error(answer: Answer, job: Box<Job>) -> Response<ClientBody> {
     let request = job.reservation.request();
     job.reservation.void_answered().await;
     let (parts, rest) = answer.response.into_parts();
@@ -194,7 +194,7 @@ fn flow(
     response: Response<UpstreamBody>,
     head: Bytes,
     tap: Tap,
-    job: Job,
+    job: Box<Job>,
 ) -> Response<ClientBody> {
     let (mut parts, upstream) = response.into_parts();
     let now = gateway.ledger.now();
@@ -270,7 +270,7 @@ async fn charge(
     gateway: &Gateway,
     response: Response<()>,
     body: Bytes,
-    job: Job,
+    job: Box<Job>,
     gone: &Signal,
 ) -> Result<Response<ClientBody>, Refused> {
     let request = job.reservation.request();
@@ -291,7 +291,7 @@ async fn charge(
         Err(_) => return Err(Refused::ledger_unavailable()),
         Ok(Conclusion::Free) => put_uncharged(&mut response, request),
         Ok(Conclusion::Later(job, written)) => {
-            let followed = background::follow(*job, &written.id).await;
+            let followed = background::follow(job, &written.id).await;
             followed.map_err(|_| Refused::ledger_unavailable())?;
             response.headers_mut().extend(early);
         }

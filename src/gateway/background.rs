@@ -82,7 +82,7 @@ async fn put(gateway: &Gateway, object: &Object) -> Result<(), LedgerError> {
 ///
 /// # Errors
 /// Where it cannot be noted: nobody follows it then, and the job's hold is voided.
-pub async fn follow(mut job: Job, id: &str) -> Result<(), LedgerError> {
+pub async fn follow(mut job: Box<Job>, id: &str) -> Result<(), LedgerError> {
     let gateway = Arc::clone(job.reservation.gateway());
     match claim(&gateway, &mut job, id).await {
         Ok(Some(claim)) => {
@@ -159,7 +159,7 @@ fn most(one: Option<SoFar>, other: Option<SoFar>) -> Option<SoFar> {
 }
 
 /// The job without the request's body, which may be large: what is to be counted of it is counted.
-fn light(mut job: Job) -> Job {
+fn light(mut job: Box<Job>) -> Box<Job> {
     job.request_body = Bytes::new();
     job.request_memory = None;
     job
@@ -236,7 +236,7 @@ async fn charged(gateway: &Gateway, object: &Object) -> Result<(), LedgerError> 
 
 /// Follows the answer that a job has claimed. Boxed: where its charge fails, all that is noted is taken up again,
 /// which ends here.
-fn run(gateway: Arc<Gateway>, job: Job) -> BoxFuture<'static, ()> {
+fn run(gateway: Arc<Gateway>, job: Box<Job>) -> BoxFuture<'static, ()> {
     Box::pin(async move {
         let Some(claim) = &job.claim else { return };
         let (object, wake) = (claim.object.clone(), claim.wake());
@@ -258,7 +258,7 @@ fn run(gateway: Arc<Gateway>, job: Job) -> BoxFuture<'static, ()> {
 /// Ends the hold by the answer; by `None` where it is gone, or not awaited any longer.
 async fn end(
     gateway: &Gateway,
-    mut job: Job,
+    mut job: Box<Job>,
     object: &Object,
     done: Option<Bytes>,
 ) -> Result<(), LedgerError> {

@@ -100,7 +100,11 @@ impl Conclusion {
 /// nothing was delivered.
 ///
 /// **Cancellation**: do not drop it; run it in a task that outlives the client.
-pub async fn conclude(mut job: Job, facts: Facts, end: End) -> Result<Conclusion, LedgerError> {
+pub async fn conclude(
+    mut job: Box<Job>,
+    facts: Facts,
+    end: End,
+) -> Result<Conclusion, LedgerError> {
     if let Some(written) = facts.object.as_ref().filter(|_| job.stored) {
         if job.background && (written.is_unfinished || end != End::Complete) {
             let written = written.clone();
@@ -108,7 +112,7 @@ pub async fn conclude(mut job: Job, facts: Facts, end: End) -> Result<Conclusion
                 input_tokens: input_tokens(&job).await,
                 output_tokens: output_tokens(&job, &facts).await,
             });
-            return Ok(Conclusion::Later(Box::new(job), written));
+            return Ok(Conclusion::Later(job, written));
         }
         if job.claim.as_ref().is_none_or(|claim| !claim.is_noted) {
             kept::note(&job, &written.id).await;
@@ -157,7 +161,7 @@ pub async fn conclude(mut job: Job, facts: Facts, end: End) -> Result<Conclusion
 /// Ends a hold whose client went before any of its answer came, and whose upstream is stopped:
 /// the input is charged, since the upstream has read it. Images that nobody got are not; nor is
 /// anything where the proxy ends, and sends those away who would have waited.
-pub async fn abandon(job: Job) {
+pub async fn abandon(job: Box<Job>) {
     if is_stopping(&job) {
         return job.reservation.void().await;
     }

@@ -277,7 +277,7 @@ async fn exchange(
         Some(Ok(answer)) => answer.endpoint.idle_timeout(),
         _ => Duration::ZERO,
     };
-    let job = Job {
+    let job = Box::new(Job {
         service: asked.service(),
         request_body: read.body.clone(),
         request_memory: Some(read.memory),
@@ -295,7 +295,7 @@ async fn exchange(
         so_far: None,
         claim: None,
         reservation,
-    };
+    });
     match forwarded {
         None => {
             abandon(job).await;

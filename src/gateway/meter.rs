@@ -53,7 +53,7 @@ struct Concluded {
 
 impl MeteredBody {
     /// Meters `upstream`, whose first bytes `head` were read already.
-    pub fn new(upstream: UpstreamBody, head: Bytes, mut tap: Tap, job: Job) -> Self {
+    pub fn new(upstream: UpstreamBody, head: Bytes, mut tap: Tap, job: Box<Job>) -> Self {
         let mut out = VecDeque::new();
         if !head.is_empty() {
             tap.push(head, &mut out);

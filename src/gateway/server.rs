@@ -30,6 +30,7 @@ use super::io::ClientSocket;
 use super::refusal::Refused;
 use super::request_body::{RequestBody, Unread};
 use super::{live, route};
+use crate::workers::Workers;
 use fault::Fault;
 use tls::Certificates;
 
@@ -44,13 +45,17 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// `drain`, ends the rest, and returns when every hold has ended.
 ///
 /// With `certificates`, the port speaks TLS only.
+///
+/// # Errors
+/// Where the threads that serve cannot be started.
 pub async fn serve(
     gateway: Arc<Gateway>,
     listener: TcpListener,
     certificates: Option<Arc<Certificates>>,
     drain: Duration,
     shutdown: impl Future<Output = ()>,
-) {
+) -> io::Result<()> {
+    let workers = Workers::start()?;
     let mut shutdown = pin!(shutdown);
     let renewing = tokio::spawn(live::renew(
         Arc::clone(&gateway.live),
@@ -75,11 +80,14 @@ pub async fn serve(
             Ok((stream, peer)) => {
                 let (gateway, tls) = (Arc::clone(&gateway), tls.clone());
                 let counted = Arc::clone(&gateway.open);
+                let worker = workers.place();
+                let runtime = worker.runtime.clone();
                 let connection = connection(gateway, tls, stream, peer, closing.clone());
-                connections.spawn(async move {
+                let served = async move {
                     connection.await;
-                    drop((place, counted));
-                });
+                    drop((place, counted, worker));
+                };
+                connections.spawn_on(served, &runtime);
             }
             Err(error) => {
                 tracing::error!(%error, "no connection can be accepted");
@@ -111,6 +119,8 @@ pub async fn serve(
     }
     resuming.abort();
     renewing.abort();
+    tokio::task::spawn_blocking(|| workers.end()).await?;
+    Ok(())
 }
 
 /// Waits for the end of every connection.
@@ -126,6 +136,14 @@ async fn connection(
     peer: SocketAddr,
     closing: watch::Receiver<()>,
 ) {
+    // It was accepted on another thread; from here on, this one hears of it.
+    let stream = match stream.into_std().and_then(TcpStream::from_std) {
+        Ok(stream) => stream,
+        Err(error) => {
+            tracing::error!(%error, %peer, "a connection cannot be taken over");
+            return;
+        }
+    };
     if let Err(error) = converse(&gateway, tls, stream, peer.ip(), closing).await {
         gateway.metrics.connection_broke(Fault::of(&*error));
         tracing::debug!(%error, %peer, "the connection ended early");

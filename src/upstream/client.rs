@@ -23,16 +23,18 @@ use super::connect::{Connector, Network};
 use super::error::{SendError, SendErrorKind, causes};
 use crate::config;
 use crate::secret::Secret;
+use crate::workers::PerWorker;
 
 /// Shorter than the keep-alive of most servers, so that few kept connections are closed under us.
 const POOL_IDLE: Duration = Duration::from_secs(30);
-/// More idle connections than this to one upstream are closed; open ones are not limited.
+/// More idle connections than this of one thread to one upstream are closed; open ones are not limited.
 const POOL_IDLE_MAX: usize = 1024;
 
 /// A client of one base URL.
 #[derive(Debug)]
 pub(super) struct Client {
-    http: legacy::Client<Connector, Full<Bytes>>,
+    /// Connections are kept by the thread that opened them.
+    http: PerWorker<legacy::Client<Connector, Full<Bytes>>>,
     base: Base,
     /// What every request carries: the credential, and what the operator adds.
     fixed: Vec<(HeaderName, HeaderValue)>,
@@ -44,15 +46,18 @@ impl Client {
         let base = row.base_url.as_deref();
         let base = base.ok_or_else(|| "needs a `base_url`".to_owned())?;
         let base = Base::parse(base, &row.query)?;
-        let http = legacy::Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(POOL_IDLE)
-            .pool_max_idle_per_host(POOL_IDLE_MAX)
-            // Only ever moves a request of which no byte was taken from its queue.
-            .retry_canceled_requests(true)
-            .build(network.connector(row)?);
+        let connector = network.connector(row)?;
+        let pool = || {
+            legacy::Client::builder(TokioExecutor::new())
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(POOL_IDLE)
+                .pool_max_idle_per_host(POOL_IDLE_MAX)
+                // Only ever moves a request of which no byte was taken from its queue.
+                .retry_canceled_requests(true)
+                .build(connector.clone())
+        };
         Ok(Client {
-            http,
+            http: PerWorker::new(pool),
             base,
             fixed: fixed(row)?,
         })
@@ -67,7 +72,7 @@ impl Client {
         let request = self
             .request(call)
             .map_err(|cause| SendError::new(upstream, SendErrorKind::Protocol, false, cause))?;
-        match self.http.request(request).await {
+        match self.http.get().request(request).await {
             // Nobody asked for another protocol, and a client could not be given one.
             Ok(response) if response.status().is_informational() => {
                 let detail = format!("answered {}", response.status());

@@ -63,15 +63,9 @@ pub(super) async fn take_up(gateway: Arc<Gateway>, object: Object) {
             return;
         }
         match job(&gateway, &object, &pending, &state).await {
-            Ok(job) => {
-                return run(
-                    gateway,
-                    Job {
-                        claim: Some(claim),
-                        ..job
-                    },
-                )
-                .await;
+            Ok(mut job) => {
+                job.claim = Some(claim);
+                return run(gateway, job).await;
             }
             Err(error) => {
                 tracing::warn!(
@@ -90,7 +84,7 @@ async fn job(
     object: &Object,
     pending: &Pending,
     state: &State,
-) -> Result<Job, LedgerError> {
+) -> Result<Box<Job>, LedgerError> {
     let pinned = pinned(gateway, object, state);
     let hold = lapsed(gateway, object, pending, state);
     // Where holds outlive their processes, this one is there, or has lapsed: the store knows it better.
@@ -189,7 +183,7 @@ fn assemble(
     hold: Hold,
     pinned: Pinned,
     state: &State,
-) -> Job {
+) -> Box<Job> {
     let path = Service::Responses.path();
     let record = Record::resumed(gateway, hold.id.request, path);
     let (segments, limits) = (state.segments.clone(), state.limits.clone());
@@ -198,7 +192,7 @@ fn assemble(
     reservation.detail.upstream = Arc::clone(&object.upstream);
     reservation.detail.status = 200;
     reservation.detail.attempts = 1;
-    Job {
+    Box::new(Job {
         reservation,
         service: Service::Responses,
         request_body: bytes::Bytes::new(),
@@ -216,5 +210,5 @@ fn assemble(
         idempotency: state.idempotency.clone(),
         so_far: state.so_far,
         claim: None,
-    }
+    })
 }

@@ -29,7 +29,7 @@ const LATE_USAGE: Duration = Duration::from_secs(1);
 pub(super) struct Flow {
     upstream: UpstreamBody,
     tap: Tap,
-    job: Job,
+    job: Box<Job>,
     timer: Pin<Box<Sleep>>,
     silent_since: Instant,
     /// The end has come, and the usage may follow it.
@@ -41,7 +41,7 @@ pub(super) struct Flow {
 }
 
 impl Flow {
-    pub(super) fn new(upstream: UpstreamBody, tap: Tap, job: Job) -> Self {
+    pub(super) fn new(upstream: UpstreamBody, tap: Tap, job: Box<Job>) -> Self {
         Flow {
             upstream,
             tap,
@@ -161,7 +161,7 @@ impl Flow {
         let noted = job.claim.as_ref().map(|claim| claim.object.clone());
         let gateway = Arc::clone(job.reservation.gateway());
         let outcome = match conclude(job, facts, end).await {
-            Ok(Conclusion::Later(job, written)) => background::follow(*job, &written.id)
+            Ok(Conclusion::Later(job, written)) => background::follow(job, &written.id)
                 .await
                 .map(|()| Conclusion::Free),
             Ok(Conclusion::Free) => {

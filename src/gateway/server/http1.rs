@@ -49,6 +49,7 @@ pub(super) async fn serve(
         .half_close(false);
     let mut serving = pin!(builder.serve_connection(TokioIo::new(io), service));
     tokio::select! {
+        biased;
         outcome = &mut serving => outcome,
         _ = closing.changed() => {
             serving.as_mut().graceful_shutdown();

@@ -102,7 +102,7 @@ impl Desk {
         (terms, segments): (Terms, Vec<Segment>),
         key: &Key,
         money: Nano,
-    ) -> Job {
+    ) -> Box<Job> {
         let ledger = &self.gateway.ledger;
         let quote = Quote {
             request: RequestId::new(),
@@ -137,7 +137,7 @@ impl Desk {
             pinned,
             asked.path(),
         );
-        Job {
+        Box::new(Job {
             reservation,
             service: asked.service(),
             request_body: body.clone(),
@@ -155,11 +155,11 @@ impl Desk {
             claim: None,
             stored: asked.is_stored(),
             background: asked.is_background(),
-        }
+        })
     }
 
     /// Charges a request whose client went before any of its answer came; `None` where nothing is charged.
-    pub fn abandon(&self, job: Job) -> Option<Arc<Receipt>> {
+    pub fn abandon(&self, job: Box<Job>) -> Option<Arc<Receipt>> {
         let request = job.reservation.request();
         let receipt = self.runtime.block_on(async {
             abandon(job).await;
@@ -171,7 +171,7 @@ impl Desk {
     /// Meters an answer, which came to this end or to its own, and charges it; `None` where nothing is charged.
     pub fn conclude(
         &self,
-        job: Job,
+        job: Box<Job>,
         answer: Answer,
         strip_usage: bool,
         end: Option<End>,

@@ -17,6 +17,7 @@ use crate::ledger::LedgerError;
 use crate::ledger::book::Change;
 use crate::ledger::disk::lock::StoreLock;
 use crate::ledger::disk::space::{Measure, Space, Watch};
+use crate::workers::{Mailbox, Turn};
 
 /// The most operations that share one commit; a bound on how long the first of them waits for the last.
 const STEPS_PER_COMMIT_MAX: usize = 1024;
@@ -128,6 +129,7 @@ impl Committer {
             changes,
             work,
             done,
+            from: Mailbox::here(),
         };
         // A queue without a reader drops the job, and so its `done`: the waiter is told below.
         let queued = self.queue.send(Job::Step(step));
@@ -312,10 +314,26 @@ fn commit(writer: &mut Writer<'_>, batch: &mut Vec<Step>, state: &State) -> rusq
         writer.write(batch)?;
         state.commits.fetch_add(1, Ordering::Relaxed);
     }
-    for step in batch.drain(..) {
-        answer(step.done, ());
-    }
+    acknowledge(batch);
     Ok(())
+}
+
+/// Tells all who wait for a commit; each worker is woken once for all of its own.
+fn acknowledge(batch: &mut Vec<Step>) {
+    let mut letters: Vec<(Mailbox, Vec<Turn>)> = Vec::new();
+    for Step { done, from, .. } in batch.drain(..) {
+        let Some(from) = from else {
+            answer(done, ());
+            continue;
+        };
+        match letters.iter_mut().find(|(to, _)| to.is(&from)) {
+            Some((_, turns)) => turns.push(done),
+            None => letters.push((from, vec![done])),
+        }
+    }
+    for (to, turns) in letters {
+        to.send(turns);
+    }
 }
 
 /// Answers a caller, who may have gone: what was done stays done.

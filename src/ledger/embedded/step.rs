@@ -1,10 +1,9 @@
 //! One operation on its way to the disk.
 
-use tokio::sync::oneshot;
-
 use super::objects::Objects;
 use crate::clock::UnixMs;
 use crate::ledger::book::Change;
+use crate::workers::{Mailbox, Turn};
 
 /// What is decided and written in the store itself, inside the transaction of its step.
 pub(super) type Work = Box<dyn FnOnce(&mut Objects<'_>) -> rusqlite::Result<()> + Send>;
@@ -16,5 +15,7 @@ pub(super) struct Step {
     pub changes: Vec<Change>,
     /// What it does to objects, which the book does not have.
     pub work: Option<Work>,
-    pub done: oneshot::Sender<()>,
+    pub done: Turn,
+    /// The worker that it came from, where it was one.
+    pub from: Option<Mailbox>,
 }
