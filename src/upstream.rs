@@ -20,6 +20,8 @@ mod client;
 mod connect;
 mod error;
 mod health;
+mod pool;
+mod relay;
 pub mod retry;
 pub mod simulator;
 #[cfg(test)]

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
 use super::error::BodyError;
+use super::pool::PooledBody;
 use super::simulator::SimulatedBody;
 use decoded::Decoded;
 pub(super) use decoded::decoded;
@@ -30,7 +30,7 @@ pub struct UpstreamBody {
 #[derive(Debug)]
 pub(super) enum Source {
     /// From the network.
-    Http(Incoming),
+    Http(Box<PooledBody>),
     /// From the simulator.
     Simulated(SimulatedBody),
     /// From either, through a coding.
@@ -79,7 +79,7 @@ impl UpstreamBody {
 impl Source {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self {
-            Source::Http(body) => Pin::new(body)
+            Source::Http(body) => Pin::new(&mut **body)
                 .poll_frame(cx)
                 .map_err(|cause| BodyError::new(cause.to_string())),
             Source::Simulated(body) => Pin::new(body).poll_frame(cx),

@@ -1,40 +1,33 @@
-//! The HTTP client of one upstream: where it is, its credential, its pool of kept connections.
+//! The HTTP client of one upstream: where it is, its credential, its kept connections.
 //!
-//! Each upstream has a pool of its own, so that neither a connect timeout nor a crowd of idle
+//! Each upstream has a pool of its own on each thread, so that neither a connect timeout nor a crowd of idle
 //! connections is shared between them. There are no redirects, no proxies from the environment,
 //! no decompression.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
     ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::Full;
-use hyper_util::client::legacy;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::Call;
 use super::base::Base;
 use super::body::{Source, UpstreamBody};
-use super::connect::{Connector, Network};
+use super::connect::Network;
 use super::error::{SendError, SendErrorKind, causes};
+use super::pool::{Failure, Pool};
 use crate::config;
 use crate::secret::Secret;
 use crate::workers::PerWorker;
-
-/// Shorter than the keep-alive of most servers, so that few kept connections are closed under us.
-const POOL_IDLE: Duration = Duration::from_secs(30);
-/// More idle connections than this of one thread to one upstream are closed; open ones are not limited.
-const POOL_IDLE_MAX: usize = 1024;
 
 /// A client of one base URL.
 #[derive(Debug)]
 pub(super) struct Client {
     /// Connections are kept by the thread that opened them.
-    http: PerWorker<legacy::Client<Connector, Full<Bytes>>>,
+    pools: PerWorker<Arc<Pool>>,
     base: Base,
     /// What every request carries: the credential, and what the operator adds.
     fixed: Vec<(HeaderName, HeaderValue)>,
@@ -47,17 +40,10 @@ impl Client {
         let base = base.ok_or_else(|| "needs a `base_url`".to_owned())?;
         let base = Base::parse(base, &row.query)?;
         let connector = network.connector(row)?;
-        let pool = || {
-            legacy::Client::builder(TokioExecutor::new())
-                .pool_timer(TokioTimer::new())
-                .pool_idle_timeout(POOL_IDLE)
-                .pool_max_idle_per_host(POOL_IDLE_MAX)
-                // Only ever moves a request of which no byte was taken from its queue.
-                .retry_canceled_requests(true)
-                .build(connector.clone())
-        };
+        let destination = base.uri("/")?;
+        let pool = || Arc::new(Pool::new(connector.clone(), destination.clone()));
         Ok(Client {
-            http: PerWorker::new(pool),
+            pools: PerWorker::new(pool),
             base,
             fixed: fixed(row)?,
         })
@@ -72,7 +58,7 @@ impl Client {
         let request = self
             .request(call)
             .map_err(|cause| SendError::new(upstream, SendErrorKind::Protocol, false, cause))?;
-        match self.http.get().request(request).await {
+        match self.pools.get().send(request).await {
             // Nobody asked for another protocol, and a client could not be given one.
             Ok(response) if response.status().is_informational() => {
                 let detail = format!("answered {}", response.status());
@@ -83,13 +69,15 @@ impl Client {
                     detail,
                 ))
             }
-            Ok(response) => Ok(response.map(|body| UpstreamBody::new(Source::Http(body)))),
-            Err(cause) => Err(explain(upstream, &cause)),
+            Ok(response) => {
+                Ok(response.map(|body| UpstreamBody::new(Source::Http(Box::new(body)))))
+            }
+            Err(failure) => Err(explain(upstream, &failure)),
         }
     }
 
     fn request(&self, call: Call<'_>) -> Result<Request<Full<Bytes>>, String> {
-        let uri = self.base.uri(call.path)?;
+        let uri = self.base.uri(call.path)?.into_parts().path_and_query;
         let mut headers = self.headers(call.headers);
         let length = call.body.len();
         if length > 0 || call.method == Method::POST {
@@ -100,7 +88,7 @@ impl Client {
         }
         let mut request = Request::new(Full::new(call.body));
         *request.method_mut() = call.method;
-        *request.uri_mut() = uri;
+        *request.uri_mut() = uri.map_or_else(Uri::default, Uri::from);
         *request.headers_mut() = headers;
         Ok(request)
     }
@@ -142,26 +130,15 @@ fn fixed(row: &config::Upstream) -> Result<Vec<(HeaderName, HeaderValue)>, Strin
     Ok(fixed)
 }
 
-/// What a failure of the client means. Unless it is sure that nothing left, the request counts as sent.
-fn explain(upstream: &Arc<str>, error: &legacy::Error) -> SendError {
-    let detail = match std::error::Error::source(error) {
-        None => error.to_string(),
-        // Without the client's own wrapping of it.
-        cause => causes(cause),
+/// What a failure means. Unless it is sure that nothing left, the request counts as sent.
+fn explain(upstream: &Arc<str>, failure: &Failure) -> SendError {
+    let (kind, sent, cause): (_, _, &(dyn std::error::Error + 'static)) = match failure {
+        Failure::Connect(cause) => (SendErrorKind::Connect, false, &**cause),
+        Failure::Unsent(cause) => (SendErrorKind::Closed, false, cause),
+        Failure::Broken(cause) if cause.is_parse() => (SendErrorKind::Protocol, true, cause),
+        Failure::Broken(cause) => (SendErrorKind::Closed, true, cause),
     };
-    if error.is_connect() {
-        return SendError::new(upstream, SendErrorKind::Connect, false, detail);
-    }
-    let wire = std::error::Error::source(error).and_then(|cause| cause.downcast_ref());
-    let (kind, sent) = match wire {
-        // The connection ended before it took the request from its queue.
-        Some(cause) if hyper::Error::is_canceled(cause) || cause.is_closed() => {
-            (SendErrorKind::Closed, false)
-        }
-        Some(cause) if cause.is_parse() => (SendErrorKind::Protocol, true),
-        _ => (SendErrorKind::Closed, true),
-    };
-    SendError::new(upstream, kind, sent, detail)
+    SendError::new(upstream, kind, sent, causes(Some(cause)))
 }
 
 #[cfg(test)]

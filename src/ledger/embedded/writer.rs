@@ -82,17 +82,22 @@ impl<'c> Writer<'c> {
         // Mostly none does: then no receipt has to be looked up among objects.
         let any_waits = self.any_waits.exists([])?;
         // From the newest change back, so that of rows written several times only the last is.
-        let mut done = HashSet::new();
+        let (mut done, mut receipts) = (HashSet::new(), Vec::new());
         for step in steps.iter().rev() {
             for change in step.changes.iter().rev() {
-                if name(change).is_none_or(|name| done.insert(name)) {
+                if let Change::Receipt(receipt) = change {
+                    receipts.push((receipt, change, step.now));
+                } else if name(change).is_none_or(|name| done.insert(name)) {
                     self.row(change, step.now)?;
-                    if let Change::Receipt(receipt) = change
-                        && any_waits
-                    {
-                        self.settle_object(receipt)?;
-                    }
                 }
+            }
+        }
+        // In the order of their table, so that each goes behind the one before.
+        receipts.sort_unstable_by_key(|(receipt, ..)| receipt.request_id);
+        for (receipt, change, now) in receipts {
+            self.row(change, now)?;
+            if any_waits {
+                self.settle_object(receipt)?;
             }
         }
         // In whatever order a settle and an object that waits for it come: see `SETTLE`.
