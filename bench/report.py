@@ -76,8 +76,7 @@ def table(facts, results, verdicts, rounds, seconds, skipped):
     lines += markdown(grid, texts=2)
     lines += ["", *(f"{name}: {verdict}." for name, verdict in verdicts)]
     noisy = max((sample["others_cores"] for result in results for sample in result["rounds"]), default=0)
-    if noisy > 0.2:
-        lines.append(f"Other work took up to {noisy:.2f} cores during a round: repeat this on a quiet machine.")
+    lines += [f"{note}." for note in noise(noisy)]
     lines += ["", LIMITS]
     return "\n".join(lines)
 
@@ -89,6 +88,13 @@ def heading(facts, how):
         f"{facts['cpu']}, {facts['cores']} cores, Linux {facts['kernel']}, load average {facts['load_average_at_start']} at the start;",
         f"{facts['tollgate']} ({facts['commit']}), {', '.join([facts['nginx'], facts['redis'], *facts['rivals'], facts['rustc']])}.",
     ]
+
+
+def noise(others_cores):
+    """What to say where a run was disturbed."""
+    if others_cores <= 0.2:
+        return []
+    return [f"Other work took up to {others_cores:.2f} cores during a round: repeat this on a quiet machine"]
 
 
 def markdown(grid, texts):

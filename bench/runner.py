@@ -21,6 +21,8 @@ class Runner:
         self.loadgen = binaries / "loadgen"
         self.mock = mock
         self.seen = {}
+        # The most that anything else took of the machine during a run.
+        self.others_cores = 0
 
     def run(self, row, load, extent):
         """One run of a load; its numbers."""
@@ -91,6 +93,8 @@ class Run:
         self.runner.count(self.row, self.before, self.mock.totals(), requests)
         loadgen_cpu = sum(report["cpu_seconds"] for report in reports)
         others = busy - cpu - store_cpu - mock_cpu - loadgen_cpu
+        others_cores = max(others, 0) / max(report["seconds"] for report in reports)
+        self.runner.others_cores = max(self.runner.others_cores, others_cores)
         worst = lambda spread, word: max(report[spread][word] for report in reports) / 1e3
         return {
             "requests": requests,
@@ -105,7 +109,7 @@ class Run:
             "rss_mib": self.row.process.resident_mib() if self.row.process else None,
             "mock_cpu_us": mock_cpu * 1e6 / requests,
             "loadgen_cpu_us": loadgen_cpu * 1e6 / requests,
-            "others_cores": max(others, 0) / max(report["seconds"] for report in reports),
+            "others_cores": others_cores,
         }
 
     def hang_up(self):

@@ -19,7 +19,7 @@ def measure(binaries):
         for row in rows:
             stage.runner.run(row, FRESH, ["--requests", str(FRESH[1])])
         fresh, kept = (stage.runner.rounds(rows, load, extent, ROUNDS) for load in (FRESH, LOAD))
-        notes = [f"{name}: {verdict}" for name, verdict in stage.runner.verify(rows)]
+        notes = stage.verified(rows)
     numbers = lambda samples, word, shape: [shape.format(middle(samples[row.name], word)) for row in rows]
     what = f"{PER_SECOND:,} requests/s, each with its own connection"
     per_second = [middle(fresh[row.name], "per_second") for row in rows]

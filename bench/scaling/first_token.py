@@ -26,7 +26,7 @@ def measure(binaries):
         rate = max(int(capacity / 2), 1)
         half = ("streams, half load", 0, [*PACED, "--rate", str(rate), "--concurrency", "2000"])
         samples = stage.runner.rounds(rows, half, ["--seconds", str(SECONDS)], ROUNDS)
-        notes = [f"{name}: {verdict}" for name, verdict in stage.runner.verify(rows)]
+        notes = stage.verified(rows)
     notes.append(f"Paced streams of Tollgate, mock and load generator on the same cores: {capacity:.0f} a second at the most")
     of = lambda row, word: [sample[word] for sample in samples[row.name]]
     added = lambda row, word: median(ours - theirs for ours, theirs in zip(of(row, word), of(rows[1], word)))

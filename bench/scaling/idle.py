@@ -34,7 +34,7 @@ def measure(binaries):
         tollgate = rows[-1]
         with_streams(stage, tollgate, lambda run, _: hang_up(stage, tollgate, run))
         wait_for_holds(tollgate)
-        notes = [f"{name}: {verdict}" for name, verdict in stage.runner.verify(rows)]
+        notes = stage.verified(rows)
     shown = [f"{used:.1f}" for used in kib]
     line = Line(f"{STREAMS:,} idle streams: KiB each", "", *shown, f"<= {KIB_MAX}", kib[-1] <= KIB_MAX)
     notes.append(

@@ -62,7 +62,7 @@ def loaded(stage, fleets):
     for each in fleets:
         stage.runner.run(each, LOAD, ["--requests", str(WARM_UP)])
     samples = stage.runner.rounds(fleets, LOAD, ["--seconds", str(SECONDS)], ROUNDS)
-    notes = [f"{name}: {verdict}" for name, verdict in stage.runner.verify(fleets)]
+    notes = stage.verified(fleets)
     return samples, [*notes, CORES_NOTE]
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple, Optional
 
 from plain import Bare, Nginx
 from processes import Mock, stop_all
+from report import noise
 from runner import Runner
 from tollgate import Tollgate
 
@@ -55,6 +56,11 @@ class Stage:
 
     def tollgate(self, ledger="process", **more):
         return self.add(Tollgate(ledger, self.binaries, self.mock, self.folder, **more))
+
+    def verified(self, rows):
+        """What the account of each row was compared with, and what else the machine did. Fails where one differs."""
+        notes = [f"{name}: {verdict}" for name, verdict in self.runner.verify(rows)]
+        return [*notes, *noise(self.runner.others_cores)]
 
     def __exit__(self, *_):
         try:
