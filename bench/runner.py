@@ -93,8 +93,11 @@ class Run:
         self.runner.count(self.row, self.before, self.mock.totals(), requests)
         loadgen_cpu = sum(report["cpu_seconds"] for report in reports)
         others = busy - cpu - store_cpu - mock_cpu - loadgen_cpu
-        others_cores = max(others, 0) / max(report["seconds"] for report in reports)
-        self.runner.others_cores = max(self.runner.others_cores, others_cores)
+        seconds = max(report["seconds"] for report in reports)
+        others_cores = max(others, 0) / seconds
+        # The kernel counts in hundredths of a second: a short run tells too little.
+        if seconds >= 1:
+            self.runner.others_cores = max(self.runner.others_cores, others_cores)
         worst = lambda spread, word: max(report[spread][word] for report in reports) / 1e3
         return {
             "requests": requests,
