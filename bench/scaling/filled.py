@@ -40,18 +40,19 @@ def add_wallets(store, wallets, receipts):
     copies(store, "wallets", numbers, {
         "id": "'wallet-' || n", "balance": f"kept.credited - {spent}", "charged": spent, "shortfall": "0",
     })
+    # Ids of keys that were not declared in a config begin with `key_`.
     named = lambda record, names: f"json_set({record}, {', '.join(names)})"
     wallet = "'$.wallet', 'wallet-' || n"
     copies(store, "keys", numbers, {
-        "id": "'key-' || n", "digest": "randomblob(32)",
-        "record": named("record", ["'$.id', 'key-' || n", "'$.name', 'key-' || n", wallet]),
+        "id": "'key_' || n", "digest": "randomblob(32)",
+        "record": named("record", ["'$.id', 'key_' || n", "'$.name', 'key_' || n", wallet]),
     })
     copies(store, "entries", numbers, {
         "id": "'opening-' || n", "wallet": "'wallet-' || n",
         "record": named("record", ["'$.id', 'opening-' || n", wallet]),
     })
     copies(store, "counters", numbers, {
-        "wallet": "'wallet-' || n", "key": "'key-' || n || substr(kept.key, instr(kept.key, '/'))",
+        "wallet": "'wallet-' || n", "key": "'key_' || n || substr(kept.key, instr(kept.key, '/'))",
     }, each=True)
 
 
@@ -66,7 +67,7 @@ def add_receipts(store, wallets, receipts):
     for name, _ in indexes:
         store.execute(f"DROP INDEX {name}")
     copies(store, "receipts", {"many": receipts, "wallets": wallets, "began": began, "pace": pace}, {
-        "id": "request_id(n)", "wallet": "'wallet-' || (n % :wallets)", "key": "'key-' || (n % :wallets)",
+        "id": "request_id(n)", "wallet": "'wallet-' || (n % :wallets)", "key": "'key_' || (n % :wallets)",
         "held_at": ":began + n * :pace", "settled_at": ":began + n * :pace + 20",
     })
     for _, sql in indexes:
