@@ -7,7 +7,7 @@ import subprocess
 from datetime import datetime, timezone
 from pathlib import Path
 
-from processes import find_nginx
+from plain import find_nginx
 from rivals import LITELLM, PORTKEY
 
 LIMITS = """\
@@ -33,13 +33,13 @@ COLUMNS = [
 ]
 
 
-def conditions(root, binaries, arguments, rows):
+def conditions(root, binaries, command, rows):
     """Everything that a reader needs to judge the numbers."""
     cpu = Path("/proc/cpuinfo").read_text()
     model = re.search(r"model name\s*:\s*(.+)", cpu) or re.search(r"(CPU part\s*:.+)", cpu)
     return {
         "date": datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
-        "command": " ".join(["bench/run", *arguments]),
+        "command": " ".join(command),
         "cpu": model.group(1) if model else platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
         "kernel": platform.release(),
@@ -64,12 +64,7 @@ def said(command):
 
 def table(facts, results, verdicts, rounds, seconds, skipped):
     """The whole report, as Markdown that also reads well in a terminal."""
-    lines = [
-        f"{facts['date']}, `{facts['command']}`: medians of {rounds} interleaved rounds of {seconds} s.",
-        f"{facts['cpu']}, {facts['cores']} cores, Linux {facts['kernel']}, load average {facts['load_average_at_start']} at the start;",
-        f"{facts['tollgate']} ({facts['commit']}), {', '.join([facts['nginx'], facts['redis'], *facts['rivals'], facts['rustc']])}.",
-        "",
-    ]
+    lines = [*heading(facts, f"medians of {rounds} interleaved rounds of {seconds} s"), ""]
     if skipped:
         lines += [f"Time ran out: {skipped} rounds were left out.", ""]
     grid = [["load", "row", *(title for title, _, _ in COLUMNS)]]
@@ -78,17 +73,38 @@ def table(facts, results, verdicts, rounds, seconds, skipped):
         cells = [shape.format(result[word]) if result[word] is not None else "" for _, word, shape in COLUMNS]
         grid.append(["" if result["load"] == before else result["load"], result["row"], *cells])
         before = result["load"]
-    widths = [max(len(line[column]) for line in grid) for column in range(len(grid[0]))]
-    align = [str.ljust, str.ljust] + [str.rjust] * len(COLUMNS)
-    for number, line in enumerate(grid):
-        cells = (pad(cell, width) for pad, cell, width in zip(align, line, widths))
-        lines.append(f"| {' | '.join(cells)} |")
-        if number == 0:
-            marks = ("-" * width if index < 2 else "-" * (width - 1) + ":" for index, width in enumerate(widths))
-            lines.append(f"| {' | '.join(marks)} |")
+    lines += markdown(grid, texts=2)
     lines += ["", *(f"{name}: {verdict}." for name, verdict in verdicts)]
     noisy = max((sample["others_cores"] for result in results for sample in result["rounds"]), default=0)
-    if noisy > 0.2:
-        lines.append(f"Other work took up to {noisy:.2f} cores during a round: repeat this on a quiet machine.")
+    lines += [f"{note}." for note in noise(noisy)]
     lines += ["", LIMITS]
     return "\n".join(lines)
+
+
+def heading(facts, how):
+    """When, how and on what it was measured."""
+    return [
+        f"{facts['date']}, `{facts['command']}`: {how}.",
+        f"{facts['cpu']}, {facts['cores']} cores, Linux {facts['kernel']}, load average {facts['load_average_at_start']} at the start;",
+        f"{facts['tollgate']} ({facts['commit']}), {', '.join([facts['nginx'], facts['redis'], *facts['rivals'], facts['rustc']])}.",
+    ]
+
+
+def noise(others_cores):
+    """What to say where a run was disturbed."""
+    if others_cores <= 0.2:
+        return []
+    return [f"Other work took up to {others_cores:.2f} cores during a round: repeat this on a quiet machine"]
+
+
+def markdown(grid, texts):
+    """A grid, its first line the titles, as a table; the first so many columns hold texts, the others numbers."""
+    widths = [max(len(line[column]) for line in grid) for column in range(len(grid[0]))]
+    lines = []
+    for number, line in enumerate(grid):
+        cells = (cell.ljust(width) if index < texts else cell.rjust(width) for index, (cell, width) in enumerate(zip(line, widths)))
+        lines.append(f"| {' | '.join(cells)} |")
+        if number == 0:
+            marks = ("-" * width if index < texts else "-" * (width - 1) + ":" for index, width in enumerate(widths))
+            lines.append(f"| {' | '.join(marks)} |")
+    return lines

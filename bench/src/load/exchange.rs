@@ -51,6 +51,10 @@ pub struct Seen {
     pub body: Vec<u8>,
     pub bytes: u64,
     pub first_byte: Option<Duration>,
+    /// When the last piece of the body came.
+    last_piece: Option<Duration>,
+    /// The longest wait between two pieces of the body.
+    pub gap: Duration,
     pub latency: Duration,
 }
 
@@ -140,9 +144,10 @@ async fn read(
 }
 
 fn take(data: &[u8], keep_body: bool, started: Instant, seen: &mut Seen) {
-    if seen.first_byte.is_none() {
-        seen.first_byte = Some(started.elapsed());
-    }
+    let now = started.elapsed();
+    seen.first_byte.get_or_insert(now);
+    let before = seen.last_piece.replace(now).unwrap_or(now);
+    seen.gap = seen.gap.max(now.saturating_sub(before));
     seen.bytes += data.len() as u64;
     if seen.streamed {
         seen.stream.read(data);

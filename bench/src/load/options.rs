@@ -22,9 +22,14 @@ pub struct Options {
     /// Get that path instead, without a body
     #[arg(long, requires = "path", conflicts_with_all = ["stream", "images", "mix"])]
     pub get: bool,
-    /// Bearer key
-    #[arg(long, env = "LOADGEN_KEY", hide_env_values = true)]
-    pub key: Option<String>,
+    /// Bearer key; of several, with commas between them, each request takes the next
+    #[arg(
+        long = "key",
+        env = "LOADGEN_KEY",
+        hide_env_values = true,
+        value_delimiter = ','
+    )]
+    pub keys: Vec<String>,
     #[arg(long, default_value = "mock-model")]
     pub model: String,
     /// The model of image requests [default: --model]
@@ -42,6 +47,9 @@ pub struct Options {
     /// Requests per second over all workers; latency then counts from the due time
     #[arg(long)]
     pub rate: Option<u64>,
+    /// A new connection for each request; its latency counts from before the connection
+    #[arg(long)]
+    pub fresh: bool,
     /// Bytes of text in each prompt
     #[arg(long, default_value_t = 256)]
     pub prompt_bytes: usize,

@@ -58,6 +58,7 @@ pub struct Plans {
     mix: bool,
     steady: Steady,
     headers: HeaderMap,
+    bearers: Vec<HeaderValue>,
     path: Option<String>,
     get: bool,
     chat: Bytes,
@@ -102,6 +103,7 @@ impl Plans {
             seed: options.seed,
             mix: options.mix,
             headers: headers(options)?,
+            bearers: bearers(options)?,
             path: options.path.clone(),
             get: options.get,
             chat: chat(json!({})),
@@ -128,7 +130,8 @@ impl Plans {
         }
     }
 
-    pub fn request(&self, plan: &Plan) -> Request<Full<Bytes>> {
+    /// The request of a plan; `index` is its number, which decides the key.
+    pub fn request(&self, plan: &Plan, index: u64) -> Request<Full<Bytes>> {
         let (path, body) = match plan.kind {
             Kind::Image => ("/v1/images/generations", &self.image[plan.images as usize]),
             Kind::Chat | Kind::ChatAbandoned | Kind::ChatNoUsage | Kind::Refused => {
@@ -151,6 +154,10 @@ impl Plans {
             .parse()
             .unwrap_or_default();
         *request.headers_mut() = self.headers.clone();
+        let turn = index.checked_rem(self.bearers.len() as u64);
+        if let Some(bearer) = turn.and_then(|turn| self.bearers.get(turn as usize)) {
+            request.headers_mut().insert(AUTHORIZATION, bearer.clone());
+        }
         let directions = plan
             .directions
             .iter()
@@ -183,12 +190,6 @@ fn headers(options: &Options) -> Result<HeaderMap, String> {
     headers.insert(HOST, host);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(TE, HeaderValue::from_static("trailers"));
-    if let Some(key) = &options.key {
-        let value = format!("Bearer {key}")
-            .parse()
-            .map_err(|_| "--key is not printable".to_owned())?;
-        headers.insert(AUTHORIZATION, value);
-    }
     if let Some(path) = &options.path
         && path
             .parse::<hyper::Uri>()
@@ -198,6 +199,14 @@ fn headers(options: &Options) -> Result<HeaderMap, String> {
     }
     headers.extend(options.headers.iter().cloned());
     Ok(headers)
+}
+
+fn bearers(options: &Options) -> Result<Vec<HeaderValue>, String> {
+    let bearer = |key: &String| {
+        let value = format!("Bearer {key}").parse();
+        value.map_err(|_| "--key is not printable".to_owned())
+    };
+    options.keys.iter().map(bearer).collect()
 }
 
 fn chat_body(options: &Options, tokens_max: u64, more: Value) -> Bytes {
@@ -281,7 +290,7 @@ pub mod tests {
             "--stream", "--chunks", "5", "--burst", "2", "--key", "k",
         ]))
         .expect("plans");
-        let request = plans.request(&plans.plan(3));
+        let request = plans.request(&plans.plan(3), 3);
         let header = |name: &str| {
             request
                 .headers()
@@ -294,5 +303,12 @@ pub mod tests {
         assert_eq!(header("x-mock-id"), Some("r-3"));
         assert_eq!(header("authorization"), Some("Bearer k"));
         assert_eq!(header("te"), Some("trailers"));
+    }
+    #[test]
+    fn keys_take_turns() {
+        let plans = Plans::new(&options(&["--key", "a,b"])).expect("plans");
+        let bearer =
+            |index| plans.request(&plans.plan(index), index).headers()[AUTHORIZATION].clone();
+        assert_eq!([0, 1, 2].map(bearer), ["Bearer a", "Bearer b", "Bearer a"]);
     }
 }

@@ -62,6 +62,7 @@ impl Report {
         tallies.into_iter().for_each(|other| tally.merge(other));
         tally.latencies.sort_unstable();
         tally.first_bytes.sort_unstable();
+        tally.gaps.sort_unstable();
         let spent = |before: Option<f64>, after: Option<f64>| Some(after? - before?);
         let pairs = before.watched.iter().zip(&after.watched);
         Report {
@@ -102,6 +103,7 @@ impl Report {
             "requests_per_second": self.per_second(tally.requests),
             "latency_us": spread(&tally.latencies),
             "first_byte_us": spread(&tally.first_bytes),
+            "longest_gap_us": spread(&tally.gaps),
             "chunks": tally.chunks,
             "chunks_per_second": self.per_second(tally.chunks),
             "bytes": tally.bytes,

@@ -23,6 +23,8 @@ pub struct Tally {
     pub latencies: Vec<u32>,
     /// Microseconds to the first byte of each good stream's body.
     pub first_bytes: Vec<u32>,
+    /// Microseconds of the longest wait between two pieces of each good stream's body.
+    pub gaps: Vec<u32>,
 }
 
 // === impl Tally ===
@@ -46,6 +48,7 @@ impl Tally {
             self.latencies.push(microseconds(seen.latency));
             if seen.streamed {
                 self.first_bytes.extend(seen.first_byte.map(microseconds));
+                self.gaps.push(microseconds(seen.gap));
             }
         }
     }
@@ -62,6 +65,7 @@ impl Tally {
         merge(&mut self.codes, other.codes);
         self.latencies.extend(other.latencies);
         self.first_bytes.extend(other.first_bytes);
+        self.gaps.extend(other.gaps);
     }
 }
 

@@ -24,6 +24,7 @@ pub struct Shared {
     timeout: Duration,
     requests_max: u64,
     rate: Option<u64>,
+    fresh: bool,
     next: Cell<u64>,
     is_told_to_end: Cell<bool>,
 }
@@ -47,6 +48,7 @@ impl Shared {
             timeout: Duration::from_secs(options.timeout),
             requests_max: options.requests.unwrap_or(u64::MAX),
             rate: options.rate,
+            fresh: options.fresh,
             next: Cell::new(0),
             is_told_to_end: Cell::new(false),
         })
@@ -116,13 +118,14 @@ pub async fn work(shared: Rc<Shared>) -> Tally {
     let mut tally = Tally::default();
     let mut idle = None;
     while let Some((index, overdue)) = shared.next().await {
+        let began = overdue.or(shared.fresh.then(Instant::now));
         let Some(mut connection) = shared.connect(idle.take(), &mut tally).await else {
             break;
         };
         let plan = shared.plans.plan(index);
-        let request = shared.plans.request(&plan);
+        let request = shared.plans.request(&plan, index);
         let mut seen = Seen::default();
-        let started = overdue.unwrap_or_else(Instant::now);
+        let started = began.unwrap_or_else(Instant::now);
         let keep = shared.receipts.is_some();
         let exchanging = exchange(&mut connection, request, &plan, keep, started, &mut seen);
         if tokio::time::timeout(shared.timeout, exchanging)
@@ -132,8 +135,67 @@ pub async fn work(shared: Rc<Shared>) -> Tally {
             seen.outcome = Outcome::Timeout;
         }
         // A connection is worth keeping only after a whole answer; dropping it is the disconnect.
-        idle = (seen.outcome == Outcome::Complete).then_some(connection);
+        let is_kept = seen.outcome == Outcome::Complete && !shared.fresh;
+        idle = is_kept.then_some(connection);
         shared.account(&plan, &seen, &mut tally);
     }
     tally
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::task::{LocalSet, spawn_local};
+
+    use super::*;
+
+    /// Answers whatever comes, one packet a request.
+    async fn serve(mut stream: TcpStream) {
+        let mut request = [0; 4_096];
+        while stream
+            .read(&mut request)
+            .await
+            .is_ok_and(|length| length > 0)
+        {
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+            stream.write_all(answer).await.expect("a client that waits");
+        }
+    }
+
+    /// How many connections three requests of one worker take.
+    async fn connections(more: &[&str]) -> u64 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let accepted = Rc::new(Cell::new(0));
+        let count = Rc::clone(&accepted);
+        let server = spawn_local(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                count.set(count.get() + 1);
+                spawn_local(serve(stream));
+            }
+        });
+        let base = [
+            "loadgen",
+            "--url",
+            &url,
+            "--requests",
+            "3",
+            "--get",
+            "--path",
+            "/x",
+        ];
+        let options = Options::parse_from(base.iter().chain(more));
+        let tally = work(Rc::new(Shared::new(&options).expect("options"))).await;
+        server.abort();
+        assert_eq!((tally.ok, tally.connection_errors), (3, 0));
+        accepted.get()
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_kept_unless_it_shall_be_fresh() {
+        let both = async { (connections(&[]).await, connections(&["--fresh"]).await) };
+        assert_eq!(LocalSet::new().run_until(both).await, (1, 3));
+    }
 }

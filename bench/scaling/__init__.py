@@ -1,0 +1,1 @@
+"""The parts of bench/scale: what a table of small loads does not show."""
