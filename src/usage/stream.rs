@@ -12,7 +12,7 @@ use super::lenient::{Object, Objects, plain};
 use super::report::{self, Reported, Unbelievable};
 use super::skeleton::Skeleton;
 use super::sse::Event;
-use super::transcript::{Mark, Seen, Transcript, Typed};
+use super::transcript::{Beginning, Mark, Seen, Transcript, Typed};
 
 /// What an event is to the one who forwards it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +71,7 @@ pub struct StreamMeter {
     finish_reason_seen: bool,
     content_events: u64,
     transcript: Transcript,
+    beginning: Beginning,
     pictures: u64,
     previews: u64,
     sequence: Option<u64>,
@@ -187,7 +188,7 @@ impl StreamMeter {
     }
 
     fn data(&mut self, data: &[u8]) -> Kind {
-        let seen = self.transcript.feed(data);
+        let seen = self.transcript.feed_next(data, &mut self.beginning);
         self.saw_error |= seen.error;
         self.finish_reason_seen |= seen.finish;
         self.content_events += u64::from(seen.text);

@@ -18,6 +18,25 @@ pub struct Transcript {
     bytes_seen: u64,
 }
 
+/// The longest beginning that is remembered.
+const BEGINNING_BYTES_MAX: usize = 1024;
+
+/// How the events of a stream begin, up to their text: mostly all alike, and then read once.
+#[derive(Clone, Debug, Default)]
+pub struct Beginning {
+    bytes: Vec<u8>,
+    stand: Stand,
+}
+
+/// How a walk stands. It follows from the bytes that it went over, and from nothing else.
+#[derive(Clone, Copy, Debug, Default)]
+struct Stand {
+    depth: u32,
+    /// The depth at which the container that is passed over began.
+    passing_over: Option<u32>,
+    seen: Seen,
+}
+
 /// A length that a [`Transcript`] had.
 #[derive(Clone, Copy, Debug)]
 pub struct Mark {
@@ -99,16 +118,33 @@ impl Transcript {
 
     /// Adds the text of one JSON text (an answer, or one event's data). Takes any bytes.
     pub fn feed(&mut self, json: &[u8]) -> Seen {
+        self.feed_next(json, &mut Beginning::default())
+    }
+
+    /// The same for one of many that begin alike.
+    pub fn feed_next(&mut self, json: &[u8], beginning: &mut Beginning) -> Seen {
+        let known = !beginning.bytes.is_empty() && json.starts_with(&beginning.bytes);
         let mut walk = Walk {
             json,
-            depth: 0,
-            passing_over: None,
+            stand: if known {
+                beginning.stand
+            } else {
+                Stand::default()
+            },
             reasoning: None,
-            seen: Seen::default(),
+            begun: None,
         };
         let before = (self.escaped.len(), self.bytes_seen);
-        walk.run(self);
-        let mut seen = walk.seen;
+        walk.run(if known { beginning.bytes.len() } else { 0 }, self);
+        if let Some((at, stand)) = walk
+            .begun
+            .filter(|(at, _)| *at <= BEGINNING_BYTES_MAX && !known)
+        {
+            beginning.bytes.clear();
+            beginning.bytes.extend_from_slice(&json[..at]);
+            beginning.stand = stand;
+        }
+        let mut seen = walk.stand.seen;
         if seen.typed != Typed::Plain && before.1 > 0 {
             self.escaped.truncate(before.0);
             self.bytes_seen = before.1;
@@ -177,21 +213,19 @@ impl Transcript {
 
 struct Walk<'a> {
     json: &'a [u8],
-    depth: u32,
-    /// The depth at which the container that is passed over began.
-    passing_over: Option<u32>,
+    stand: Stand,
     /// The last reasoning text and its member's name: some upstreams send it under two names.
     reasoning: Option<(&'a [u8], &'a [u8])>,
-    seen: Seen,
+    /// Where the first member with text is, and how the walk stood there.
+    begun: Option<(usize, Stand)>,
 }
 
 impl<'a> Walk<'a> {
-    fn run(&mut self, transcript: &mut Transcript) {
-        let mut at = 0;
+    fn run(&mut self, mut at: usize, transcript: &mut Transcript) {
         while let Some(&byte) = self.json.get(at) {
             at += 1;
             match byte {
-                b'{' | b'[' => self.depth = self.depth.saturating_add(1),
+                b'{' | b'[' => self.stand.depth = self.stand.depth.saturating_add(1),
                 b'}' | b']' => self.close(),
                 b'"' => match self.string(at, transcript) {
                     Some(next) => at = next,
@@ -203,9 +237,10 @@ impl<'a> Walk<'a> {
     }
 
     fn close(&mut self) {
-        self.depth = self.depth.saturating_sub(1);
-        if self.passing_over == Some(self.depth) {
-            self.passing_over = None;
+        let stand = &mut self.stand;
+        stand.depth = stand.depth.saturating_sub(1);
+        if stand.passing_over == Some(stand.depth) {
+            stand.passing_over = None;
         }
     }
 
@@ -221,15 +256,18 @@ impl<'a> Walk<'a> {
         let at = self.after_blanks(colon + 1);
         match self.json.get(at)? {
             b'"' => {
+                let before = self.stand;
                 // A value that the answer's end cut off was delivered as far as it goes.
                 let end = string_end(self.json, at + 1);
                 let value = &self.json[at + 1..end.unwrap_or(self.json.len())];
-                self.text_member(name, value, transcript);
+                if self.text_member(name, value, transcript) && self.begun.is_none() {
+                    self.begun = Some((start - 1, before));
+                }
                 Some(end? + 1)
             }
             _ => {
-                if name == b"sequence_number" && self.depth == 1 {
-                    self.seen.sequence = number(&self.json[at..]);
+                if name == b"sequence_number" && self.stand.depth == 1 {
+                    self.stand.seen.sequence = number(&self.json[at..]);
                 }
                 self.other_member(name, at);
                 Some(at)
@@ -237,33 +275,45 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn text_member(&mut self, name: &'a [u8], value: &'a [u8], transcript: &mut Transcript) {
-        match name {
-            _ if self.passing_over.is_some() || value.is_empty() => {}
-            b"finish_reason" | b"stop_reason" => self.seen.finish = true,
-            b"error" if self.depth == 1 => self.seen.error = true,
-            b"type" if self.depth == 1 && value == b"error" => self.seen.error = true,
-            b"type" if self.depth == 1 => self.seen.typed = Typed::of(value),
-            b"url" | b"b64_json" if self.depth == 1 => self.seen.picture = true,
-            b"delta" if self.depth == 1 => {
-                self.seen.text = true;
-                transcript.append(value);
-            }
+    /// Whether it is text of the model, which is kept.
+    fn text_member(
+        &mut self,
+        name: &'a [u8],
+        value: &'a [u8],
+        transcript: &mut Transcript,
+    ) -> bool {
+        let Stand {
+            depth,
+            passing_over,
+            seen,
+        } = &mut self.stand;
+        let at_top = *depth == 1;
+        let is_text = match name {
+            _ if passing_over.is_some() || value.is_empty() => false,
+            b"delta" => at_top,
             b"reasoning" | b"reasoning_content" => {
                 let same = |(other, text)| other != name && text == value;
-                if !self.reasoning.is_some_and(same) {
-                    self.seen.text = true;
-                    transcript.append(value);
-                }
-                self.reasoning = Some((name, value));
+                !self.reasoning.replace((name, value)).is_some_and(same)
             }
             b"content" | b"refusal" | b"arguments" | b"name" | b"text" | b"input" | b"thinking"
-            | b"partial_json" => {
-                self.seen.text = true;
-                transcript.append(value);
+            | b"partial_json" => true,
+            _ => {
+                match name {
+                    b"finish_reason" | b"stop_reason" => seen.finish = true,
+                    b"error" if at_top => seen.error = true,
+                    b"type" if at_top && value == b"error" => seen.error = true,
+                    b"type" if at_top => seen.typed = Typed::of(value),
+                    b"url" | b"b64_json" if at_top => seen.picture = true,
+                    _ => {}
+                }
+                false
             }
-            _ => {}
+        };
+        if is_text {
+            seen.text = true;
+            transcript.append(value);
         }
+        is_text
     }
 
     /// Any member but a string, whose value begins at `at`.
@@ -273,9 +323,10 @@ impl<'a> Walk<'a> {
         let within = self.json.get(self.after_blanks(at + 1));
         let is_empty = is_container && matches!(within, Some(b'}' | b']'));
         let says_something = !is_empty && !matches!(first, b'n' | b'f');
+        let stand = &mut self.stand;
         match name {
-            b"usage" if self.depth <= 3 && first == b'{' => self.seen.usage = true,
-            b"error" if self.depth == 1 && says_something => self.seen.error = true,
+            b"usage" if stand.depth <= 3 && first == b'{' => stand.seen.usage = true,
+            b"error" if stand.depth == 1 && says_something => stand.seen.error = true,
             _ => {}
         }
         // What these hold is not text of the model, or a second copy of it.
@@ -294,8 +345,8 @@ impl<'a> Walk<'a> {
                 | b"instructions"
                 | b"prompt"
         );
-        if is_container && is_passed_over && self.passing_over.is_none() {
-            self.passing_over = Some(self.depth);
+        if is_container && is_passed_over && stand.passing_over.is_none() {
+            stand.passing_over = Some(stand.depth);
         }
     }
 

@@ -121,3 +121,42 @@ proptest! {
         prop_assert_eq!(transcript.text(), parts.concat());
     }
 }
+
+/// Events that begin alike, partly alike, or not at all; whole and cut off.
+fn alike() -> impl Strategy<Value = String> {
+    let beginning = prop::sample::select(vec![
+        r#"{"id":"1","choices":[{"index":0,"delta":{"#,
+        r#"{"id":"1","choices":[{"index":0,"logprobs":{"content":[]},"delta":{"#,
+        r#"{"type":"response.output_text.delta","sequence_number":3,"#,
+        r#"{"type":"response.output_text.done","sequence_number":4,"#,
+        r#"{"error":null,"finish_reason":"stop","url":"u","#,
+        r#"{"usage":{"content":"no"},"#,
+        "",
+    ]);
+    let middle = prop::sample::select(vec![
+        r#""content":"a\"b""#,
+        r#""content":"""#,
+        r#""delta":"x""#,
+        r#""reasoning":"r","reasoning_content":"r""#,
+        r#""reasoning_content":"r","content":"c""#,
+        r#""finish_reason":"stop","error":"e""#,
+        r#""tools":[{"name":"t"}],"text":"y""#,
+    ]);
+    (beginning, middle, 0..12_usize).prop_map(|(beginning, middle, cut)| {
+        let whole = format!("{beginning}{middle}}}}}]}}");
+        whole[..whole.len() - cut].to_owned()
+    })
+}
+
+proptest! {
+    #[test]
+    fn events_that_begin_alike_are_read_as_each_by_itself(events in prop::collection::vec(alike(), 1..12)) {
+        let (mut together, mut apart) = (Transcript::default(), Transcript::default());
+        let mut beginning = Beginning::default();
+        for event in &events {
+            let seen = together.feed_next(event.as_bytes(), &mut beginning);
+            prop_assert_eq!(seen, apart.feed(event.as_bytes()), "{}", event);
+            prop_assert_eq!(&together, &apart);
+        }
+    }
+}
