@@ -15,13 +15,47 @@ local function refill_of(field)
   end
 end
 
--- The level of a bucket as it stands now, and when it is full; nothing where that is not for plain arithmetic.
-local function refilled(cap, level, at, refill)
-  local full, gain = cap * refill, now > at + 0 and (now - at) * cap or 0
-  level = level + gain
-  if full < 2^53 and gain < 2^53 and level > -2^53 then
-    return level < full and level or full, full
+-- Levels go beyond 2^53 where caps do not: here they are two numbers, high * 10^9 + low.
+
+-- a * b, for b up to 9,000,000: no bucket takes longer to refill, in milliseconds.
+local function product(a, b)
+  local low = a % 1e9
+  local high, small = (a - low) / 1e9, low * b
+  low = small % 1e9
+  return high * b + (small - low) / 1e9, low
+end
+
+local function level_text(high, low)
+  if high == 0 then
+    return text(low)
   end
+  return format(high < 2^31 and '%d%09d' or '%.0f%09d', high, low)
+end
+
+-- The level of a bucket as it stands now, and its level when it is full; nothing for debts, and beyond the range.
+local function refilled(cap, level, at, refill)
+  local full_high, full_low = product(cap, refill)
+  local high, low = 0, level + 0
+  if low < 0 or full_high >= 2305843009 or cap >= 2^53 then
+    return nil
+  end
+  if low >= 1e9 then
+    high, low = slice(level, 1, -10) + 0, slice(level, -9) + 0
+  end
+  local elapsed = now - at
+  if elapsed >= refill then
+    return full_high, full_low, full_high, full_low
+  elseif elapsed > 0 then
+    local more_high, more_low = product(cap, elapsed)
+    high, low = high + more_high, low + more_low
+    if low >= 1e9 then
+      high, low = high + 1, low - 1e9
+    end
+  end
+  if high > full_high or (high == full_high and low > full_low) then
+    return full_high, full_low, full_high, full_low
+  end
+  return high, low, full_high, full_low
 end
 
 -- Counters as tables, for any numbers.

@@ -150,24 +150,35 @@ local function occupied(field, known, cap, need)
   if had ~= cap or wide[need] then
     return occupied_exactly(field, known, cap, need)
   end
+  local size, taken = cap + 0, held + need
   if at == '' then
-    if cap + used + held + need < 2^53 then
-      if need > 0 and cap - used - held < need then
+    local spent = taken + used
+    if size + spent < 2^53 then
+      if need > 0 and size < spent then
         return 'short'
       end
-      return need, cap .. ' ' .. text(held + need) .. ' ' .. used
+      return need, cap .. ' ' .. text(taken) .. ' ' .. used
     end
-  elseif held + need < 2^53 then
+  elseif taken < 2^53 then
     local refill = refill_of(field)
-    local level, full = refilled(cap, used, at, refill)
-    local part = need < cap + 0 and need or cap + 0
-    local rest_ = level and level - part * refill
-    if level and rest_ > -2^53 then
-      local is_full = level == full and full > 0
-      if not is_full and need > 0 and need * refill > level then
+    local high, low, full_high, full_low = refilled(size, used, at, refill)
+    if high then
+      local part = need < size and need or size
+      local take_high, take_low = product(need, refill)
+      local is_full = high == full_high and low == full_low and size > 0
+      if not is_full and (take_high > high or (take_high == high and take_low > low)) then
         return 'short'
       end
-      return part, cap .. ' ' .. text(held + part) .. ' ' .. text(rest_) .. ' ' .. (at + 0 > now and at or now_text)
+      if part ~= need then
+        taken = held + part
+        take_high, take_low = product(part, refill)
+      end
+      high, low = high - take_high, low - take_low
+      if low < 0 then
+        high, low = high - 1, low + 1e9
+      end
+      at = at + 0 > now and at or now_text
+      return part, cap .. ' ' .. text(taken) .. ' ' .. level_text(high, low) .. ' ' .. at
     end
   end
   return occupied_exactly(field, known, cap, need)
@@ -180,7 +191,8 @@ for ask = FIRST, LAST, 5 do
     local known, cap = state[ARGV[ask]], ARGV[ask + 4]
     local had, held, used, at = match(known or '', CONTENT)
     if had == cap and at == '' and cap + used + held < 2^53 then
-      spend_room = math.min(spend_room, math.max(cap - used - held, 0))
+      local left = cap - used - held
+      spend_room = math.min(spend_room, left > 0 and left or 0)
     else
       local counter, counters = exact_counter(ARGV[ask], known, cap)
       spend_room = least(spend_room, counters.room(counter) or MOST)
@@ -193,11 +205,10 @@ end
 local units = {t = 0, i = 0, r = 0, m = 0}
 local due, money = 0, 0
 local segments
-local function paid(segment)
-  return segment.price == 0 and 0 or segment.count - segment.free
-end
 
-local function read_segments()
+-- Goes through the segments one by one: takes from grants, and lowers counts as far as it has to and may. Answers whether
+-- what is due then can be paid.
+local function fit(affordable, within_limits)
   segments = {}
   for place = SEGMENTS, LAST_SEGMENT, 4 do
     local count = ARGV[place]
@@ -206,49 +217,65 @@ local function read_segments()
       least = integer(ARGV[place + 1]), price = integer(ARGV[place + 2]), pool = ARGV[place + 3],
     }
   end
-end
 
--- Takes tokens and images from grants, in burn order.
-local function burn()
-  local left = {t = free.t, i = free.i}
-  for _, segment in ipairs(segments) do
-    local pool = segment.pool
-    if segment.price == 0 or (pool ~= 't' and pool ~= 'i') then
-      segment.pool = ''
-    else
-      segment.free = math.min(segment.count, left[pool])
-      left[pool] = left[pool] - segment.free
-      due = due - segment.free * segment.price
-    end
+  local function paid(segment)
+    return segment.price == 0 and 0 or segment.count - segment.free
   end
-end
 
--- Lowers counts, the last segment's first, each by as little as it takes for what is due to be at most so much.
-local function shed(budget)
-  local excess = due - budget
-  for last = #segments, 1, -1 do
-    local line = segments[last]
-    local spare = line.price ~= 0 and line.count - least(line.least, line.count) or 0
-    for number = last, spare > 0 and #segments or 0 do
-      local payer = segments[number]
-      local covers = number == last or (line.pool ~= '' and payer.pool == line.pool)
-      if covers and payer.price ~= 0 and excess > 0 then
-        local rest_ = math.fmod(excess, payer.price)
-        local enough = (excess - rest_) / payer.price + (rest_ > 0 and 1 or 0)
-        local units = math.min(enough, paid(payer), spare)
-        line.count = line.count - units
-        line.given = text(line.count)
-        if number > last then
-          line.free = line.free - units
-          payer.free = payer.free + units
-        end
-        spare = spare - units
-        excess = excess - units * payer.price
+  -- Takes tokens and images from grants, in burn order.
+  local function burn()
+    local left = {t = free.t, i = free.i}
+    for _, segment in ipairs(segments) do
+      local pool = segment.pool
+      if segment.price == 0 or (pool ~= 't' and pool ~= 'i') then
+        segment.pool = ''
+      else
+        segment.free = math.min(segment.count, left[pool])
+        left[pool] = left[pool] - segment.free
+        due = due - segment.free * segment.price
       end
     end
   end
-  due = budget + excess
-  return excess <= 0
+
+  -- Lowers counts, the last segment's first, each by as little as it takes for what is due to be at most so much.
+  local function shed(budget)
+    local excess = due - budget
+    for last = #segments, 1, -1 do
+      local line = segments[last]
+      local spare = line.price ~= 0 and line.count - least(line.least, line.count) or 0
+      for number = last, spare > 0 and #segments or 0 do
+        local payer = segments[number]
+        local covers = number == last or (line.pool ~= '' and payer.pool == line.pool)
+        if covers and payer.price ~= 0 and excess > 0 then
+          local rest_ = math.fmod(excess, payer.price)
+          local enough = (excess - rest_) / payer.price + (rest_ > 0 and 1 or 0)
+          local units = math.min(enough, paid(payer), spare)
+          line.count = line.count - units
+          line.given = text(line.count)
+          if number > last then
+            line.free = line.free - units
+            payer.free = payer.free + units
+          end
+          spare = spare - units
+          excess = excess - units * payer.price
+        end
+      end
+    end
+    due = budget + excess
+    return excess <= 0
+  end
+
+  burn()
+  if not shed(affordable) then
+    return false
+  end
+  shed(within_limits)
+  for _, segment in ipairs(segments) do
+    if segment.free ~= 0 then
+      units[segment.pool] = units[segment.pool] + segment.free
+    end
+  end
+  return true
 end
 
 local function is_paid()
@@ -270,18 +297,9 @@ end
 if free.r ~= 0 and is_paid() then
   units.r = 1
 else
-  if grants[1] or due > affordable or due > within_limits then
-    read_segments()
-    burn()
-    if not shed(affordable) then
-      return short()
-    end
-    shed(within_limits)
-    for _, segment in ipairs(segments) do
-      if segment.free ~= 0 then
-        units[segment.pool] = units[segment.pool] + segment.free
-      end
-    end
+  local is_plain = not grants[1] and due <= affordable and due <= within_limits
+  if not is_plain and not fit(affordable, within_limits) then
+    return short()
   end
   units.m = math.min(due, free.m)
   money = due - units.m

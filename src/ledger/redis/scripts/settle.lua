@@ -124,21 +124,40 @@ local function counted(field, known, part, actual)
   if late or wide[part] or wide[actual] or held + part + actual >= 2^53 then
     return counted_exactly(field, known, part, actual)
   end
-  local rest_, least_ = held - part, part < actual and part or actual
+  local rest_ = held - part
   held = text(rest_ > 0 and rest_ or 0)
   if at == '' then
     if find(field, '|c', 1, true) then
       return cap .. ' ' .. held .. ' ' .. used
-    elseif used + part < 2^53 then
-      return cap .. ' ' .. held .. ' ' .. text(used + least_)
+    end
+    local sum = used + (actual < part and actual or part)
+    if sum < 2^53 then
+      return cap .. ' ' .. held .. ' ' .. text(sum)
     end
   else
     local refill = refill_of(field)
-    local level, full = refilled(cap, used, at, refill)
-    local by = (part - actual) * refill
-    level = level and level + by
-    if level and level > -2^53 and by < 2^53 then
-      return cap .. ' ' .. held .. ' ' .. text(level < full and level or full) .. ' ' .. (at + 0 > now and at or now_text)
+    local high, low, full_high, full_low = refilled(cap + 0, used, at, refill)
+    if high then
+      if part < actual then
+        local more_high, more_low = product(actual - part, refill)
+        high, low = high - more_high, low - more_low
+        if low < 0 then
+          high, low = high - 1, low + 1e9
+        end
+      else
+        local back_high, back_low = product(part - actual, refill)
+        high, low = high + back_high, low + back_low
+        if low >= 1e9 then
+          high, low = high + 1, low - 1e9
+        end
+        if high > full_high or (high == full_high and low > full_low) then
+          high, low = full_high, full_low
+        end
+      end
+    end
+    if high and high >= 0 then
+      at = at + 0 > now and at or now_text
+      return cap .. ' ' .. held .. ' ' .. level_text(high, low) .. ' ' .. at
     end
   end
   return counted_exactly(field, known, part, actual)
