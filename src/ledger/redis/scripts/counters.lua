@@ -1,8 +1,8 @@
 -- Counters: cap, what live holds occupy, and what was used; of a bucket, its level in units times its refill
 -- time, and when it stood so. A field's name ends with its window: `|t` for ever, `|p<start>-<end>` a period,
 -- `|c` live holds only, `|b<ms>` a bucket that refills its cap in so many milliseconds.
--- Most numbers are far below 2^53: these counters are done in plain arithmetic, on texts most of which are only copied.
--- The others have functions that are exact for all, made when they are called for.
+-- Nearly all numbers are below 2^53: such counters are done in plain arithmetic, on texts most of which are only copied.
+-- For the others there are functions that are exact for all, made when they are called for.
 
 local CONTENT = '^(%d+) (%d+) (-?%d+) ?(-?%d*)'
 
@@ -68,9 +68,9 @@ local function counters()
   -- a * b of integers that are not negative; of a product far beyond RANGE, something beyond 2 * RANGE.
   local function times(a, b)
     if not (wide[a] or wide[b]) then
-      local product = a * b
-      if product < 2^53 then
-        return product
+      local n = a * b
+      if n < 2^53 then
+        return n
       end
     end
     -- No bucket takes longer to refill, in milliseconds.

@@ -1,4 +1,4 @@
--- How a mutation's call ends: see the header.
+-- How the call of a mutation ends, which has a number of a journal.
 
 -- Ends a call that was carried out, or that cannot be, now or ever: the mark moves. What was sent again from a
 -- journal and cannot be carried out is put aside for the operator.

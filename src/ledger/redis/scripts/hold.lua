@@ -145,6 +145,7 @@ local function occupied_exactly(field, known, cap, need)
   return part, counters.content(counter)
 end
 
+-- The same, by plain arithmetic where that is exact.
 local function occupied(field, known, cap, need)
   local had, held, used, at = match(known or '', CONTENT)
   if had ~= cap or wide[need] then
@@ -184,19 +185,32 @@ local function occupied(field, known, cap, need)
   return occupied_exactly(field, known, cap, need)
 end
 
--- What limits of money leave.
+-- What a limit of money leaves, of what a request can come to.
+local function money_room(field, cap)
+  local known = state[field]
+  local had, held, used, at = match(known or '', CONTENT)
+  if had == cap and at == '' and cap + used + held < 2^53 then
+    local left = cap - used - held
+    return left > 0 and left or 0
+  elseif had == cap and at ~= '' then
+    local refill = refill_of(field)
+    local high, low, full_high, full_low = refilled(cap + 0, used, at, refill)
+    if high and (high ~= full_high or low ~= full_low) then
+      local left = math.fmod(high, refill)
+      local carry = left * 1e9 + low
+      return (high - left) / refill * 1e9 + (carry - math.fmod(carry, refill)) / refill
+    elseif high and cap ~= '0' then
+      return MOST
+    end
+  end
+  local counter, counters = exact_counter(field, known, cap)
+  return least(counters.room(counter) or MOST, MOST)
+end
+
 local spend_room = MOST
 for ask = FIRST, LAST, 5 do
   if ARGV[ask + 3] == 'm' then
-    local known, cap = state[ARGV[ask]], ARGV[ask + 4]
-    local had, held, used, at = match(known or '', CONTENT)
-    if had == cap and at == '' and cap + used + held < 2^53 then
-      local left = cap - used - held
-      spend_room = math.min(spend_room, left > 0 and left or 0)
-    else
-      local counter, counters = exact_counter(ARGV[ask], known, cap)
-      spend_room = least(spend_room, counters.room(counter) or MOST)
-    end
+    spend_room = math.min(spend_room, money_room(ARGV[ask], ARGV[ask + 4]))
   end
 end
 

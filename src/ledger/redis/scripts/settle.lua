@@ -1,9 +1,9 @@
 -- Replaces a hold by its charge, once. KEYS[5] is the stream of receipts, KEYS[6] the wallet's totals, KEYS[7] the
 -- partition's pending objects (not in calls of before there were any).
 -- ARGV from 7 on: request, wallet, record (of a hold that the store may have lost), priced (empty: only to be told
--- how it was settled), free tokens, images, requests; the fixed part of the receipt; key and model of the totals, and how far local days are ahead of
--- UTC, in milliseconds; how many receipts the partition may have; then the amounts for counters and the meters
--- (name, count), each after how many there are.
+-- how it was settled), free tokens, images, requests; the fixed part of the receipt; key and model of the totals, and
+-- how far local days are ahead of UTC, in milliseconds; how many receipts the partition may have; then the amounts for
+-- counters and the meters (name, count), each after how many there are.
 local id, sent = ARGV[7], ARGV[9]
 -- Where the amounts begin, and the meters after them.
 local AMOUNTS = 19
@@ -119,12 +119,14 @@ local function counted_exactly(field, known, part, actual)
   return counters.content(counter)
 end
 
+-- The same, by plain arithmetic where that is exact.
 local function counted(field, known, part, actual)
   local cap, held, used, at = match(known, CONTENT)
-  if late or wide[part] or wide[actual] or held + part + actual >= 2^53 then
+  local before = held + 0
+  if late or wide[part] or wide[actual] or before + part + actual >= 2^53 then
     return counted_exactly(field, known, part, actual)
   end
-  local rest_ = held - part
+  local rest_ = before - part
   held = text(rest_ > 0 and rest_ or 0)
   if at == '' then
     if find(field, '|c', 1, true) then
@@ -280,7 +282,7 @@ end
 -- The totals of the day, key and model: names in the order in which they came up, and their sums as text.
 local day = format('%d|', math.floor((now + tonumber(ARGV[16])) / 86400000)) .. ARGV[15]
 local totals, sums = {}, {}
-for name, sum in string.gmatch(redis.call('HGET', KEYS[6], day) or '', '(%S+)=(%d+)') do
+for name, sum in string.gmatch(redis.call('HGET', KEYS[6], day) or '', '(%S-)=(%d+)') do
   totals[#totals + 1] = name
   sums[name] = sum
 end

@@ -5,8 +5,9 @@ local wallet, leases, request = KEYS[2], KEYS[3], KEYS[4]
 local ENDED_MS, REAPED_MAX, REAPED_TEXT = '90000000', 16, '16'
 local RELEASED_MAX, FIELDS_MAX = 1000, 1000
 -- The wallet's fields as they are, `false` for one that is not there; and those that are to be written, each followed
--- by its content.
-local state, changes = {}, {}
+-- by its content. They begin with room for what most calls need: a table that grows is made anew each time.
+local state = {balance = nil, line = nil, held = nil, charged = nil, shortfall = nil}
+local changes, changed = {nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil, nil}, 0
 
 local function load(fields)
   local found = redis.call('HMGET', wallet, unpack(fields))
@@ -21,16 +22,16 @@ end
 local function put(field, content)
   if state[field] ~= content then
     state[field] = content
-    local count = #changes
-    changes[count + 1], changes[count + 2] = field, content
+    changes[changed + 1], changes[changed + 2] = field, content
+    changed = changed + 2
   end
 end
 
 local function save()
-  for first = 1, #changes, FIELDS_MAX do
-    redis.call('HSET', wallet, unpack(changes, first, math.min(first + FIELDS_MAX - 1, #changes)))
+  for first = 1, changed, FIELDS_MAX do
+    redis.call('HSET', wallet, unpack(changes, first, math.min(first + FIELDS_MAX - 1, changed)))
   end
-  changes = {}
+  changes, changed = {}, 0
 end
 
 local function grant_of(content)
@@ -60,8 +61,9 @@ local function record_of(content)
   at = line_end + 1
   line_end = find(content, '\n', at, true)
   while at < line_end do
-    local field, money_, held, next_ = match(content, '^(%S+) (%d) (%d+)[ \n]()', at)
-    parts[#parts + 1] = {field = field, money = money_ == '1', held = integer(held)}
+    local blank = find(content, ' ', at, true)
+    local money_, held, next_ = match(content, '^(%d) (%d+)[ \n]()', blank + 1)
+    parts[#parts + 1] = {field = slice(content, at, blank - 1), money = money_ == '1', held = integer(held)}
     at = next_
   end
   at = line_end + 1
