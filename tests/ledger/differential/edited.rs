@@ -16,10 +16,7 @@ const SCHEDULES: u64 = 8 * SHARING;
 
 const EDITS: [(&str, &str); 49] = [
     // What is read, added and compared is no double.
-    (
-        "if n < 2^53 and n > -2^53 then",
-        "if true then",
-    ),
+    ("if n < 2^53 and n > -2^53 then", "if true then"),
     ("format('%d%09d'", "format('%d%d'"),
     ("return '-' .. text(-n)", "return text(-n)"),
     (
@@ -82,16 +79,16 @@ const EDITS: [(&str, &str); 49] = [
     ),
     ("if less(0, counter.size) and not less", "if not less"),
     ("ah * bl + (low - left) / 1e9", "ah * bl"),
-    (
-        "counter.full = full_of(counter.size, counter.refill)",
-        "",
-    ),
+    ("counter.full = full_of(counter.size, counter.refill)", ""),
     ("level = least(level, full)", ""),
-    ("if high > full_high or (high == full_high and low > full_low) then\n    return", "if false then\n    return"),
+    (
+        "if high > full_high or (high == full_high and low > full_low) then\n    return",
+        "if false then\n    return",
+    ),
     ("least(need, counter.size) or need", "need or need"),
     ("need < size and need or size", "need"),
     ("counters.shift(counter, part, actual)", ""),
-    ("if part < actual then", "if false then"),
+    ("product(part - actual, refill)", "0, 0"),
     ("use_up(least(actual, part))", "use_up(actual)"),
     ("(actual < part and actual or part)", "actual"),
     ("now >= tonumber(stop)", "now > tonumber(stop)"),

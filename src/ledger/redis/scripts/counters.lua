@@ -17,7 +17,7 @@ end
 
 -- Levels go beyond 2^53 where caps do not: here they are two numbers, high * 10^9 + low.
 
--- a * b, for b up to 9,000,000: no bucket takes longer to refill, in milliseconds.
+-- a * b, for a of either sign below 2^53, and b up to 9,000,000: no bucket takes longer to refill, in milliseconds.
 local function product(a, b)
   local low = a % 1e9
   local high, small = (a - low) / 1e9, low * b
@@ -148,8 +148,8 @@ local function counters()
     counter.level = level
   end
 
-  -- A counter by its field's name and by what it holds; a new bucket is full. Most numbers are only copied: they stay text.
-  -- Of a bucket, these are numbers: its cap (`size`), how much it is when it is full, its level, and when it stood so.
+  -- A counter by its field's name and by what it holds; a new bucket is full. What is mostly copied stays text. Of a
+  -- bucket, these are numbers: its cap (`size`), its level when it is full, its level, and when it stood so.
   local function counter_from(field, cap, held, used, at)
     local refill = refill_of(field)
     if not refill then

@@ -12,7 +12,8 @@ local function objects()
     if type(content) ~= 'string' then
       return nil
     end
-    local kind, created, expires, asked, request, record = string.match(content, '^(%S+) (%d+) (%d+) (%d+) (%S+)\n([^\n]*)\n')
+    local kind, created, expires, asked, request, record =
+      string.match(content, '^(%S+) (%d+) (%d+) (%d+) (%S+)\n([^\n]*)\n')
     return {
       kind = kind, created = created, expires = expires, asked = asked, record = record,
       request = request ~= '-' and request,

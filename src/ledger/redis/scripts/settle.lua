@@ -140,21 +140,13 @@ local function counted(field, known, part, actual)
     local refill = refill_of(field)
     local high, low, full_high, full_low = refilled(cap + 0, used, at, refill)
     if high then
-      if part < actual then
-        local more_high, more_low = product(actual - part, refill)
-        high, low = high - more_high, low - more_low
-        if low < 0 then
-          high, low = high - 1, low + 1e9
-        end
-      else
-        local back_high, back_low = product(part - actual, refill)
-        high, low = high + back_high, low + back_low
-        if low >= 1e9 then
-          high, low = high + 1, low - 1e9
-        end
-        if high > full_high or (high == full_high and low > full_low) then
-          high, low = full_high, full_low
-        end
+      local back_high, back_low = product(part - actual, refill)
+      high, low = high + back_high, low + back_low
+      if low >= 1e9 then
+        high, low = high + 1, low - 1e9
+      end
+      if high > full_high or (high == full_high and low > full_low) then
+        high, low = full_high, full_low
       end
     end
     if high and high >= 0 then
