@@ -5,7 +5,6 @@ use std::sync::LazyLock;
 
 const INTEGERS: &str = include_str!("scripts/integers.lua");
 const HEADER: &str = include_str!("scripts/header.lua");
-const ENDING: &str = include_str!("scripts/ending.lua");
 const COUNTERS: &str = include_str!("scripts/counters.lua");
 const WALLET: &str = include_str!("scripts/wallet.lua");
 const FOLDING: &str = include_str!("scripts/folding.lua");
@@ -118,15 +117,15 @@ impl Scripts {
         }
         Scripts {
             hold: of!(INTEGERS, HEADER, COUNTERS, WALLET; "hold"),
-            settle: of!(INTEGERS, HEADER, ENDING, COUNTERS, WALLET, FOLDING, OBJECTS; "settle"),
-            void: of!(INTEGERS, HEADER, ENDING, COUNTERS, WALLET; "void"),
+            settle: of!(INTEGERS, HEADER, COUNTERS, WALLET, FOLDING, OBJECTS; "settle"),
+            void: of!(INTEGERS, HEADER, COUNTERS, WALLET; "void"),
             renew: of!(INTEGERS, HEADER, COUNTERS, WALLET; "renew"),
-            open: of!(INTEGERS, HEADER, ENDING; "open"),
-            credit: of!(INTEGERS, HEADER, ENDING; "credit"),
-            line: of!(INTEGERS, HEADER, ENDING; "line"),
-            key: of!(HEADER, ENDING; "key"),
-            object: of!(HEADER, ENDING, OBJECTS; "object"),
-            drop: of!(HEADER, ENDING, OBJECTS; "drop"),
+            open: of!(INTEGERS, HEADER; "open"),
+            credit: of!(INTEGERS, HEADER; "credit"),
+            line: of!(INTEGERS, HEADER; "line"),
+            key: of!(HEADER; "key"),
+            object: of!(HEADER, OBJECTS; "object"),
+            drop: of!(HEADER, OBJECTS; "drop"),
             list: script("list", &[include_str!("scripts/list.lua")]),
             recovered: of!(HEADER; "recovered"),
             fold: of!(INTEGERS, HEADER, FOLDING; "fold"),
