@@ -14,16 +14,13 @@ use crate::stores::open_edited;
 /// Each has to be found within so many schedules.
 const SCHEDULES: u64 = 8 * SHARING;
 
-const EDITS: [(&str, &str); 44] = [
+const EDITS: [(&str, &str); 49] = [
     // What is read, added and compared is no double.
-    (
-        "if not n or (n > -EXACT and n < EXACT) then",
-        "if true then",
-    ),
+    ("if n < 2^53 and n > -2^53 then", "if true then"),
     ("format('%d%09d'", "format('%d%d'"),
-    ("return '-' .. digits(-n)", "return digits(-n)"),
+    ("return '-' .. text(-n)", "return text(-n)"),
     (
-        "local sum = a + b\n    if sum > -EXACT and sum < EXACT then",
+        "local sum = a + b\n    if sum > -2^53 and sum < 2^53 then",
         "local sum = a + b\n    if true then",
     ),
     (
@@ -33,14 +30,17 @@ const EDITS: [(&str, &str); 44] = [
     ("return b[1] > 0", "return true"),
     // Money and its floor.
     (
-        "if not shed(least(add(free.m, available), MOST)) then",
-        "if not shed(least(add(free.m, add(available, 1)), MOST)) then",
+        "local affordable = least(add(free.m, available), MOST)",
+        "local affordable = least(add(free.m, add(available, 1)), MOST)",
     ),
     (
         "sub(add(integer(state.balance), integer(state.line)), integer(state.held))",
         "add(integer(state.balance), integer(state.line))",
     ),
-    ("shed(math.min(free.m + spend_room, MOST))", ""),
+    (
+        "local within_limits = math.min(free.m + spend_room, MOST)",
+        "local within_limits = MOST",
+    ),
     ("(rest_ > 0 and 1 or 0)", "1"),
     (
         "for _, sum in ipairs({balance, credited}) do",
@@ -51,11 +51,11 @@ const EDITS: [(&str, &str); 44] = [
     ("charged = least(charged, there)", ""),
     // What a hold reserved, and how it is given back.
     (
-        "load_record(record)\n  put('held', text(sub(integer(state.held), record.money)))",
+        "load_record(record)\n    put('held', text(sub(integer(state.held), record.money)))",
         "load_record(record)",
     ),
     (
-        "grant.held = rest(grant.held, take.units)\n      put_grant",
+        "grant.held = rest(grant.held, take.units)\n        put_grant",
         "put_grant",
     ),
     ("give_back(counter, part.held)", "give_back(counter, 0)"),
@@ -70,28 +70,33 @@ const EDITS: [(&str, &str); 44] = [
     ),
     // Counters.
     (
-        "if less(room(counter), need) then",
-        "if less(add(room(counter), 1), need) then",
+        "if left and less(left, need) then",
+        "if left and less(add(left, 1), need) then",
     ),
-    ("if less(0, counter.cap) and not less", "if not less"),
-    ("ah * bl + (low - left) / UNIT", "ah * bl"),
-    ("counter.cap, counter.full = cap, nil", "counter.cap = cap"),
     (
-        "least(add(counter.used, gain), full(counter))",
-        "add(counter.used, gain)",
+        "if need > 0 and size < spent then",
+        "if need > 0 and size + 1 < spent then",
     ),
-    ("least(ask, counter.cap) or ask", "ask or ask"),
-    ("shift(counter, part, actual)\n  use_up", "use_up"),
+    ("if less(0, counter.size) and not less", "if not less"),
+    ("ah * bl + (low - left) / 1e9", "ah * bl"),
+    ("counter.full = full_of(counter.size, counter.refill)", ""),
+    ("level = least(level, full)", ""),
     (
-        "use_up(counter, least(actual, part))",
-        "use_up(counter, actual)",
+        "if high > full_high or (high == full_high and low > full_low) then\n    return",
+        "if false then\n    return",
     ),
-    ("now >= tonumber(ask.stop)", "now > tonumber(ask.stop)"),
+    ("least(need, counter.size) or need", "need or need"),
+    ("need < size and need or size", "need"),
+    ("counters.shift(counter, part, actual)", ""),
+    ("product(part - actual, refill)", "0, 0"),
+    ("use_up(least(actual, part))", "use_up(actual)"),
+    ("(actual < part and actual or part)", "actual"),
+    ("now >= tonumber(stop)", "now > tonumber(stop)"),
     // Leases, tombstones, claims, keys, credits, totals.
     ("'XX', 'GT'", "'XX'"),
     (
-        "digits(now - pause), 'LIMIT'",
-        "digits(now - pause - 1), 'LIMIT'",
+        "'-inf', until_, 'LIMIT'",
+        "'-inf', text(now - pause - 1), 'LIMIT'",
     ),
     (
         "redis.call('SET', request, 'V ' .. string.format('%.0f', now), 'PX', ENDED_MS)",
@@ -110,7 +115,7 @@ const EDITS: [(&str, &str); 44] = [
         "return object.request or now < tonumber(object.expires)",
         "return object.request or now <= tonumber(object.expires)",
     ),
-    ("settle_object(id, pending)", ""),
+    ("objects().settle(id, pending)", ""),
     ("new.request = ended ~= 'S' and new.request", ""),
     (
         "if is_known and known.kind ~= new.kind then",

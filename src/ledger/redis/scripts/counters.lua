@@ -1,177 +1,214 @@
 -- Counters: cap, what live holds occupy, and what was used; of a bucket, its level in units times its refill
 -- time, and when it stood so. A field's name ends with its window: `|t` for ever, `|p<start>-<end>` a period,
 -- `|c` live holds only, `|b<ms>` a bucket that refills its cap in so many milliseconds.
+-- Nearly all numbers are below 2^53: such counters are done in plain arithmetic, on texts most of which are only copied.
+-- For the others there are functions that are exact for all, made when they are called for.
 
--- No bucket takes longer to refill, in milliseconds.
-local SMALL = 9000000
+local CONTENT = '^(%d+) (%d+) (-?%d+) ?(-?%d*)'
 
--- a * b of integers that are not negative; of a product far beyond RANGE, something beyond 2 * RANGE.
-local function times(a, b)
-  if type(a) == 'number' and type(b) == 'number' and a * b < EXACT then
-    return a * b
-  end
-  local ah, al = parts(a)
-  local bh, bl = parts(b)
-  if (ah * UNIT + al) * (bh * UNIT + bl) > 9e18 then
-    return {9300000000, 0}
-  end
-  if ah == 0 and al <= SMALL then
-    ah, al, bh, bl = bh, bl, ah, al
-  end
-  if bh == 0 and bl <= SMALL then
-    -- Both products are below 2^53.
-    local low = al * bl
-    local left = math.fmod(low, UNIT)
-    return whole(ah * bl + (low - left) / UNIT, left)
-  end
-  local function limbs(high, low)
-    local list = {}
-    for place, half in ipairs({low, high}) do
-      for step = 1, place == 1 and 3 or 4 do
-        list[#list + 1] = math.fmod(half, 1000)
-        half = math.floor(half / 1000)
-      end
-    end
-    return list
-  end
-  local la, lb, sum = limbs(ah, al), limbs(bh, bl), {}
-  for i = 1, 7 do
-    for j = 1, 7 do
-      sum[i + j - 1] = (sum[i + j - 1] or 0) + la[i] * lb[j]
-    end
-  end
-  local carry = 0
-  for i = 1, 13 do
-    local n = sum[i] + carry
-    sum[i] = math.fmod(n, 1000)
-    carry = math.floor(n / 1000)
-  end
-  local high = sum[4] + sum[5] * 1e3 + sum[6] * 1e6 + sum[7] * 1e9
-  return whole(high, sum[1] + sum[2] * 1e3 + sum[3] * 1e6)
-end
-
--- a / b, rounded down; a not negative, b from 1 to 9,000,000.
-local function over(a, b)
-  local high, low = parts(a)
-  local left = math.fmod(high, b)
-  local carry = left * UNIT + low
-  return whole((high - left) / b, (carry - math.fmod(carry, b)) / b)
-end
-
-local function full(counter)
-  local known = counter.full
-  if not known then
-    known = least(times(counter.cap, counter.refill), RANGE)
-    counter.full = known
-  end
-  return known
-end
-
--- Adds to a bucket and takes from it in one step, so that a full bucket loses nothing in between.
-local function shift(counter, give, take)
-  if not counter.refill then
-    return
-  end
-  local by = less(give, take) and sub(0, times(sub(take, give), counter.refill))
-    or times(sub(give, take), counter.refill)
-  local level = least(add(counter.level, by), full(counter))
-  if type(level) ~= 'number' and less(level, sub(0, RANGE)) then
-    level = sub(0, RANGE)
-  end
-  counter.level = level
-end
-
-local function new_counter(field, cap)
-  local kind, refill = string.match(field, '|(%a)(%d*)')
-  local counter = {kind = kind, cap = cap, held = 0, used = 0}
-  if kind == 'b' then
-    counter.refill = math.max(tonumber(refill), 1)
-    counter.level = full(counter)
-    counter.at = now
-  end
-  return counter
-end
-
--- The counter of a field's content, as it stands now: a bucket has refilled.
-local function counter_of(field, content)
-  local kind, refill = string.match(field, '|(%a)(%d*)')
-  local cap, held, used, at = string.match(content, '^(%d+) (%d+) (-?%d+) ?(-?%d*)')
-  local counter = {kind = kind, cap = integer(cap), held = integer(held), used = integer(used)}
-  if kind == 'b' then
-    counter.refill = math.max(tonumber(refill), 1)
-    at = tonumber(at)
-    local gain = times(math.max(now - at, 0), counter.cap)
-    counter.level = least(add(counter.used, gain), full(counter))
-    counter.at = math.max(at, now)
-  end
-  return counter
-end
-
-local function capped(counter, cap)
-  if counter.cap == cap then
-    return
-  end
-  counter.cap, counter.full = cap, nil
-  if counter.refill then
-    counter.level = least(counter.level, full(counter))
+-- How long a bucket takes to refill; nothing for other fields.
+local function refill_of(field)
+  local bar = find(field, '|', 1, true)
+  if slice(field, bar + 1, bar + 1) == 'b' then
+    local refill = slice(field, bar + 2) + 0
+    return refill > 1 and refill or 1
   end
 end
 
-local function content_of(counter)
-  local start = text(counter.cap) .. ' ' .. text(counter.held) .. ' '
-  if counter.refill then
-    return start .. text(counter.level) .. ' ' .. text(counter.at)
-  end
-  return start .. text(counter.used)
+-- Levels go beyond 2^53 where caps do not: here they are two numbers, high * 10^9 + low.
+
+-- a * b, for a of either sign below 2^53, and b up to 9,000,000: no bucket takes longer to refill, in milliseconds.
+local function product(a, b)
+  local low = a % 1e9
+  local high, small = (a - low) / 1e9, low * b
+  low = small % 1e9
+  return high * b + (small - low) / 1e9, low
 end
 
--- The largest amount that may be asked. A full bucket lets pass whatever is asked.
-local function room(counter)
-  if not counter.refill then
-    return rest(rest(counter.cap, counter.used), counter.held)
+local function level_text(high, low)
+  if high == 0 then
+    return text(low)
   end
-  if less(0, counter.cap) and not less(counter.level, full(counter)) then
-    return U64_MAX
-  end
-  if less(counter.level, 0) then
-    return 0
-  end
-  return over(counter.level, counter.refill)
+  return format(high < 2^31 and '%d%09d' or '%.0f%09d', high, low)
 end
 
--- Answers how much it came to; nothing where live holds would have more than 64 bits of a bucket.
-local function occupy(counter, ask)
-  local part = counter.refill and least(ask, counter.cap) or ask
-  local held = add(counter.held, part)
-  if less(U64_MAX, held) then
+-- The level of a bucket as it stands now, and its level when it is full; nothing for debts, and beyond the range.
+local function refilled(cap, level, at, refill)
+  local full_high, full_low = product(cap, refill)
+  local high, low = 0, level + 0
+  if low < 0 or full_high >= 2305843009 or cap >= 2^53 then
     return nil
   end
-  counter.held = held
-  shift(counter, 0, part)
-  return part
-end
-
-local function give_back(counter, part)
-  counter.held = rest(counter.held, part)
-  shift(counter, part, 0)
-end
-
-local function use_up(counter, amount)
-  if counter.kind == 't' or counter.kind == 'p' then
-    counter.used = least(add(counter.used, amount), U64_MAX)
+  if low >= 1e9 then
+    high, low = slice(level, 1, -10) + 0, slice(level, -9) + 0
   end
+  local elapsed = now - at
+  if elapsed >= refill then
+    return full_high, full_low, full_high, full_low
+  elseif elapsed > 0 then
+    local more_high, more_low = product(cap, elapsed)
+    high, low = high + more_high, low + more_low
+    if low >= 1e9 then
+      high, low = high + 1, low - 1e9
+    end
+  end
+  if high > full_high or (high == full_high and low > full_low) then
+    return full_high, full_low, full_high, full_low
+  end
+  return high, low, full_high, full_low
 end
 
--- Replaces what a hold occupied by what its request came to: at most as much, but for buckets.
-local function count(counter, part, actual)
-  counter.held = rest(counter.held, part)
-  shift(counter, part, actual)
-  use_up(counter, least(actual, part))
-end
+-- Counters as tables, for any numbers.
+local counters_made
+local function counters()
+  if counters_made then
+    return counters_made
+  end
 
--- Counts a request whose hold had lapsed: at most what it had occupied, and what there is room for.
-local function count_late(counter, part, actual)
-  local left = room(counter)
-  shift(counter, 0, actual)
-  use_up(counter, least(least(actual, part), left))
+  -- a * b of integers that are not negative; of a product far beyond RANGE, something beyond 2 * RANGE.
+  local function times(a, b)
+    if not (wide[a] or wide[b]) then
+      local n = a * b
+      if n < 2^53 then
+        return n
+      end
+    end
+    -- No bucket takes longer to refill, in milliseconds.
+    local SMALL = 9000000
+    local pairs_ = of_pairs()
+    local parts, whole = pairs_.parts, pairs_.whole
+    local ah, al = parts(a)
+    local bh, bl = parts(b)
+    if (ah * 1e9 + al) * (bh * 1e9 + bl) > 9e18 then
+      return whole(9300000000, 0)
+    end
+    if ah == 0 and al <= SMALL then
+      ah, al, bh, bl = bh, bl, ah, al
+    end
+    if bh == 0 and bl <= SMALL then
+      -- Both products are below 2^53.
+      local low = al * bl
+      local left = math.fmod(low, 1e9)
+      return whole(ah * bl + (low - left) / 1e9, left)
+    end
+    local function limbs(high, low)
+      local list = {}
+      for place, half in ipairs({low, high}) do
+        for step = 1, place == 1 and 3 or 4 do
+          list[#list + 1] = math.fmod(half, 1000)
+          half = math.floor(half / 1000)
+        end
+      end
+      return list
+    end
+    local la, lb, sum = limbs(ah, al), limbs(bh, bl), {}
+    for i = 1, 7 do
+      for j = 1, 7 do
+        sum[i + j - 1] = (sum[i + j - 1] or 0) + la[i] * lb[j]
+      end
+    end
+    local carry = 0
+    for i = 1, 13 do
+      local n = sum[i] + carry
+      sum[i] = math.fmod(n, 1000)
+      carry = math.floor(n / 1000)
+    end
+    local high = sum[4] + sum[5] * 1e3 + sum[6] * 1e6 + sum[7] * 1e9
+    return whole(high, sum[1] + sum[2] * 1e3 + sum[3] * 1e6)
+  end
+
+  -- a / b, rounded down; a not negative, b from 1 to 9,000,000.
+  local function over(a, b)
+    if not wide[a] then
+      return (a - math.fmod(a, b)) / b
+    end
+    local pairs_ = of_pairs()
+    local left = math.fmod(a[1], b)
+    local carry = left * 1e9 + a[2]
+    return pairs_.whole((a[1] - left) / b, (carry - math.fmod(carry, b)) / b)
+  end
+
+  -- What a bucket's level is when it is full.
+  local function full_of(size, refill)
+    return at_most('RANGE', times(size, refill))
+  end
+
+  -- Adds to a bucket and takes from it in one step, so that a full bucket loses nothing in between.
+  local function shift(counter, give, take)
+    local level, full, refill = counter.level, counter.full, counter.refill
+    if not refill then
+      return
+    end
+    local by = less(give, take) and sub(0, times(sub(take, give), refill)) or times(sub(give, take), refill)
+    level = least(add(level, by), full)
+    if wide[level] then
+      local lowest = sub(0, of_pairs().RANGE)
+      level = less(level, lowest) and lowest or level
+    end
+    counter.level = level
+  end
+
+  -- A counter by its field's name and by what it holds; a new bucket is full. What is mostly copied stays text. Of a
+  -- bucket, these are numbers: its cap (`size`), its level when it is full, its level, and when it stood so.
+  local function counter_from(field, cap, held, used, at)
+    local refill = refill_of(field)
+    if not refill then
+      return {kind = match(field, '|(.)'), cap = cap, held = held, used = used or '0'}
+    end
+    local size = integer(cap)
+    local full = full_of(size, refill)
+    local level = used and integer(used) or full
+    at = at + 0
+    if at < now then
+      level, at = add(level, times(now - at, size)), now
+    end
+    level = least(level, full)
+    return {kind = 'b', cap = cap, held = held, refill = refill, size = size, full = full, level = level, at = at}
+  end
+
+  -- The counter of a field's content, as it stands now: a bucket has refilled.
+  local function counter_of(field, content)
+    return counter_from(field, match(content, CONTENT))
+  end
+
+  local function set_cap(counter, cap)
+    counter.cap = cap
+    if counter.refill then
+      counter.size = integer(cap)
+      counter.full = full_of(counter.size, counter.refill)
+      counter.level = least(counter.level, counter.full)
+    end
+  end
+
+  local function content_of(counter)
+    if counter.refill then
+      local at = counter.at == now and now_text or text(counter.at)
+      return counter.cap .. ' ' .. counter.held .. ' ' .. text(counter.level) .. ' ' .. at
+    end
+    return counter.cap .. ' ' .. counter.held .. ' ' .. counter.used
+  end
+
+  -- The largest amount that may be asked; nothing for a full bucket, which lets pass whatever is asked.
+  local function room(counter)
+    local level = counter.level
+    if not level then
+      local cap, used, held = counter.cap, counter.used, counter.held
+      if cap + used + held < 2^53 then
+        local left = cap - used - held
+        return left > 0 and left or 0
+      end
+      return rest(rest(integer(cap), integer(used)), integer(held))
+    end
+    if less(0, counter.size) and not less(level, counter.full) then
+      return nil
+    end
+    if less(level, 0) then
+      return 0
+    end
+    return over(level, counter.refill)
+  end
+
+  counters_made =
+    {of = counter_of, from = counter_from, content = content_of, room = room, shift = shift, set_cap = set_cap}
+  return counters_made
 end

@@ -14,8 +14,9 @@ if not fresh then
 end
 local amount = integer(ARGV[8])
 local balance, credited = add(integer(known[1]), amount), add(integer(known[2]), amount)
+local most = of_pairs().RANGE
 for _, sum in ipairs({balance, credited}) do
-  if less(RANGE, sum) or less(sum, sub(0, RANGE)) then
+  if less(most, sum) or less(sum, sub(0, most)) then
     return finish({'too much'})
   end
 end

@@ -2,6 +2,7 @@
 -- ARGV from 7 on: where to begin, before when (empty: nothing is old), how many to look at, and how many receipts
 -- the partition may have.
 -- Answers how many went, and where to go on; nowhere, if nothing older is left.
+local fold, may_go, is_still = folding()
 local stream, before, count = KEYS[2], tonumber(ARGV[8]), tonumber(ARGV[9])
 note()
 if is_still() then

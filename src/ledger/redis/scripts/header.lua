@@ -5,24 +5,27 @@ local meta = KEYS[1]
 local CLAIM_MS = 86400000
 local nonce, seq, acked = ARGV[3], ARGV[4], tonumber(ARGV[5])
 local known = redis.call('HMGET', meta, 't', 'pause', 'rec', 'm:' .. nonce)
-local now, pause, recovering = tonumber(ARGV[1]), tonumber(known[2] or '0'), known[3]
+local now, now_text = tonumber(ARGV[1]), ARGV[1]
 if not now then
   local time = redis.call('TIME')
-  now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  -- Microseconds have up to six digits, the first three of which are milliseconds.
+  now_text = time[1] .. string.sub('00000' .. time[2], -6, -4)
+  now = tonumber(now_text)
 end
+local pause, recovering = tonumber(known[2] or '0'), known[3]
 local noted = {}
 if known[1] then
   local seen = tonumber(known[1])
-  now = math.max(now, seen)
+  if seen > now then
+    now, now_text = seen, known[1]
+  end
   local gap = tonumber(ARGV[2])
   if gap and now - seen > gap then
     -- Nobody was there to renew leases: that time does not count for them.
     pause = pause + now - seen - gap
-    noted[#noted + 1] = 'pause'
-    noted[#noted + 1] = string.format('%.0f', pause)
+    noted[1], noted[2] = 'pause', string.format('%.0f', pause)
   end
 end
-local now_text = string.format('%.0f', now)
 if known[1] ~= now_text then
   noted[#noted + 1] = 't'
   noted[#noted + 1] = now_text

@@ -2,6 +2,7 @@
 -- end, KEYS[6] the partition's pending ones.
 -- ARGV from 7 on: wallet, object, kind, when it was made, when it ends, when this was asked, how many there may be, the
 -- record, the request that it waits for (or nothing), and what its settler has to know.
+local objects = objects()
 if redis.call('EXISTS', KEYS[2]) == 0 then
   return finish_without({'no wallet'})
 end
@@ -17,17 +18,17 @@ if new.request then
   local ended = redis.pcall('GETRANGE', base .. 'q:' .. new.request, 0, 0)
   new.request = ended ~= 'S' and new.request
 end
-local known = object_of(redis.call('GET', KEYS[3]))
+local known = objects.of(redis.call('GET', KEYS[3]))
 local replayed = ARGV[6] == '1'
 if replayed then
   -- It undoes nothing that was asked later, and what has ended meanwhile does not come back.
   local dropped = tonumber(redis.call('GET', base .. 'od:' .. owner .. '|' .. id) or '0')
   local asked = math.max(dropped, known and tonumber(known.asked) or 0)
-  if asked > tonumber(new.asked) or not is_there(new) then
+  if asked > tonumber(new.asked) or not objects.is_there(new) then
     return finish({'ok'})
   end
 end
-local is_known = known and is_there(known)
+local is_known = known and objects.is_there(known)
 if is_known and known.kind ~= new.kind then
   return finish({'kind', known.kind})
 end
@@ -44,20 +45,20 @@ end
 
 -- Everything is decided: from here on nothing can fail.
 if known and not is_known then
-  drop_object(owner, id, known)
+  objects.drop(owner, id, known)
 end
 for _, other in ipairs(redis.call('ZRANGEBYSCORE', KEYS[5], '-inf', now_text, 'LIMIT', 0, GOING_MAX)) do
-  drop_object(owner, other, {kind = new.kind})
+  objects.drop(owner, other, {kind = new.kind})
 end
 if not is_known then
   local beyond = math.min(redis.call('ZCARD', KEYS[4]) + 1 - at_most, GOING_MAX)
   if beyond > 0 then
     for _, other in ipairs(redis.call('ZRANGE', KEYS[5], 0, beyond - 1)) do
-      drop_object(owner, other, {kind = new.kind})
+      objects.drop(owner, other, {kind = new.kind})
     end
   end
 elseif known.request and known.request ~= new.request then
   redis.call('HDEL', KEYS[6], known.request)
 end
-put_object(owner, id, new, new.request and ARGV[16] or '')
+objects.put(owner, id, new, new.request and ARGV[16] or '')
 return finish({'ok'})

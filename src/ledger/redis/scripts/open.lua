@@ -14,8 +14,9 @@ local booked = ARGV[9] ~= '' and redis.call('HEXISTS', entries, ARGV[9]) == 0
 if booked then
   local amount = integer(ARGV[10])
   balance, credited = add(balance, amount), add(credited, amount)
+  local most = of_pairs().RANGE
   for _, sum in ipairs({balance, credited}) do
-    if less(RANGE, sum) or less(sum, sub(0, RANGE)) then
+    if less(most, sum) or less(sum, sub(0, most)) then
       return finish({'too much'})
     end
   end

@@ -17,7 +17,7 @@ if phase == 'V' then
 end
 if phase == 'L' then
   redis.call('ZREM', leases, id)
-  release(record_of(content), id)
+  releasing()(record_of(content), id)
 end
 redis.call('SET', request, 'V ' .. string.format('%.0f', now), 'PX', ENDED_MS)
 local reaped = reap()
