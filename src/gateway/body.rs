@@ -20,6 +20,8 @@ pub struct Bounds {
     pub idle: Duration,
 }
 
+/// A body up to this size is copied out of what the connection read it into, which then has room for what comes next.
+const COPIED_BYTES_MAX: usize = 4096;
 /// A body that comes slower than this, after the time that it may pause, is given up.
 const RATE_MIN_BYTES_PER_S: u64 = 1024;
 
@@ -81,7 +83,12 @@ pub async fn read(
             }
         }
     }
-    Ok((first.unwrap_or_else(|| rest.freeze()), reserved))
+    let body = match first {
+        Some(small) if small.len() <= COPIED_BYTES_MAX => Bytes::copy_from_slice(&small),
+        Some(whole) => whole,
+        None => rest.freeze(),
+    };
+    Ok((body, reserved))
 }
 
 async fn next_frame(

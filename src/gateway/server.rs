@@ -150,7 +150,7 @@ async fn connection(
     }
 }
 
-/// Finds out what the client speaks, and speaks it.
+/// Finds out what the client speaks, and speaks it. Each way is boxed, so that a connection takes the room of one.
 async fn converse(
     gateway: &Arc<Gateway>,
     tls: Option<TlsAcceptor>,
@@ -171,16 +171,25 @@ async fn converse(
     };
     match tls {
         None if first(patience, &mut closing, http2::is_spoken(&stream)).await? => {
-            http2::serve(gateway, peer, socket(stream), closing).await?;
+            Box::pin(http2::serve(gateway, peer, socket(stream), closing)).await?;
         }
-        None => http1::serve(gateway, peer, socket(stream), &unread, closing).await?,
+        None => {
+            Box::pin(http1::serve(
+                gateway,
+                peer,
+                socket(stream),
+                &unread,
+                closing,
+            ))
+            .await?
+        }
         Some(tls) => {
-            let handshake = tls.accept(socket(stream));
+            let handshake = Box::pin(tls.accept(socket(stream)));
             let stream = first(patience, &mut closing, handshake).await?;
             if stream.get_ref().1.alpn_protocol() == Some(tls::H2) {
-                http2::serve(gateway, peer, stream, closing).await?;
+                Box::pin(http2::serve(gateway, peer, stream, closing)).await?;
             } else {
-                http1::serve(gateway, peer, stream, &unread, closing).await?;
+                Box::pin(http1::serve(gateway, peer, stream, &unread, closing)).await?;
             }
         }
     }

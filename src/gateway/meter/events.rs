@@ -107,7 +107,7 @@ impl EventTap {
         if let Some(choices) = &mut self.choices {
             choices.feed(&event.data());
         }
-        self.passed |= kind != Kind::Error && !event.is_comment_only();
+        self.passed = self.passed || (kind != Kind::Error && !event.is_comment_only());
         kind
     }
 

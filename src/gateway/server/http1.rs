@@ -29,7 +29,8 @@ pub(super) async fn serve(
     let service = service_fn(|request: Request<Incoming>| {
         let request = request.map(|inner| RequestBody::in_line(inner, unread.clone()));
         let answer = answer(Arc::clone(gateway), peer, request);
-        async {
+        // Boxed: a connection has room for it only while it is being answered, and streams take long after that.
+        Box::pin(async {
             let mut response = answer.await;
             if unread.is_set() {
                 // Another request on this connection would be lost behind the rest of this one.
@@ -37,7 +38,7 @@ pub(super) async fn serve(
                 headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             Ok::<_, Infallible>(response)
-        }
+        })
     });
     let caps = &gateway.caps;
     let mut builder = Builder::new();
