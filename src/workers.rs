@@ -199,10 +199,9 @@ mod tests {
             .iter()
             .map(|place| {
                 let values = Arc::clone(&values);
-                let asked = place.runtime.spawn(async move { *values.get() });
-                futures_util::future::FutureExt::now_or_never(asked)
-                    .unwrap_or_else(|| panic!("not yet"))
-                    .expect("an answer")
+                let (tell, told) = std::sync::mpsc::channel();
+                place.runtime.spawn(async move { tell.send(*values.get()) });
+                told.recv().expect("an answer")
             })
             .collect();
         seen.sort_unstable();

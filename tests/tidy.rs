@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Rooms from the rim inwards. A room may import from itself and from those that stand below it.
-const ROOMS: [&str; 18] = [
+const ROOMS: [&str; 19] = [
     "main",
     "cli",
     "admin",
@@ -24,6 +24,7 @@ const ROOMS: [&str; 18] = [
     "clock",
     "money",
     "plural",
+    "workers",
 ];
 
 const LINES_MAX: usize = 400;

@@ -116,6 +116,17 @@ impl Base {
         build(whole).map_err(|cause: http::Error| cause.to_string())
     }
 
+    /// The address of the server alone, without a path of ours or the operator's query. The reason why there is none
+    /// is a sentence.
+    pub(super) fn server(&self) -> Result<Uri, String> {
+        let whole = Uri::builder()
+            .scheme(self.scheme.clone())
+            .authority(self.authority.clone())
+            .path_and_query(PathAndQuery::from_static("/"))
+            .build();
+        whole.map_err(|cause| cause.to_string())
+    }
+
     /// Whether the operator's query has the name of this pair.
     fn asks(&self, pair: &str) -> bool {
         let own = self.query.expose();

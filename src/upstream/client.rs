@@ -40,7 +40,7 @@ impl Client {
         let base = base.ok_or_else(|| "needs a `base_url`".to_owned())?;
         let base = Base::parse(base, &row.query)?;
         let connector = network.connector(row)?;
-        let destination = base.uri("/")?;
+        let destination = base.server()?;
         let pool = || Arc::new(Pool::new(connector.clone(), destination.clone()));
         Ok(Client {
             pools: PerWorker::new(pool),
