@@ -10,6 +10,7 @@ mod lenient;
 pub mod recording;
 pub mod report;
 pub mod skeleton;
+mod skim;
 pub mod sse;
 pub mod stream;
 pub mod tokenizer;

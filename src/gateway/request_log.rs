@@ -41,7 +41,7 @@ fn tell(request: &Observed, mut line: Members<'_>) {
     let key = request.key.as_ref();
     let times = &request.times;
     line.text("request_id", request.request);
-    line.text("client", format_args!("{}", request.client.to_canonical()));
+    line.text("client", request.client.to_canonical());
     line.text("method", request.method);
     line.text("endpoint", request.endpoint);
     line.number("status", request.status.into());

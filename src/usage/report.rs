@@ -119,11 +119,18 @@ fn read_as<T>(
 ) -> Option<Result<T, Unbelievable>> {
     match trimmed(usage) {
         b"" | b"null" | b"[]" => None,
-        object => match lenient::read(object) {
+        object => match read_fields(object) {
             // Fields without names, as an array would give them, are no report.
             Ok(fields) if object.starts_with(b"{") => reported(&fields).transpose(),
             _ => Some(Err(Unbelievable::Malformed)),
         },
+    }
+}
+
+fn read_fields(object: &[u8]) -> serde_json::Result<Fields> {
+    match Fields::skim(object) {
+        Some(fields) => Ok(fields),
+        None => lenient::read(object),
     }
 }
 
@@ -366,5 +373,7 @@ fn wholes(fields: &Fields, parts: &Parts) -> Result<Wholes, Unbelievable> {
     })
 }
 
+#[cfg(test)]
+mod alike;
 #[cfg(test)]
 mod tests;
