@@ -4,7 +4,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use super::lenient::{Object, Objects, Raw, is_text, plain, read, says_something, trimmed};
-use super::report::{self, Reported, Unbelievable};
+use super::report::{self, Reported, Skimmed, Unbelievable};
 use super::skim::Skim;
 use super::transcript::Transcript;
 
@@ -117,7 +117,10 @@ fn facts<'a>(answer: Answer<'a>, json: &'a [u8]) -> AnswerFacts<'a> {
     let is_short = error || lists.into_iter().any(lacks_entries);
     let choices = answer.choices.0.as_ref().map_or(0, Vec::len);
     AnswerFacts {
-        usage: last_usage(answer.usage, &answer.choices),
+        usage: match &answer.report {
+            Some(report) => report.read().or_else(|| last_usage(None, &answer.choices)),
+            None => last_usage(answer.usage, &answer.choices),
+        },
         images,
         results: count(&answer.data, |entry| says_something(entry.embedding))
             .max(count(&answer.results, |_| true))
@@ -199,6 +202,9 @@ pub(super) struct Choice<'a> {
 struct Answer<'a> {
     #[serde(borrow, default)]
     usage: Option<Raw<'a>>,
+    /// The usage, where it was read already.
+    #[serde(skip)]
+    report: Option<Skimmed>,
     #[serde(borrow, default)]
     choices: Objects<Choice<'a>>,
     #[serde(borrow, default)]
@@ -250,8 +256,12 @@ impl<'a> Answer<'a> {
     /// The answer, where it is as most are.
     fn skim(json: &'a [u8]) -> Option<Self> {
         let mut answer = Answer::default();
-        Skim::whole(json, |skim, name| match name {
-            b"usage" => skim.keep(&mut answer.usage),
+        let member = |skim: &mut Skim<'a>, name: &[u8]| match name {
+            b"usage" => {
+                let (report, text) = skim.with_text(Skimmed::take)?;
+                answer.report = report;
+                answer.usage.replace(Raw(text)).is_none().then_some(())
+            }
             b"choices" => objects(skim, &mut answer.choices, Choice::skim),
             b"data" => objects(skim, &mut answer.data, Entry::skim),
             b"images" => objects(skim, &mut answer.images, Entry::skim),
@@ -267,7 +277,8 @@ impl<'a> Answer<'a> {
                 answer.meta.0.replace(meta).is_none().then_some(())
             }
             _ => skim.pass(),
-        })?;
+        };
+        Skim::whole(json, |skim| skim.object(member))?;
         Some(answer)
     }
 }

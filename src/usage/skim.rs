@@ -18,14 +18,11 @@ pub(super) struct Skim<'a> {
 }
 
 impl<'a> Skim<'a> {
-    /// Reads a text that is one object. `member` is told each name, and takes the value that follows.
-    pub fn whole(
-        json: &'a [u8],
-        member: impl FnMut(&mut Self, &'a [u8]) -> Option<()>,
-    ) -> Option<()> {
+    /// Reads a text that is the one value that `take` takes.
+    pub fn whole<T>(json: &'a [u8], take: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
         let mut skim = Skim { json, at: 0 };
-        skim.object(member)?;
-        skim.next().is_none().then_some(())
+        let value = take(&mut skim)?;
+        skim.next().is_none().then_some(value)
     }
 
     /// Takes an object. `member` is told each name, and takes the value that follows.
@@ -45,12 +42,21 @@ impl<'a> Skim<'a> {
         self.items(b'[', b']', element)
     }
 
-    /// Takes a value, and gives its text.
-    pub fn raw(&mut self) -> Option<&'a str> {
+    /// Takes a value by `take`, and gives its text too.
+    pub fn with_text<T>(
+        &mut self,
+        take: impl FnOnce(&mut Self) -> Option<T>,
+    ) -> Option<(T, &'a str)> {
         self.next()?;
         let start = self.at;
-        self.pass()?;
-        std::str::from_utf8(&self.json[start..self.at]).ok()
+        let value = take(self)?;
+        let text = std::str::from_utf8(&self.json[start..self.at]).ok()?;
+        Some((value, text))
+    }
+
+    /// Takes a value, and gives its text.
+    pub fn raw(&mut self) -> Option<&'a str> {
+        self.with_text(Self::pass).map(|(_, text)| text)
     }
 
     /// Takes a value, and keeps its text; a member that was kept before comes twice.
@@ -137,11 +143,14 @@ impl<'a> Skim<'a> {
     fn name(&mut self) -> Option<&'a [u8]> {
         self.take(b'"')?;
         let rest = &self.json[self.at..];
-        let end = rest.iter().position(|byte| *byte == b'"')?;
-        self.at += end + 1;
+        let end = memchr2(b'"', b'\\', rest)?;
         let name = &rest[..end];
-        let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && *byte != b'\\';
-        name.iter().all(is_plain).then_some(name)
+        let is_odd = |byte: u8| !(b' '..=b'~').contains(&byte);
+        if rest[end] != b'"' || has(name, is_odd) {
+            return None;
+        }
+        self.at += end + 1;
+        Some(name)
     }
 
     fn string(&mut self) -> Option<()> {
@@ -149,9 +158,7 @@ impl<'a> Skim<'a> {
         loop {
             let rest = &self.json[self.at..];
             let run = memchr2(b'"', b'\\', rest)?;
-            // All bytes are looked at, so that many are looked at at once.
-            let is_control = |any: bool, byte: &u8| any | (*byte < b' ');
-            if rest[..run].iter().fold(false, is_control) {
+            if has(&rest[..run], |byte| byte < b' ') {
                 return None;
             }
             self.at += run + 1;
@@ -202,6 +209,11 @@ impl<'a> Skim<'a> {
         self.at += usize::from(is_one);
         is_one
     }
+}
+
+/// Whether a byte is so. All are looked at, so that many are looked at at once.
+fn has(bytes: &[u8], is_so: impl Fn(u8) -> bool) -> bool {
+    bytes.iter().fold(false, |any, byte| any | is_so(*byte))
 }
 
 #[cfg(test)]

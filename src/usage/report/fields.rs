@@ -107,12 +107,12 @@ const DETAIL_COUNTS: [Member<Details, Count>; 5] = [
 ];
 
 impl Fields {
-    /// The report, where it is as most are.
-    pub fn skim(json: &[u8]) -> Option<Fields> {
+    /// Takes a report, where it is as most are.
+    pub fn skim(skim: &mut Skim<'_>) -> Option<Fields> {
         let mut fields = Fields::default();
         let (mut seen, mut seen_details) = (Seen::default(), Seen::default());
         let mut seen_cache = Seen::default();
-        Skim::whole(json, |skim, name| {
+        skim.object(|skim, name| {
             if let Some(count) = seen.find(&COUNTS, &mut fields, name)? {
                 *count = Count::written(skim.raw()?);
             } else if let Some(details) = seen_details.find(&DETAILS, &mut fields, name)? {

@@ -6,9 +6,7 @@ use super::*;
 
 /// The value that a text is, alone.
 fn skimmed(json: &[u8]) -> Option<&str> {
-    let mut skim = Skim { json, at: 0 };
-    let raw = skim.raw()?;
-    skim.next().is_none().then_some(raw)
+    Skim::whole(json, Skim::raw)
 }
 
 /// The same by serde.
@@ -72,8 +70,7 @@ proptest! {
             bytes[at] = byte;
         }
         prop_assert_eq!(skimmed(&bytes), read(&bytes));
-        let mut skim = Skim { json: &bytes, at: 0 };
-        let is_passed = skim.pass().is_some() && skim.next().is_none();
+        let is_passed = Skim::whole(&bytes, Skim::pass).is_some();
         prop_assert_eq!(is_passed, serde_json::from_slice::<IgnoredAny>(&bytes).is_ok());
     }
 
@@ -107,9 +104,11 @@ fn what_nests_deeply_is_left_to_serde() {
 #[test]
 fn members_are_told_by_name() {
     let mut names = Vec::new();
-    let told = Skim::whole(br#" { "a" : 1 , "b" : {"c":2} } "#, |skim, name| {
-        names.push(name);
-        skim.pass()
+    let told = Skim::whole(br#" { "a" : 1 , "b" : {"c":2} } "#, |skim| {
+        skim.object(|skim, name| {
+            names.push(name);
+            skim.pass()
+        })
     });
     assert_eq!((told, names), (Some(()), vec![&b"a"[..], b"b"]));
     for odd in [
@@ -121,7 +120,7 @@ fn members_are_told_by_name() {
         "",
     ] {
         assert!(
-            Skim::whole(odd.as_bytes(), |skim, _| skim.pass()).is_none(),
+            Skim::whole(odd.as_bytes(), |skim| skim.object(|skim, _| skim.pass())).is_none(),
             "{odd}"
         );
     }
