@@ -25,6 +25,7 @@ pub mod io;
 pub mod job;
 pub mod kept;
 pub mod lifecycle;
+pub mod limits;
 pub mod live;
 pub mod long_context;
 pub mod meter;
@@ -35,6 +36,7 @@ pub mod objects;
 pub mod observe;
 pub mod passage;
 pub mod peek;
+pub mod plain;
 pub mod receipt;
 pub mod refusal;
 pub mod refuse;
@@ -65,6 +67,7 @@ use budget::Budget;
 use catalog::{Catalog, Current};
 use cors::Cors;
 use followed::Followed;
+use limits::KnownLimits;
 use live::LiveHolds;
 use metrics::Metrics;
 use observe::{Observed, Observer};
@@ -80,6 +83,8 @@ pub struct Gateway {
     pub currency: Arc<str>,
     /// Where days begin.
     pub zone: TimeZone,
+    /// The limits of the keys that were used of late.
+    pub limits: KnownLimits,
     /// How long receipts are told; `None`: for ever.
     pub retention: Option<Retention>,
     /// Bounds on sizes and times.
@@ -184,6 +189,7 @@ impl Gateway {
                 days,
                 zone: zone.clone(),
             }),
+            limits: KnownLimits::new(zone.clone()),
             zone,
             lease_ms: config.ledger.lease_ms,
             cors: Cors::new(config.server.cors_origins.clone()),

@@ -6,6 +6,7 @@
 //! per minute one per second.
 
 mod factor;
+mod text;
 mod unit;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use factor::{Factor, Scale};
+pub use text::NanoText;
 pub use unit::{Atto, UnitPrice};
 
 /// Nano units in one unit of currency.
@@ -68,6 +70,11 @@ impl Nano {
         self.0
     }
 
+    /// The amount as text.
+    pub fn text(self) -> NanoText {
+        NanoText::of(self.0)
+    }
+
     /// `self + other`, or `None` beyond the range.
     pub fn checked_add(self, other: Nano) -> Option<Nano> {
         self.0.checked_add(other.0).map(Nano)
@@ -94,8 +101,7 @@ impl Nano {
     }
 }
 
-/// Writes `value * 10^-digits` as a plain decimal without trailing zeros; there are 18 digits at most. By hand, since
-/// every answer has several amounts in its headers.
+/// Writes `value * 10^-digits` as a plain decimal without trailing zeros; there are 18 digits at most.
 fn write_plain(f: &mut fmt::Formatter<'_>, value: i128, digits: u32) -> fmt::Result {
     let scale = 10_u64.pow(digits);
     let magnitude = value.unsigned_abs();
@@ -139,7 +145,7 @@ fn write_part(f: &mut fmt::Formatter<'_>, mut part: u64, digits: u32) -> fmt::Re
 impl fmt::Display for Nano {
     /// A plain decimal string without trailing zeros, such as `0.000868`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_plain(f, i128::from(self.0), NANO_DIGITS)
+        f.write_str(self.text().as_str())
     }
 }
 
@@ -190,7 +196,7 @@ impl FromStr for Nano {
 
 impl Serialize for Nano {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(self.text().as_str())
     }
 }
 

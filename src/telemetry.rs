@@ -11,7 +11,6 @@ use std::panic::PanicHookInfo;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use serde::Serialize;
 use tracing_subscriber::EnvFilter;
 
 use crate::clock::wall;
@@ -30,20 +29,21 @@ pub fn writes_json() -> bool {
     WRITES_JSON.load(Ordering::Relaxed)
 }
 
-/// Writes a line of JSON at level `info`, as the log itself would. `fields` is an object that is not empty; whether such
-/// lines are wanted is for the caller to ask.
-pub fn write_info(target: &str, message: &str, fields: &impl Serialize) {
+/// Writes a line of JSON at level `info`, as the log itself would, with the members that `members` adds, each after a
+/// comma. Whether such lines are wanted is for the caller to ask.
+pub fn write_info(target: &str, message: &str, members: impl FnOnce(&mut Vec<u8>)) {
     let mut line = Vec::with_capacity(LINE_BYTES);
-    let now = wall();
-    let head = format!("{{\"timestamp\":\"{now}\",\"level\":\"INFO\",\"message\":\"{message}\"");
-    line.extend_from_slice(head.as_bytes());
-    if serde_json::to_writer(&mut line, fields).is_err() {
-        return;
-    }
-    // Its members go on in the line's own object.
-    line[head.len()] = b',';
-    line.pop();
-    line.extend_from_slice(format!(",\"target\":\"{target}\"}}\n").as_bytes());
+    let mut put = |text: &str| line.extend_from_slice(text.as_bytes());
+    put("{\"timestamp\":\"");
+    put(&wall().to_string());
+    put("\",\"level\":\"INFO\",\"message\":\"");
+    put(message);
+    put("\"");
+    members(&mut line);
+    let mut put = |text: &str| line.extend_from_slice(text.as_bytes());
+    put(",\"target\":\"");
+    put(target);
+    put("\"}\n");
     Lines::to_stderr().take(&line);
 }
 

@@ -10,6 +10,7 @@ mod lenient;
 pub mod recording;
 pub mod report;
 pub mod skeleton;
+mod skim;
 pub mod sse;
 pub mod stream;
 pub mod tokenizer;
@@ -177,6 +178,22 @@ impl Usage {
             .filter(|(_, count)| *count > 0)
     }
 
+    /// Writes a structured-field dictionary (RFC 9651) of the meters with a count: `input=41, output=7`.
+    ///
+    /// # Errors
+    /// Those of `out`.
+    pub fn write_to(&self, out: &mut impl fmt::Write) -> fmt::Result {
+        let mut comma = "";
+        for (meter, count) in self.iter() {
+            out.write_str(comma)?;
+            out.write_str(meter.name())?;
+            out.write_str("=")?;
+            out.write_str(itoa::Buffer::new().format(count))?;
+            comma = ", ";
+        }
+        Ok(())
+    }
+
     /// The sum over all meters of one unit, saturating.
     pub fn total(&self, unit: Unit) -> u64 {
         self.iter()
@@ -186,13 +203,8 @@ impl Usage {
 }
 
 impl fmt::Display for Usage {
-    /// A structured-field dictionary (RFC 9651) of the meters with a count: `input=41, output=7`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, (meter, count)) in self.iter().enumerate() {
-            let comma = if index > 0 { ", " } else { "" };
-            write!(f, "{comma}{}={count}", meter.name())?;
-        }
-        Ok(())
+        self.write_to(f)
     }
 }
 

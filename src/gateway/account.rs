@@ -8,6 +8,7 @@ use super::Gateway;
 use super::models::grant_amount;
 use super::receipt;
 use super::refusal::{Code, Refused};
+use super::window::Counter;
 use crate::clock::UnixMs;
 use crate::ledger::LedgerError;
 use crate::ledger::id::RequestId;
@@ -65,7 +66,7 @@ fn limits(gateway: &Gateway, key: &Key, wallet: &WalletView) -> Vec<Value> {
     key.limits
         .iter()
         .map(|limit| {
-            let name = super::window::counter_key(&key.id, limit, now, &gateway.zone);
+            let name = Counter::at(&key.id, limit, now, &gateway.zone).name;
             let counter = wallet.counters.iter().find(|counter| counter.key == *name);
             let (used, held) = counter.map_or((0, 0), |counter| (counter.used, counter.held));
             let amount = |count: u64| match limit.measure {

@@ -3,10 +3,11 @@
 //! All do but those that are named here. A list of those that may would be the safer one, but the wire is untouched: a
 //! client's own headers, and those of SDKs to come, need no new release of the proxy.
 
-use std::fmt::{Display, Write};
+mod writer;
 
-use bytes::BytesMut;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+pub use writer::Writer;
 
 /// Where a secret may stand as it is, beside the bearer: Anthropic's header.
 pub const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -14,35 +15,35 @@ pub const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 pub const API_KEY: HeaderName = HeaderName::from_static("api-key");
 
 /// Headers of one connection only (RFC 9110, section 7.6.1), and the de-facto ones.
-const HOP_BY_HOP: [HeaderName; 8] = [
-    header::CONNECTION,
-    header::TRANSFER_ENCODING,
-    header::TE,
-    header::TRAILER,
-    header::UPGRADE,
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    HeaderName::from_static("keep-alive"),
+const HOP_BY_HOP: [&str; 8] = [
+    "connection",
+    "transfer-encoding",
+    "te",
+    "trailer",
+    "upgrade",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "keep-alive",
 ];
 
 /// What a client says to the proxy, or must not say to the operator's account upstream.
-const CLIENT_ONLY: [HeaderName; 14] = [
-    header::HOST,
-    header::AUTHORIZATION,
-    header::CONTENT_LENGTH,
-    header::ACCEPT_ENCODING,
-    header::COOKIE,
-    header::EXPECT,
-    header::FORWARDED,
+const CLIENT_ONLY: [&str; 14] = [
+    "host",
+    "authorization",
+    "content-length",
+    "accept-encoding",
+    "cookie",
+    "expect",
+    "forwarded",
     // Which pages may call is settled here; some servers turn all but their own away.
-    header::ORIGIN,
-    X_API_KEY,
-    API_KEY,
+    "origin",
+    "x-api-key",
+    "api-key",
     // Tenants share the upstream's account, where their idempotency keys would collide.
-    HeaderName::from_static("idempotency-key"),
-    HeaderName::from_static("openai-organization"),
-    HeaderName::from_static("openai-project"),
-    HeaderName::from_static("proxy-connection"),
+    "idempotency-key",
+    "openai-organization",
+    "openai-project",
+    "proxy-connection",
 ];
 
 /// What steers an upstream that is a gateway itself (to another model, account or cache), or tells it of the client's
@@ -92,15 +93,22 @@ const X_STEERING: [&str; 25] = [
 ];
 
 /// What an upstream says to the operator, not to the operator's customers.
-const OPERATOR_ONLY: [HeaderName; 8] = [
-    header::SET_COOKIE,
-    header::CONTENT_LENGTH,
-    header::ALT_SVC,
-    HeaderName::from_static("openai-organization"),
-    HeaderName::from_static("openai-project"),
-    HeaderName::from_static("anthropic-organization-id"),
-    HeaderName::from_static("anthropic-workspace-id"),
-    HeaderName::from_static("proxy-connection"),
+const OPERATOR_ONLY: [&str; 8] = [
+    "set-cookie",
+    "content-length",
+    "alt-svc",
+    "openai-organization",
+    "openai-project",
+    "anthropic-organization-id",
+    "anthropic-workspace-id",
+    "proxy-connection",
+];
+/// The same; each is the beginning of a name. The last is who may read an answer in a browser: that is settled here.
+const OPERATOR_ONLY_PREFIXES: [&str; 4] = [
+    PREFIX,
+    "x-ratelimit-",
+    "anthropic-ratelimit-",
+    "access-control-",
 ];
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -131,11 +139,9 @@ pub fn content_types(headers: &HeaderMap) -> HeaderMap {
 
 /// The same of a body that is no JSON, whose type stays as the client wrote it.
 pub fn towards_upstream_as_sent(headers: &mut HeaderMap) {
-    drop_hop_by_hop(headers);
-    for name in &CLIENT_ONLY {
-        headers.remove(name);
-    }
-    drop_named(headers, steers);
+    retain(headers, |name| {
+        !CLIENT_ONLY.contains(&name) && !steers(name)
+    });
 }
 
 /// Makes an upstream's headers fit for a client, in place.
@@ -143,17 +149,9 @@ pub fn towards_upstream_as_sent(headers: &mut HeaderMap) {
 /// Its request id moves to `x-tollgate-upstream-request-id`: the plain names are the proxy's own. So is the say on which
 /// browsers' scripts may read answers.
 pub fn towards_client(headers: &mut HeaderMap) {
-    drop_hop_by_hop(headers);
-    for name in &OPERATOR_ONLY {
-        headers.remove(name);
-    }
-    let prefixes = [
-        PREFIX,
-        "x-ratelimit-",
-        "anthropic-ratelimit-",
-        "access-control-",
-    ];
-    drop_named(headers, |name| begins(name, &prefixes));
+    retain(headers, |name| {
+        !OPERATOR_ONLY.contains(&name) && !begins(name, &OPERATOR_ONLY_PREFIXES)
+    });
     for name in &REQUEST_IDS {
         if let Some(id) = headers.remove(name) {
             headers.insert(UPSTREAM_REQUEST_ID, id);
@@ -161,24 +159,21 @@ pub fn towards_client(headers: &mut HeaderMap) {
     }
 }
 
-fn drop_hop_by_hop(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
-        .get_all(header::CONNECTION)
-        .iter()
+/// Drops what is of one connection only, and all else that is not to be kept, in one pass over the names.
+fn retain(headers: &mut HeaderMap, keeps: impl Fn(&str) -> bool) {
+    let named = headers.get_all(header::CONNECTION).iter();
+    let named: Vec<HeaderName> = named
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .filter_map(|name| name.trim().parse().ok())
         .filter(|name| *name != header::CONTENT_TYPE)
         .collect();
-    for name in named.iter().chain(&HOP_BY_HOP) {
-        headers.remove(name);
-    }
-}
-
-fn drop_named(headers: &mut HeaderMap, named: impl Fn(&str) -> bool) {
-    let hit = |name: &&HeaderName| named(name.as_str());
-    let names: Vec<HeaderName> = headers.keys().filter(hit).cloned().collect();
-    for name in names {
+    let drops = |name: &&HeaderName| {
+        let text = name.as_str();
+        HOP_BY_HOP.contains(&text) || named.contains(name) || !keeps(text)
+    };
+    let dropped: Vec<HeaderName> = headers.keys().filter(drops).cloned().collect();
+    for name in dropped {
         headers.remove(name);
     }
 }
@@ -210,56 +205,6 @@ pub fn value(text: &str) -> HeaderValue {
         let escaped: String = text.escape_default().collect();
         HeaderValue::from_str(&escaped).unwrap_or_else(|_| HeaderValue::from_static("?"))
     })
-}
-
-/// Room for a typical value that [`Writer`] makes.
-const VALUE_BYTES: usize = 32;
-
-/// Adds headers to a map. Their values share one buffer, so that many headers cost few allocations.
-pub struct Writer<'m> {
-    map: &'m mut HeaderMap,
-    buffer: BytesMut,
-}
-
-impl<'m> Writer<'m> {
-    /// A writer that makes room for about `count` headers at once.
-    pub fn new(map: &'m mut HeaderMap, count: usize) -> Self {
-        map.reserve(count);
-        Writer {
-            map,
-            buffer: BytesMut::with_capacity(count * VALUE_BYTES),
-        }
-    }
-
-    /// Sets a header to what `shown` displays as.
-    pub fn put(&mut self, name: HeaderName, shown: impl Display) {
-        let value = self.value(&shown);
-        self.map.insert(name, value);
-    }
-
-    /// Sets a header unless it is there.
-    pub fn put_absent(&mut self, name: HeaderName, shown: impl Display) {
-        if !self.map.contains_key(&name) {
-            self.put(name, shown);
-        }
-    }
-
-    /// Sets two headers to the same value.
-    pub fn put_both(&mut self, names: [HeaderName; 2], shown: impl Display) {
-        let value = self.value(&shown);
-        let [first, second] = names;
-        self.map.insert(first, value.clone());
-        self.map.insert(second, value);
-    }
-
-    fn value(&mut self, shown: &impl Display) -> HeaderValue {
-        let written = write!(self.buffer, "{shown}");
-        let bytes = self.buffer.split().freeze();
-        let whole = written.ok().map(|()| HeaderValue::from_maybe_shared(bytes));
-        whole
-            .and_then(Result::ok)
-            .unwrap_or_else(|| value(&shown.to_string()))
-    }
 }
 
 #[cfg(test)]

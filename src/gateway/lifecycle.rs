@@ -30,7 +30,7 @@ use super::request_body::RequestBody;
 use super::reservation::Reservation;
 use super::service::Service;
 use super::signal::Signal;
-use super::window::{Demand, counters};
+use super::window::Demand;
 use crate::ledger::hold::{IdempotencyClaim, Quote, Refusal};
 use crate::ledger::key::{Freshness, Key};
 use crate::price::Model;
@@ -144,14 +144,8 @@ async fn hold(
         let (terms, segments) = asked.quote(&model, price, now, key)?;
         let input = terms.worst_case().input_tokens;
         long_context::refuse(&read.headers, asked.service(), &model, input)?;
-        let (limits, counters) = counters(
-            &key.id,
-            &key.limits,
-            &model,
-            Demand::of(&segments),
-            now,
-            &gateway.zone,
-        );
+        let demand = Demand::of(&segments);
+        let (limits, counters) = gateway.limits.of(key, &model, demand, now);
         let quote = Quote {
             request: read.record.id(),
             wallet: key.wallet.clone(),

@@ -9,6 +9,8 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value, json};
 
 use super::headers::Writer;
+use super::limits::Limits;
+use super::plain::Plain;
 use super::reservation::Reservation;
 use crate::clock::UnixMs;
 use crate::ledger::hold::Settled;
@@ -70,8 +72,8 @@ pub fn put_early(map: &mut HeaderMap, reservation: &Reservation, currency: &str,
     let hold = &reservation.hold;
     let mut writer = writer(map, &reservation.limits);
     writer.put_both(REQUEST_ID, reservation.request());
-    writer.put(MODEL, &reservation.model.id);
-    writer.put(PRICE_VERSION, reservation.catalog.prices.version());
+    writer.put(MODEL, &*reservation.model.id);
+    writer.put(PRICE_VERSION, &**reservation.catalog.prices.version());
     writer.put(CURRENCY, currency);
     writer.put(HOLD, hold.money);
     writer.put(BALANCE, hold.balance);
@@ -82,15 +84,15 @@ pub fn put_early(map: &mut HeaderMap, reservation: &Reservation, currency: &str,
 pub fn put_final(
     map: &mut HeaderMap,
     settled: &Settled,
-    caps: &[Limit],
+    caps: &Limits,
     currency: &str,
     now: UnixMs,
 ) {
     let receipt = &settled.receipt;
     let mut writer = writer(map, caps);
     writer.put_both(REQUEST_ID, receipt.request_id);
-    writer.put(MODEL, &receipt.model);
-    writer.put(PRICE_VERSION, &receipt.price_version);
+    writer.put(MODEL, &*receipt.model);
+    writer.put(PRICE_VERSION, &*receipt.price_version);
     writer.put(CURRENCY, currency);
     writer.put(HOLD, receipt.held);
     outcome(&mut writer, settled);
@@ -106,7 +108,12 @@ pub fn trailers(settled: &Settled) -> HeaderMap {
 
 /// One header for each limit, and OpenAI's own for the rate limits.
 pub fn put_limits(map: &mut HeaderMap, caps: &[Limit], states: &[CounterState], now: UnixMs) {
-    limits(&mut writer(map, caps), caps, states, now);
+    limits(
+        &mut writer(map, caps),
+        &Limits::from(caps.to_vec()),
+        states,
+        now,
+    );
 }
 
 fn writer<'m>(map: &'m mut HeaderMap, caps: &[Limit]) -> Writer<'m> {
@@ -127,16 +134,14 @@ fn outcome(writer: &mut Writer<'_>, settled: &Settled) {
 }
 
 /// What was free, as the header and the log have it.
-pub fn free(receipt: &Receipt) -> impl fmt::Display {
+pub fn free(receipt: &Receipt) -> impl fmt::Display + Plain {
     Free(&receipt.free, receipt.free_money, &receipt.usage)
 }
 
-fn limits(writer: &mut Writer<'_>, caps: &[Limit], states: &[CounterState], now: UnixMs) {
-    for (limit, state) in caps.iter().zip(states) {
-        // A colon is fine in a limit's name, but not in a header's.
-        let name = format!("x-tollgate-limit-{}", limit.name).replace(':', "-");
-        if let Ok(name) = HeaderName::try_from(name) {
-            writer.put(name, Standing(limit, state, now));
+fn limits(writer: &mut Writer<'_>, caps: &Limits, states: &[CounterState], now: UnixMs) {
+    for ((limit, name), state) in caps.iter().zip(caps.headers()).zip(states) {
+        if let Some(name) = name {
+            writer.put(name.clone(), Standing(limit, state, now));
         }
         let names = match (limit.measure, limit.per) {
             (Measure::Requests, Per::Minute) => RATE_REQUESTS,
@@ -156,6 +161,12 @@ struct Free<'r>(&'r FreeUnits, Nano, &'r Usage);
 
 impl fmt::Display for Free<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f)
+    }
+}
+
+impl Plain for Free<'_> {
+    fn write(&self, out: &mut impl fmt::Write) -> fmt::Result {
         let Free(free, money, usage) = self;
         let images = usage.get(Meter::Images) > 0;
         let units = [
@@ -166,12 +177,18 @@ impl fmt::Display for Free<'_> {
         let mut comma = "";
         for (unit, count, always) in units {
             if count > 0 || always {
-                write!(f, "{comma}{unit}={count}")?;
+                out.write_str(comma)?;
+                out.write_str(unit)?;
+                out.write_str("=")?;
+                count.write(out)?;
                 comma = ", ";
             }
         }
         if !money.is_zero() {
-            write!(f, "{comma}money=\"{money}\"")?;
+            out.write_str(comma)?;
+            out.write_str("money=\"")?;
+            money.write(out)?;
+            out.write_str("\"")?;
         }
         Ok(())
     }
@@ -180,14 +197,18 @@ impl fmt::Display for Free<'_> {
 /// How a limit stands at a time.
 struct Standing<'r>(&'r Limit, &'r CounterState, UnixMs);
 
-impl fmt::Display for Standing<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Plain for Standing<'_> {
+    fn write(&self, out: &mut impl fmt::Write) -> fmt::Result {
         let Standing(limit, state, now) = *self;
-        let amount = |count| Amount(limit.measure, count);
-        let (cap, remaining) = (amount(state.cap), amount(state.remaining));
-        write!(f, "cap={cap}, remaining={remaining}")?;
+        out.write_str("cap=")?;
+        Amount(limit.measure, state.cap).write(out)?;
+        out.write_str(", remaining=")?;
+        Amount(limit.measure, state.remaining).write(out)?;
         match state.reset_at {
-            Some(at) => write!(f, ", reset={}", at.since(now).div_ceil(1_000)),
+            Some(at) => {
+                out.write_str(", reset=")?;
+                at.since(now).div_ceil(1_000).write(out)
+            }
             None => Ok(()),
         }
     }
@@ -196,11 +217,15 @@ impl fmt::Display for Standing<'_> {
 /// An amount of a limit: money as a quoted decimal, anything else as an integer.
 struct Amount(Measure, u64);
 
-impl fmt::Display for Amount {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Plain for Amount {
+    fn write(&self, out: &mut impl fmt::Write) -> fmt::Result {
         match self.0 {
-            Measure::Spend => write!(f, "\"{}\"", nano(self.1)),
-            _ => self.1.fmt(f),
+            Measure::Spend => {
+                out.write_str("\"")?;
+                nano(self.1).write(out)?;
+                out.write_str("\"")
+            }
+            _ => self.1.write(out),
         }
     }
 }
@@ -210,11 +235,20 @@ struct Wait(u64);
 
 impl fmt::Display for Wait {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f)
+    }
+}
+
+impl Plain for Wait {
+    fn write(&self, out: &mut impl fmt::Write) -> fmt::Result {
         let seconds = self.0.div_ceil(1_000);
-        match (seconds / 60, seconds % 60) {
-            (0, seconds) => write!(f, "{seconds}s"),
-            (minutes, seconds) => write!(f, "{minutes}m{seconds}s"),
+        let (minutes, seconds) = (seconds / 60, seconds % 60);
+        if minutes > 0 {
+            minutes.write(out)?;
+            out.write_str("m")?;
         }
+        seconds.write(out)?;
+        out.write_str("s")
     }
 }
 

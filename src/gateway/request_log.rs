@@ -4,16 +4,16 @@
 //! Where lines are JSON, these go past the log's own machinery, which takes as long for one as all the rest of a
 //! request takes.
 
+mod members;
+
 use std::fmt::{self, Display};
 use std::time::Duration;
-
-use serde::ser::SerializeMap;
-use serde::{Serialize, Serializer};
 
 use super::observe::{Observed, Observer, PROBES};
 use super::receipt;
 use crate::ledger::receipt::Receipt;
 use crate::telemetry;
+use members::Members;
 
 /// What `TOLLGATE_LOG` calls these lines.
 pub const TARGET: &str = "tollgate::request";
@@ -29,70 +29,59 @@ impl Observer for RequestLog {
         {
             return;
         }
-        let line = Line(request);
         match telemetry::writes_json() {
-            true => telemetry::write_info(TARGET, "request", &line),
-            false => tracing::info!(target: TARGET, "request{}", Pairs(&line)),
+            true => telemetry::write_info(TARGET, "request", |line| tell(request, Members(line))),
+            false => tracing::info!(target: TARGET, "request{}", Pairs(request)),
         }
     }
 }
 
 /// What is told of a request, as members of an object. What there is nothing to say of is left out.
-struct Line<'r>(&'r Observed);
-
-impl Serialize for Line<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let request = self.0;
-        let key = request.key.as_ref();
-        let times = &request.times;
-        let mut line = serializer.serialize_map(None)?;
-        line.serialize_entry("request_id", &Shown(request.request))?;
-        line.serialize_entry("client", &Shown(request.client.to_canonical()))?;
-        line.serialize_entry("method", request.method)?;
-        line.serialize_entry("endpoint", request.endpoint)?;
-        line.serialize_entry("status", &request.status)?;
-        known(&mut line, "code", request.code.map(|code| code.word()))?;
-        known(&mut line, "reason", request.reason())?;
-        known(&mut line, "key", key.map(|key| key.id.as_str()))?;
-        known(&mut line, "wallet", key.map(|key| key.wallet.as_str()))?;
-        known(&mut line, "model", request.model.as_deref())?;
-        known(&mut line, "upstream", request.upstream.as_deref())?;
-        line.serialize_entry("attempts", &request.attempts)?;
-        line.serialize_entry("streamed", &request.streamed)?;
-        known(&mut line, "hold", request.hold)?;
-        if let Some((receipt, balance)) = &request.settled {
-            charge(&mut line, receipt)?;
-            line.serialize_entry("balance", balance)?;
-        }
-        line.serialize_entry("duration_us", &micros(times.total()))?;
-        known(&mut line, "upstream_us", times.upstream().map(micros))?;
-        known(&mut line, "first_byte_us", times.first_byte().map(micros))?;
-        known(&mut line, "added_us", times.added().map(micros))?;
-        line.end()
+fn tell(request: &Observed, mut line: Members<'_>) {
+    let key = request.key.as_ref();
+    let times = &request.times;
+    line.text("request_id", request.request);
+    line.text("client", request.client.to_canonical());
+    line.text("method", request.method);
+    line.text("endpoint", request.endpoint);
+    line.number("status", request.status.into());
+    line.known("code", request.code.map(|code| code.word()));
+    line.known("reason", request.reason());
+    line.known("key", key.map(|key| key.id.as_str()));
+    line.known("wallet", key.map(|key| key.wallet.as_str()));
+    line.known("model", request.model.as_deref());
+    line.known("upstream", request.upstream.as_deref());
+    line.number("attempts", request.attempts.into());
+    line.flag("streamed", request.streamed);
+    line.known("hold", request.hold);
+    if let Some((receipt, balance)) = &request.settled {
+        charge(&mut line, receipt);
+        line.text("balance", *balance);
     }
+    line.number("duration_us", micros(times.total()));
+    took(&mut line, "upstream_us", times.upstream());
+    took(&mut line, "first_byte_us", times.first_byte());
+    took(&mut line, "added_us", times.added());
 }
 
-fn charge<M: SerializeMap>(line: &mut M, receipt: &Receipt) -> Result<(), M::Error> {
-    line.serialize_entry("usage", &Shown(receipt.usage))?;
-    line.serialize_entry("counted", receipt.counted.name())?;
-    line.serialize_entry("priced", &receipt.priced)?;
-    line.serialize_entry("free", &Shown(receipt::free(receipt)))?;
-    line.serialize_entry("cost", &receipt.charged)?;
+fn charge(line: &mut Members<'_>, receipt: &Receipt) {
+    line.text("usage", receipt.usage);
+    line.text("counted", receipt.counted.name());
+    line.text("priced", receipt.priced);
+    line.text("free", receipt::free(receipt));
+    line.text("cost", receipt.charged);
     let shortfall = Some(receipt.shortfall).filter(|shortfall| !shortfall.is_zero());
-    known(line, "shortfall", shortfall)?;
-    known(line, "late", Some(true).filter(|_| receipt.late))?;
+    line.known("shortfall", shortfall);
+    if receipt.late {
+        line.flag("late", true);
+    }
     let flags = &receipt.detail.flags;
-    known(line, "flags", (!flags.is_empty()).then(|| flags.join(",")))
+    line.known("flags", (!flags.is_empty()).then(|| flags.join(",")));
 }
 
-fn known<M: SerializeMap>(
-    line: &mut M,
-    name: &'static str,
-    value: Option<impl Serialize>,
-) -> Result<(), M::Error> {
-    match value {
-        Some(value) => line.serialize_entry(name, &value),
-        None => Ok(()),
+fn took(line: &mut Members<'_>, name: &'static str, took: Option<Duration>) {
+    if let Some(took) = took {
+        line.number(name, micros(took));
     }
 }
 
@@ -100,21 +89,17 @@ fn micros(took: Duration) -> u64 {
     u64::try_from(took.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// A value as its text.
-struct Shown<T>(T);
-
-impl<T: Display> Serialize for Shown<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
-    }
-}
-
 /// The members for people, each after a blank.
-struct Pairs<'l>(&'l Line<'l>);
+struct Pairs<'r>(&'r Observed);
 
 impl Display for Pairs<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let line = serde_json::to_value(self.0).map_err(|_| fmt::Error)?;
+        let mut line = Vec::new();
+        tell(self.0, Members(&mut line));
+        // The first comma makes way for the object's own bracket.
+        line[0] = b'{';
+        line.push(b'}');
+        let line: serde_json::Value = serde_json::from_slice(&line).map_err(|_| fmt::Error)?;
         for (name, value) in line.as_object().into_iter().flatten() {
             match value.as_str() {
                 Some(text) => write!(f, " {name}={text}")?,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Gateway;
 use super::catalog::{Catalog, Pinned};
+use super::limits::Limits;
 use super::observe::Record;
 use crate::clock::UnixMs;
 use crate::ledger::LedgerError;
@@ -25,7 +26,7 @@ pub struct Reservation {
     /// What was quoted, with the counts that were admitted.
     pub segments: Vec<Segment>,
     /// The limits of the quote's counters, in their order.
-    pub limits: Vec<Limit>,
+    pub limits: Limits,
     /// What was offered when it was held.
     pub catalog: Arc<Catalog>,
     /// The model that was asked for.
@@ -59,7 +60,7 @@ impl Reservation {
         record: Arc<Record>,
         hold: Hold,
         mut segments: Vec<Segment>,
-        limits: Vec<Limit>,
+        limits: impl Into<Limits>,
         pinned: Pinned,
         endpoint: &str,
     ) -> Self {
@@ -73,7 +74,7 @@ impl Reservation {
             record,
             hold,
             segments,
-            limits,
+            limits: limits.into(),
             catalog: pinned.catalog,
             model: pinned.model,
             terms: pinned.terms,

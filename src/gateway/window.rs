@@ -10,7 +10,7 @@ use crate::clock::UnixMs;
 use crate::config::Words as _;
 use crate::ledger::id::KeyId;
 use crate::ledger::limit::{Ask, CounterAsk, Limit, Measure, Per, Window};
-use crate::price::{Model, Segment};
+use crate::price::Segment;
 use crate::usage::Unit;
 
 const MINUTE_MS: u64 = 60_000;
@@ -40,19 +40,40 @@ impl Demand {
     }
 }
 
-/// Those of a key's limits that apply to `model`, and their counters at `now`, in the same order.
-pub fn counters(
-    key: &KeyId,
-    limits: &[Limit],
-    model: &Model,
-    demand: Demand,
-    now: UnixMs,
-    zone: &TimeZone,
-) -> (Vec<Limit>, Vec<CounterAsk>) {
-    let applies = |limit: &&Limit| limit.models.has_any(&model.id, &model.aliases);
-    let limits: Vec<Limit> = limits.iter().filter(applies).cloned().collect();
-    let counters = asks(key, &limits, demand, now, zone);
-    (limits, counters)
+/// The counter of a limit: what is the same for all requests of a period.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counter {
+    /// Its name in the wallet.
+    pub name: Arc<str>,
+    /// How its time runs.
+    pub window: Window,
+}
+
+impl Counter {
+    /// The counter of a limit at `now`.
+    pub fn at(key: &KeyId, limit: &Limit, now: UnixMs, zone: &TimeZone) -> Counter {
+        let window = window(limit, now, zone);
+        Counter {
+            name: name(key, limit, window),
+            window,
+        }
+    }
+
+    /// What a request asks of it.
+    pub fn ask(&self, limit: &Limit, demand: Demand) -> CounterAsk {
+        let ask = match limit.measure {
+            Measure::Spend => Ask::Money,
+            Measure::Tokens => Ask::Fixed(demand.tokens),
+            Measure::Images => Ask::Fixed(demand.images),
+            Measure::Requests | Measure::Concurrent => Ask::Fixed(1),
+        };
+        CounterAsk {
+            key: Arc::clone(&self.name),
+            ask,
+            cap: limit.cap,
+            window: self.window,
+        }
+    }
 }
 
 /// The counters of all these limits at `now`.
@@ -63,13 +84,25 @@ pub fn asks(
     now: UnixMs,
     zone: &TimeZone,
 ) -> Vec<CounterAsk> {
-    let ask = |limit| counter(key, limit, demand, now, zone);
+    let ask = |limit| Counter::at(key, limit, now, zone).ask(limit, demand);
     limits.iter().map(ask).collect()
 }
 
-/// The name of a limit's counter at `now`.
-pub fn counter_key(key: &KeyId, limit: &Limit, now: UnixMs, zone: &TimeZone) -> Arc<str> {
-    name(key, limit, window(limit, now, zone))
+/// Until when the counters of `now` stay those that they are: one of their periods ends, or the zone's clocks change, as
+/// an hour that comes twice may be of a day that has ended.
+pub fn steady_until(counters: &[Counter], now: UnixMs, zone: &TimeZone) -> UnixMs {
+    let ends = counters.iter().filter_map(|counter| match counter.window {
+        Window::Period { end, .. } => Some(end),
+        _ => None,
+    });
+    let Some(end) = ends.min() else {
+        return UnixMs(i64::MAX);
+    };
+    let mut changes = zone.following(now.timestamp());
+    let change = changes.next();
+    change.map_or(end, |change| {
+        end.min(UnixMs(change.timestamp().as_millisecond()))
+    })
 }
 
 /// With the measure: a limit of the same name that measures something else counts for itself.
@@ -80,22 +113,6 @@ fn name(key: &KeyId, limit: &Limit, window: Window) -> Arc<str> {
             format!("{}/{}/{measure}/{}", key, limit.name, start.0).into()
         }
         _ => format!("{}/{}/{measure}", key, limit.name).into(),
-    }
-}
-
-fn counter(key: &KeyId, limit: &Limit, demand: Demand, now: UnixMs, zone: &TimeZone) -> CounterAsk {
-    let window = window(limit, now, zone);
-    let ask = match limit.measure {
-        Measure::Spend => Ask::Money,
-        Measure::Tokens => Ask::Fixed(demand.tokens),
-        Measure::Images => Ask::Fixed(demand.images),
-        Measure::Requests | Measure::Concurrent => Ask::Fixed(1),
-    };
-    CounterAsk {
-        key: name(key, limit, window),
-        ask,
-        cap: limit.cap,
-        window,
     }
 }
 

@@ -123,6 +123,17 @@ impl RequestId {
     pub const fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
     }
+
+    /// How long the text of an id is.
+    pub const TEXT_BYTES: usize = 36;
+
+    /// The id as text, `req_` and 32 hexadecimal digits, written to `buffer`.
+    pub fn text<'b>(&self, buffer: &'b mut [u8; Self::TEXT_BYTES]) -> &'b str {
+        let (mark, digits) = buffer.split_at_mut(4);
+        mark.copy_from_slice(b"req_");
+        self.0.simple().encode_lower(digits);
+        std::str::from_utf8(buffer).expect("a mark and digits")
+    }
 }
 
 impl Default for RequestId {
@@ -132,9 +143,8 @@ impl Default for RequestId {
 }
 
 impl fmt::Display for RequestId {
-    /// `req_` and 32 hexadecimal digits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "req_{}", self.0.simple())
+        f.write_str(self.text(&mut [0; Self::TEXT_BYTES]))
     }
 }
 
@@ -160,7 +170,7 @@ impl FromStr for RequestId {
 
 impl Serialize for RequestId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(self.text(&mut [0; Self::TEXT_BYTES]))
     }
 }
 

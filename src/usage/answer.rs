@@ -1,11 +1,11 @@
 //! What an answer that is not a stream says about its cost.
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 use thiserror::Error;
 
-use super::lenient::{Object, Objects, is_text, plain, read, says_something, trimmed};
-use super::report::{self, Reported, Unbelievable};
+use super::lenient::{Object, Objects, Raw, is_text, plain, read, says_something, trimmed};
+use super::report::{self, Reported, Skimmed, Unbelievable};
+use super::skim::Skim;
 use super::transcript::Transcript;
 
 /// The facts of one JSON answer.
@@ -103,14 +103,24 @@ pub fn read_answer(body: &[u8]) -> Result<AnswerFacts<'_>, AnswerError> {
     if json.is_empty() {
         return Err(AnswerError::Empty);
     }
-    let answer: Answer<'_> = read(json)?;
+    let answer = match Answer::skim(json) {
+        Some(answer) => answer,
+        None => read(json)?,
+    };
+    Ok(facts(answer, json))
+}
+
+fn facts<'a>(answer: Answer<'a>, json: &'a [u8]) -> AnswerFacts<'a> {
     let images = image_count(&answer.data).max(image_count(&answer.images));
     let error = says_something(answer.error);
     let lists = [&answer.data, &answer.images, &answer.results];
     let is_short = error || lists.into_iter().any(lacks_entries);
     let choices = answer.choices.0.as_ref().map_or(0, Vec::len);
-    Ok(AnswerFacts {
-        usage: last_usage(answer.usage, &answer.choices),
+    AnswerFacts {
+        usage: match &answer.report {
+            Some(report) => report.read().or_else(|| last_usage(None, &answer.choices)),
+            None => last_usage(answer.usage, &answer.choices),
+        },
         images,
         results: count(&answer.data, |entry| says_something(entry.embedding))
             .max(count(&answer.results, |_| true))
@@ -122,14 +132,14 @@ pub fn read_answer(body: &[u8]) -> Result<AnswerFacts<'_>, AnswerError> {
         error,
         id: answer.id.and_then(plain),
         status: answer.status.and_then(plain),
-        duration: answer.duration.map(RawValue::get),
+        duration: known(answer.duration),
         image: ImageShape {
             size: answer.size.and_then(plain),
             quality: answer.quality.and_then(plain),
         },
         told: told(&answer),
         body: json,
-    })
+    }
 }
 
 /// A number of seconds, written as a number or a text, rounded up; what is no number, or beyond a year, is none.
@@ -155,7 +165,7 @@ const SECONDS_MAX: u64 = 366 * 86_400;
 #[derive(Deserialize)]
 struct Duration<'a> {
     #[serde(borrow, default)]
-    seconds: Option<&'a RawValue>,
+    seconds: Option<Raw<'a>>,
 }
 
 /// The usage, and what servers that put documents in order tell in its place; the first that is there counts.
@@ -163,30 +173,38 @@ fn told<'a>(answer: &Answer<'a>) -> [Option<&'a str>; 3] {
     let meta = answer.meta.0.as_ref();
     let tokens = meta.and_then(|meta| meta.tokens);
     let billed = meta.and_then(|meta| meta.billed_units);
-    [answer.usage, tokens, billed].map(|raw| raw.map(RawValue::get).filter(|raw| *raw != "null"))
+    [answer.usage, tokens, billed].map(known)
+}
+
+/// The text of a value that is there and not null.
+fn known(raw: Option<Raw<'_>>) -> Option<&str> {
+    raw.map(Raw::get).filter(|raw| *raw != "null")
 }
 
 /// The report of one object: its own, else that of its first choice.
 pub(super) fn last_usage(
-    top: Option<&RawValue>,
+    top: Option<Raw<'_>>,
     choices: &Objects<Choice<'_>>,
 ) -> Option<Result<Reported, Unbelievable>> {
     let nested = || choices.first()?.usage;
-    let read = |raw: &RawValue| report::read(raw.get().as_bytes());
+    let read = |raw: Raw<'_>| report::read(raw.get().as_bytes());
     top.and_then(read).or_else(|| nested().and_then(read))
 }
 
 /// One entry of `choices`.
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 pub(super) struct Choice<'a> {
     #[serde(borrow, default)]
-    pub usage: Option<&'a RawValue>,
+    pub usage: Option<Raw<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 struct Answer<'a> {
     #[serde(borrow, default)]
-    usage: Option<&'a RawValue>,
+    usage: Option<Raw<'a>>,
+    /// The usage, where it was read already.
+    #[serde(skip)]
+    report: Option<Skimmed>,
     #[serde(borrow, default)]
     choices: Objects<Choice<'a>>,
     #[serde(borrow, default)]
@@ -196,42 +214,125 @@ struct Answer<'a> {
     #[serde(borrow, default)]
     results: Objects<Entry<'a>>,
     #[serde(borrow, default)]
-    error: Option<&'a RawValue>,
+    error: Option<Raw<'a>>,
     #[serde(borrow, default)]
-    id: Option<&'a RawValue>,
+    id: Option<Raw<'a>>,
     #[serde(borrow, default)]
-    status: Option<&'a RawValue>,
+    status: Option<Raw<'a>>,
     #[serde(borrow, default)]
-    duration: Option<&'a RawValue>,
+    duration: Option<Raw<'a>>,
     #[serde(borrow, default)]
-    size: Option<&'a RawValue>,
+    size: Option<Raw<'a>>,
     #[serde(borrow, default)]
-    quality: Option<&'a RawValue>,
+    quality: Option<Raw<'a>>,
     #[serde(borrow, default)]
     meta: Object<Meta<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 struct Meta<'a> {
     #[serde(borrow, default)]
-    tokens: Option<&'a RawValue>,
+    tokens: Option<Raw<'a>>,
     #[serde(borrow, default)]
-    billed_units: Option<&'a RawValue>,
+    billed_units: Option<Raw<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 struct Entry<'a> {
     #[serde(borrow, default)]
-    url: Option<&'a RawValue>,
+    url: Option<Raw<'a>>,
     #[serde(borrow, default)]
-    b64_json: Option<&'a RawValue>,
+    b64_json: Option<Raw<'a>>,
     #[serde(borrow, default)]
-    embedding: Option<&'a RawValue>,
+    embedding: Option<Raw<'a>>,
     /// Of a document, where `data` is their order.
     #[serde(borrow, default)]
-    relevance_score: Option<&'a RawValue>,
+    relevance_score: Option<Raw<'a>>,
     #[serde(borrow, default)]
-    error: Option<&'a RawValue>,
+    error: Option<Raw<'a>>,
+}
+
+impl<'a> Answer<'a> {
+    /// The answer, where it is as most are.
+    fn skim(json: &'a [u8]) -> Option<Self> {
+        let mut answer = Answer::default();
+        let member = |skim: &mut Skim<'a>, name: &[u8]| match name {
+            b"usage" => {
+                let (report, text) = skim.with_text(Skimmed::take)?;
+                answer.report = report;
+                answer.usage.replace(Raw(text)).is_none().then_some(())
+            }
+            b"choices" => objects(skim, &mut answer.choices, Choice::skim),
+            b"data" => objects(skim, &mut answer.data, Entry::skim),
+            b"images" => objects(skim, &mut answer.images, Entry::skim),
+            b"results" => objects(skim, &mut answer.results, Entry::skim),
+            b"error" => skim.keep(&mut answer.error),
+            b"id" => skim.keep(&mut answer.id),
+            b"status" => skim.keep(&mut answer.status),
+            b"duration" => skim.keep(&mut answer.duration),
+            b"size" => skim.keep(&mut answer.size),
+            b"quality" => skim.keep(&mut answer.quality),
+            b"meta" => {
+                let meta = Meta::skim(skim)?;
+                answer.meta.0.replace(meta).is_none().then_some(())
+            }
+            _ => skim.pass(),
+        };
+        Skim::whole(json, |skim| skim.object(member))?;
+        Some(answer)
+    }
+}
+
+impl<'a> Choice<'a> {
+    fn skim(skim: &mut Skim<'a>) -> Option<Self> {
+        let mut choice = Choice::default();
+        skim.object(|skim, name| match name {
+            b"usage" => skim.keep(&mut choice.usage),
+            _ => skim.pass(),
+        })?;
+        Some(choice)
+    }
+}
+
+impl<'a> Meta<'a> {
+    fn skim(skim: &mut Skim<'a>) -> Option<Self> {
+        let mut meta = Meta::default();
+        skim.object(|skim, name| match name {
+            b"tokens" => skim.keep(&mut meta.tokens),
+            b"billed_units" => skim.keep(&mut meta.billed_units),
+            _ => skim.pass(),
+        })?;
+        Some(meta)
+    }
+}
+
+impl<'a> Entry<'a> {
+    fn skim(skim: &mut Skim<'a>) -> Option<Self> {
+        let mut entry = Entry::default();
+        skim.object(|skim, name| match name {
+            b"url" => skim.keep(&mut entry.url),
+            b"b64_json" => skim.keep(&mut entry.b64_json),
+            b"embedding" => skim.keep(&mut entry.embedding),
+            b"relevance_score" => skim.keep(&mut entry.relevance_score),
+            b"error" => skim.keep(&mut entry.error),
+            _ => skim.pass(),
+        })?;
+        Some(entry)
+    }
+}
+
+/// Takes a list of objects; another one was taken before where the name comes twice.
+fn objects<'a, T>(
+    skim: &mut Skim<'a>,
+    place: &mut Objects<T>,
+    object: fn(&mut Skim<'a>) -> Option<T>,
+) -> Option<()> {
+    let mut list = Vec::new();
+    skim.array(|skim| {
+        list.push(Some(object(skim)?));
+        Some(())
+    })?;
+    place.0.replace(list).is_none().then_some(())
 }
 
 fn image_count(entries: &Objects<Entry<'_>>) -> u64 {
@@ -254,5 +355,7 @@ fn lacks_entries(entries: &Objects<Entry<'_>>) -> bool {
     entries.0.as_ref().is_some_and(is_short)
 }
 
+#[cfg(test)]
+mod alike;
 #[cfg(test)]
 mod tests;

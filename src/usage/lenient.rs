@@ -7,6 +7,23 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+/// A value as its text, whatever it is.
+#[derive(Clone, Copy)]
+pub(super) struct Raw<'a>(pub &'a str);
+
+impl<'a> Raw<'a> {
+    /// The text.
+    pub fn get(self) -> &'a str {
+        self.0
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Raw<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        <&RawValue>::deserialize(deserializer).map(|raw| Raw(raw.get()))
+    }
+}
+
 /// An object read as `T`; anything that is not an object is `None`.
 pub(super) struct Object<T>(pub Option<T>);
 
@@ -33,17 +50,17 @@ impl<T> Objects<T> {
 }
 
 /// Whether a value is there and says anything: not null, false, an empty string, array or object.
-pub(super) fn says_something(value: Option<&RawValue>) -> bool {
+pub(super) fn says_something(value: Option<Raw<'_>>) -> bool {
     value.is_some_and(|raw| !matches!(raw.get(), "null" | "false" | "\"\"" | "{}" | "[]"))
 }
 
 /// Whether a value is a string that is not empty.
-pub(super) fn is_text(value: Option<&RawValue>) -> bool {
+pub(super) fn is_text(value: Option<Raw<'_>>) -> bool {
     value.is_some_and(|raw| raw.get().starts_with('"') && raw.get() != "\"\"")
 }
 
 /// The inside of a string that has no escapes and is not empty.
-pub(super) fn plain(value: &RawValue) -> Option<&str> {
+pub(super) fn plain(value: Raw<'_>) -> Option<&str> {
     let inside = value.get().strip_prefix('"')?.strip_suffix('"')?;
     (!inside.is_empty() && !inside.contains('\\')).then_some(inside)
 }

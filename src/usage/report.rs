@@ -7,6 +7,7 @@
 use thiserror::Error;
 
 use super::lenient::{self, trimmed};
+use super::skim::Skim;
 use super::{Meter, Unit, Usage};
 use count::{Count, fact};
 use fields::{CacheCreation, Details, Fields};
@@ -119,11 +120,36 @@ fn read_as<T>(
 ) -> Option<Result<T, Unbelievable>> {
     match trimmed(usage) {
         b"" | b"null" | b"[]" => None,
-        object => match lenient::read(object) {
+        object => match read_fields(object) {
             // Fields without names, as an array would give them, are no report.
             Ok(fields) if object.starts_with(b"{") => reported(&fields).transpose(),
             _ => Some(Err(Unbelievable::Malformed)),
         },
+    }
+}
+
+/// A report that was read while the answer around it was skimmed.
+pub(super) struct Skimmed(Fields);
+
+impl Skimmed {
+    /// Takes a report; `None` inside where it is null.
+    pub fn take(skim: &mut Skim<'_>) -> Option<Option<Skimmed>> {
+        if skim.null() {
+            return Some(None);
+        }
+        Fields::skim(skim).map(|fields| Some(Skimmed(fields)))
+    }
+
+    /// The same as [`read`] of its text.
+    pub fn read(&self) -> Option<Result<Reported, Unbelievable>> {
+        reported(&self.0).transpose()
+    }
+}
+
+fn read_fields(object: &[u8]) -> serde_json::Result<Fields> {
+    match Skim::whole(object, Fields::skim) {
+        Some(fields) => Ok(fields),
+        None => lenient::read(object),
     }
 }
 
@@ -366,5 +392,7 @@ fn wholes(fields: &Fields, parts: &Parts) -> Result<Wholes, Unbelievable> {
     })
 }
 
+#[cfg(test)]
+mod alike;
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::answer::{Choice, last_usage, read_answer};
-use super::lenient::{Object, Objects, plain};
+use super::lenient::{Object, Objects, Raw, plain};
 use super::report::{self, Reported, Unbelievable};
 use super::skeleton::Skeleton;
 use super::sse::Event;
@@ -310,13 +310,13 @@ struct Named<'a> {
 #[derive(Deserialize)]
 struct Id<'a> {
     #[serde(borrow, default)]
-    id: Option<&'a RawValue>,
+    id: Option<Raw<'a>>,
 }
 
 #[derive(Deserialize)]
 struct Chunk<'a> {
     #[serde(borrow, default)]
-    usage: Option<&'a RawValue>,
+    usage: Option<Raw<'a>>,
     #[serde(borrow, default)]
     choices: Objects<Choice<'a>>,
     /// Where the events of Responses have it.

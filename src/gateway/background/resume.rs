@@ -186,7 +186,8 @@ fn assemble(
 ) -> Box<Job> {
     let path = Service::Responses.path();
     let record = Record::resumed(gateway, hold.id.request, path);
-    let (segments, limits) = (state.segments.clone(), state.limits.clone());
+    let segments = state.segments.clone();
+    let limits = state.limits.clone();
     let gateway = Arc::clone(gateway);
     let mut reservation = Reservation::new(gateway, record, hold, segments, limits, pinned, path);
     reservation.detail.upstream = Arc::clone(&object.upstream);

@@ -41,7 +41,7 @@ pub(super) fn unfinished(job: &Job, id: ObjectId) -> Object {
         price_version: Arc::clone(reservation.catalog.prices.version()),
         money: reservation.hold.money,
         taken: reservation.hold.taken.clone(),
-        limits: reservation.limits.clone(),
+        limits: reservation.limits.to_vec(),
         idempotency: job.idempotency.clone(),
         names_objects: job.names_objects,
         so_far: job.so_far,

@@ -24,7 +24,8 @@ impl<'de> Deserialize<'de> for Count {
 }
 
 impl Count {
-    fn written(text: &str) -> Count {
+    /// The number that a value's text is.
+    pub(super) fn written(text: &str) -> Count {
         // 12.0 is a whole number too: some upstreams print every number so.
         let whole = match text.split_once('.') {
             Some((whole, zeros)) if zeros.bytes().all(|digit| digit == b'0') => whole,
