@@ -208,6 +208,8 @@ pub fn value(text: &str) -> HeaderValue {
 }
 
 #[cfg(test)]
+mod alike;
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -326,6 +326,8 @@ pub fn trailer_names() -> HeaderValue {
 }
 
 #[cfg(test)]
+mod alike;
+#[cfg(test)]
 mod tests {
     use super::*;
 
