@@ -47,9 +47,10 @@ const RATE_TOKENS: [HeaderName; 3] = [
     HeaderName::from_static("x-ratelimit-reset-tokens"),
 ];
 
-/// How many headers a receipt has, apart from its limits; and each limit, with OpenAI's.
+/// How many headers a receipt has, and its beginning, apart from limits; and OpenAI's own of a rate limit.
 const HEADERS: usize = 11;
-const HEADERS_PER_LIMIT: usize = 3;
+const HEADERS_EARLY: usize = 7;
+const HEADERS_PER_RATE: usize = 3;
 
 /// What may come in trailers; announced in `Trailer` where the client asks for trailers.
 pub const TRAILERS: &str = "x-tollgate-usage, x-tollgate-cost, x-tollgate-free, \
@@ -70,7 +71,7 @@ pub fn repeat_request_id(map: &mut HeaderMap) {
 /// What is known before the answer's usage is: the headers of a stream.
 pub fn put_early(map: &mut HeaderMap, reservation: &Reservation, currency: &str, now: UnixMs) {
     let hold = &reservation.hold;
-    let mut writer = writer(map, &reservation.limits);
+    let mut writer = writer(map, HEADERS_EARLY, &reservation.limits);
     writer.put_both(REQUEST_ID, reservation.request());
     writer.put(MODEL, &*reservation.model.id);
     writer.put(PRICE_VERSION, &**reservation.catalog.prices.version());
@@ -89,7 +90,7 @@ pub fn put_final(
     now: UnixMs,
 ) {
     let receipt = &settled.receipt;
-    let mut writer = writer(map, caps);
+    let mut writer = writer(map, HEADERS, caps);
     writer.put_both(REQUEST_ID, receipt.request_id);
     writer.put(MODEL, &*receipt.model);
     writer.put(PRICE_VERSION, &*receipt.price_version);
@@ -109,15 +110,26 @@ pub fn trailers(settled: &Settled) -> HeaderMap {
 /// One header for each limit, and OpenAI's own for the rate limits.
 pub fn put_limits(map: &mut HeaderMap, caps: &[Limit], states: &[CounterState], now: UnixMs) {
     limits(
-        &mut writer(map, caps),
+        &mut writer(map, 0, caps),
         &Limits::from(caps.to_vec()),
         states,
         now,
     );
 }
 
-fn writer<'m>(map: &'m mut HeaderMap, caps: &[Limit]) -> Writer<'m> {
-    Writer::new(map, HEADERS + caps.len() * HEADERS_PER_LIMIT)
+/// OpenAI's own names for a rate limit.
+fn rate(limit: &Limit) -> Option<[HeaderName; 3]> {
+    match (limit.measure, limit.per) {
+        (Measure::Requests, Per::Minute) => Some(RATE_REQUESTS),
+        (Measure::Tokens, Per::Minute) => Some(RATE_TOKENS),
+        _ => None,
+    }
+}
+
+/// With room for what will be there and no more: a stream keeps its map for as long as it lasts.
+fn writer<'m>(map: &'m mut HeaderMap, headers: usize, caps: &[Limit]) -> Writer<'m> {
+    let rates = caps.iter().filter(|limit| rate(limit).is_some()).count();
+    Writer::new(map, headers + caps.len() + rates * HEADERS_PER_RATE)
 }
 
 fn outcome(writer: &mut Writer<'_>, settled: &Settled) {
@@ -143,12 +155,9 @@ fn limits(writer: &mut Writer<'_>, caps: &Limits, states: &[CounterState], now: 
         if let Some(name) = name {
             writer.put(name.clone(), Standing(limit, state, now));
         }
-        let names = match (limit.measure, limit.per) {
-            (Measure::Requests, Per::Minute) => RATE_REQUESTS,
-            (Measure::Tokens, Per::Minute) => RATE_TOKENS,
-            _ => continue,
+        let Some([cap, remaining, reset]) = rate(limit) else {
+            continue;
         };
-        let [cap, remaining, reset] = names;
         writer.put_absent(cap, state.cap);
         writer.put_absent(remaining, state.remaining);
         let wait = state.reset_at.map_or(0, |at| at.since(now));

@@ -26,9 +26,6 @@ const STEPS_PER_COMMIT_MAX: usize = 1024;
 /// a moment, since most of a commit's cost is the same for one operation and for twenty.
 const CROWD: usize = 4;
 const CROWD_PAUSE: Duration = Duration::from_micros(500);
-/// Where it is a throng, a moment more is less than they wait for one another anyway.
-const THRONG: usize = 12;
-const THRONG_PAUSE: Duration = Duration::from_millis(1);
 
 /// What happens when the book is ahead of the disk and cannot be made durable: the end of the process.
 pub(super) type OnFatal = Box<dyn Fn() + Send + Sync>;
@@ -271,7 +268,7 @@ fn serve(
     };
     let mut batch = Vec::new();
     let mut next = None;
-    let mut pause = Duration::ZERO;
+    let mut crowded = false;
     loop {
         let job = match next.take() {
             Some(job) => job,
@@ -284,15 +281,11 @@ fn serve(
         match job {
             Job::Step(step) => {
                 batch.push(step);
-                if !pause.is_zero() {
-                    std::thread::sleep(pause);
+                if crowded {
+                    std::thread::sleep(CROWD_PAUSE);
                 }
                 next = gather(jobs, &mut batch);
-                pause = match batch.len() {
-                    ..CROWD => Duration::ZERO,
-                    CROWD..THRONG => CROWD_PAUSE,
-                    _ => THRONG_PAUSE,
-                };
+                crowded = batch.len() >= CROWD;
                 if let Err(error) = commit(&mut writer, &mut batch, state) {
                     state.fail(&format!("a commit failed: {error}"));
                     return None;
