@@ -70,7 +70,8 @@ pub(super) enum Failure {
 /// An answer's body, with the connection that it comes by.
 #[derive(Debug)]
 pub(super) struct PooledBody {
-    incoming: Incoming,
+    /// `None` once nobody reads it any longer.
+    incoming: Option<Incoming>,
     connection: Option<Connection>,
     pool: Arc<Pool>,
 }
@@ -103,7 +104,7 @@ impl Pool {
             let mut error = match connection.exchange(request).await {
                 Ok(response) => {
                     return Ok(response.map(|incoming| PooledBody {
-                        incoming,
+                        incoming: Some(incoming),
                         connection: Some(connection),
                         pool: Arc::clone(self),
                     }));
@@ -216,8 +217,11 @@ impl Connection {
 }
 
 impl PooledBody {
-    /// The answer has ended: its connection is free for the next request.
+    /// Nobody reads on: the connection is free for the next request where the answer has ended, or its end is here and
+    /// only was not read. Else it is closed.
     fn release(&mut self) {
+        // Before its connection looks for what is left of it.
+        self.incoming = None;
         if let Some(mut connection) = self.connection.take()
             && connection.rests()
         {
@@ -235,7 +239,10 @@ impl Body for PooledBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let this = self.get_mut();
-        let mut incoming = Pin::new(&mut this.incoming);
+        let Some(incoming) = &mut this.incoming else {
+            return Poll::Ready(None);
+        };
+        let mut incoming = Pin::new(incoming);
         let next = match &mut this.connection {
             Some(Connection { work, relay, .. }) => {
                 let mut open = true;
@@ -259,18 +266,17 @@ impl Body for PooledBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        self.incoming.as_ref().is_none_or(Incoming::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        let incoming = self.incoming.as_ref();
+        incoming.map_or(SizeHint::with_exact(0), Incoming::size_hint)
     }
 }
 
 impl Drop for PooledBody {
     fn drop(&mut self) {
-        if self.incoming.is_end_stream() {
-            self.release();
-        }
+        self.release();
     }
 }
