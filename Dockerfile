@@ -21,6 +21,7 @@ ARG FEATURES=""
 
 # A layer of all dependencies, which changes with Cargo.lock only.
 COPY Cargo.toml Cargo.lock ./
+COPY .cargo/config.toml .cargo/
 COPY bench/Cargo.toml bench/
 RUN mkdir src \
     && echo 'fn main() {}' > src/main.rs \

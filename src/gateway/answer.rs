@@ -27,6 +27,7 @@ use super::service::Counts;
 use super::signal::Signal;
 use crate::ledger::key::OnDisconnect;
 use crate::upstream::UpstreamBody;
+use crate::workers::{LONG_BYTES, apart};
 
 /// Turns an upstream's answer into the client's, and sees to its charge.
 pub async fn deliver(
@@ -275,7 +276,12 @@ async fn charge(
 ) -> Result<Response<ClientBody>, Refused> {
     let request = job.reservation.request();
     let limits = job.reservation.limits.clone();
-    let Some(mut facts) = whole(&body, job.service, job.choices) else {
+    let (long, service, choices) = (body.clone(), job.service, job.choices);
+    let facts = match body.len() > LONG_BYTES {
+        true => apart(async move { whole(&long, service, choices) }).await,
+        false => whole(&body, service, choices),
+    };
+    let Some(mut facts) = facts else {
         job.reservation.void().await;
         return Err(not_understood());
     };

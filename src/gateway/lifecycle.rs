@@ -35,6 +35,7 @@ use crate::ledger::hold::{IdempotencyClaim, Quote, Refusal};
 use crate::ledger::key::{Freshness, Key};
 use crate::price::Model;
 use crate::upstream::Endpoint;
+use crate::workers::{LONG_BYTES, apart};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
@@ -68,7 +69,7 @@ pub async fn serve(
     let bounds = gateway.caps.request_body;
     let (body, memory) = body::read(&parts.headers, body, bounds, &gateway.request_memory).await?;
     record.read();
-    let mut read = Read {
+    let read = Read {
         record,
         peer,
         key,
@@ -76,6 +77,21 @@ pub async fn serve(
         body,
         memory,
     };
+    // Who waits on the same thread does not wait for a long body to be read.
+    match read.body.len() > LONG_BYTES {
+        true => apart(Box::pin(answer(gateway, service, path, read, gone))).await,
+        false => answer(gateway, service, path, read, gone).await,
+    }
+}
+
+/// From the body to the head of the answer.
+async fn answer(
+    gateway: Arc<Gateway>,
+    service: Service,
+    path: String,
+    mut read: Read,
+    gone: Arc<Signal>,
+) -> Result<Response<ClientBody>, Refused> {
     // A second handle on the same bytes: what was read of them borrows from it.
     let body = read.body.clone();
     let kind = headers::content_types(&read.headers);

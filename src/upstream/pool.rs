@@ -1,8 +1,8 @@
 //! The connections to one upstream, and those that are kept for the next request.
 //!
 //! No connection has a task of its own: whoever waits for an answer, or reads it, does the connection's work. So what
-//! an upstream sends goes to its client in one step. While nobody does, a connection rests in the pool, and that its
-//! server has closed it meanwhile is found out before the next request is written.
+//! an upstream sends goes to its client in one step. While nobody does, a connection rests in the pool. That its server
+//! has closed it meanwhile is found out before the next request is written, which then takes another.
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -24,7 +24,7 @@ use tower_service::Service;
 use super::connect::Connector;
 use super::relay::Relay;
 
-/// Shorter than the keep-alive of most servers, so that few kept connections are closed under us.
+/// Many servers keep an idle connection for a minute or more; what others have closed costs a look before it is dropped.
 const IDLE: Duration = Duration::from_secs(30);
 /// More idle connections than this are closed; open ones are not limited.
 const IDLE_MAX: usize = 1024;
@@ -52,9 +52,14 @@ struct Kept {
 #[derive(Debug)]
 struct Connection {
     sender: http1::SendRequest<Full<Bytes>>,
-    work: Box<http1::Connection<Stream, Full<Bytes>>>,
+    work: Work,
     relay: Relay,
 }
+
+/// What a connection has to do; `None` once it has ended. It is dropped at once then: what it had not begun to send
+/// goes back to whoever wants it sent.
+#[derive(Debug)]
+struct Work(Option<Box<http1::Connection<Stream, Full<Bytes>>>>);
 
 /// Why no head of an answer came.
 #[derive(Debug)]
@@ -129,7 +134,7 @@ impl Pool {
         let (sender, work) = http1::handshake(stream).await.map_err(Failure::Unsent)?;
         Ok(Connection {
             sender,
-            work: Box::new(work),
+            work: Work(Some(Box::new(work))),
             relay: Relay::new(),
         })
     }
@@ -196,11 +201,9 @@ impl Connection {
             relay,
         } = self;
         let mut answer = pin!(sender.try_send_request(request));
-        let mut open = true;
         poll_fn(|cx| {
             relay.poll(cx, |cx| {
-                // How it ends is told to whoever waits for the answer.
-                open = open && Pin::new(&mut **work).poll(cx).is_pending();
+                work.poll(cx);
                 answer.as_mut().poll(cx)
             })
         })
@@ -209,10 +212,20 @@ impl Connection {
 
     /// Whether it can take another request. Nobody is told when something comes from then on.
     fn rests(&mut self) -> bool {
-        let mut nobody = Context::from_waker(Waker::noop());
-        let open = Pin::new(&mut *self.work).poll(&mut nobody).is_pending();
+        self.work.poll(&mut Context::from_waker(Waker::noop()));
         self.relay.forget();
-        open && self.sender.is_ready()
+        self.work.0.is_some() && self.sender.is_ready()
+    }
+}
+
+impl Work {
+    /// Does what there is to do now. How it ends is told to whoever waits for an answer, or for the rest of one.
+    fn poll(&mut self, cx: &mut Context<'_>) {
+        if let Some(connection) = &mut self.0
+            && Pin::new(&mut **connection).poll(cx).is_ready()
+        {
+            self.0 = None;
+        }
     }
 }
 
@@ -244,18 +257,11 @@ impl Body for PooledBody {
         };
         let mut incoming = Pin::new(incoming);
         let next = match &mut this.connection {
-            Some(Connection { work, relay, .. }) => {
-                let mut open = true;
-                let next = relay.poll(cx, |cx| {
-                    open = open && Pin::new(&mut **work).poll(cx).is_pending();
-                    incoming.as_mut().poll_frame(cx)
-                });
-                if !open {
-                    // What it left is read all the same.
-                    this.connection = None;
-                }
-                next
-            }
+            // What an ended connection left is read all the same.
+            Some(Connection { work, relay, .. }) => relay.poll(cx, |cx| {
+                work.poll(cx);
+                incoming.as_mut().poll_frame(cx)
+            }),
             None => incoming.poll_frame(cx),
         };
         let next = ready!(next);

@@ -3,6 +3,7 @@
 mod options;
 mod order;
 mod origin;
+mod pool;
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use tokio::net::TcpListener;
 use super::retry::{Attempt, Next, decide};
 use super::*;
 use crate::secret::Secret;
-use origin::{Origin, Reply};
+use origin::{LATER, Origin, Reply};
 
 const CANARY: &str = "sk-canary";
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";

@@ -63,10 +63,9 @@ impl Transcript {
         let mut walk = Walk::new(json, stand);
         let before = (self.escaped.len(), self.bytes_seen);
         walk.run(if known { beginning.bytes.len() } else { 0 }, self);
-        if let Some((at, stand)) = walk
-            .begun
-            .filter(|(at, _)| *at <= BEGINNING_BYTES_MAX && !known)
-        {
+        if let Some((at, stand)) = walk.begun.filter(|(at, _)| {
+            *at <= BEGINNING_BYTES_MAX && !known && is_between_members(&json[..*at])
+        }) {
             beginning.bytes.clear();
             beginning.bytes.extend_from_slice(&json[..at]);
             beginning.stand = stand;
@@ -136,6 +135,12 @@ impl Transcript {
         self.escaped
             .extend_from_slice(&escaped[..escaped.len().min(room)]);
     }
+}
+
+/// Whether JSON that is sound so far begins a new member or element here: what came before is whole then, whatever
+/// follows. Within anything else, the walk has looked ahead.
+fn is_between_members(json: &[u8]) -> bool {
+    matches!(json.trim_ascii_end().last(), Some(b'{' | b'[' | b','))
 }
 
 /// The text of a JSON string's inside. What is not valid becomes U+FFFD; an escape cut off at the end is dropped.

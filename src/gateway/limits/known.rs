@@ -83,10 +83,12 @@ impl KnownLimits {
             counters,
         });
         let mut keys = self.keys.write();
-        if keys.len() >= KEYS_MAX {
-            keys.clear();
-        }
+        let full = keys.len() >= KEYS_MAX;
+        let before = full.then(|| std::mem::take(&mut *keys));
         keys.insert(key.id.clone(), Arc::clone(&known));
+        drop(keys);
+        // That takes a while, and others read meanwhile.
+        drop(before);
         known
     }
 }

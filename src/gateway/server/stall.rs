@@ -22,6 +22,7 @@ use tokio::time::{Instant, Sleep};
 
 use crate::gateway::client_body::ClientBody;
 use crate::gateway::passage::BodyError;
+use crate::workers::spread;
 
 /// The largest piece of an answer that is handed over at once, in bytes: a DATA frame's usual size.
 const PIECE_BYTES: usize = 16 << 10;
@@ -79,7 +80,8 @@ impl Streams {
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
     fn execute(&self, stream: F) {
         self.counts.begun.fetch_add(1, Ordering::AcqRel);
-        tokio::spawn(Guarded {
+        // A gateway may send all it has over one connection.
+        spread(Guarded {
             stream,
             limit: self.stall,
             taken: Taken::default(),

@@ -2,10 +2,14 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+
+/// How long a connection rests before it is closed.
+pub(super) const LATER: Duration = Duration::from_millis(100);
 
 /// What the server does once it has read a request.
 #[derive(Clone, Copy)]
@@ -14,6 +18,8 @@ pub(super) enum Reply {
     Keep(&'static str),
     /// Writes this, closes the connection.
     Close(&'static str),
+    /// Writes this, closes the connection after [`LATER`].
+    Later(&'static str),
     /// Says nothing.
     Hang,
 }
@@ -60,10 +66,13 @@ async fn serve(
         };
         let (text, keep) = match script[turn.min(script.len() - 1)] {
             Reply::Keep(text) => (text, true),
-            Reply::Close(text) => (text, false),
+            Reply::Close(text) | Reply::Later(text) => (text, false),
             Reply::Hang => std::future::pending().await,
         };
         socket.write_all(text.as_bytes()).await.expect("written");
+        if matches!(script[turn.min(script.len() - 1)], Reply::Later(_)) {
+            tokio::time::sleep(LATER).await;
+        }
         if !keep {
             return;
         }

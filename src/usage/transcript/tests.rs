@@ -131,6 +131,11 @@ fn alike() -> impl Strategy<Value = String> {
         r#"{"type":"response.output_text.done","sequence_number":4,"#,
         r#"{"error":null,"finish_reason":"stop","url":"u","#,
         r#"{"usage":{"content":"no"},"#,
+        r#"{"content" "#,
+        r#"{"content" :"#,
+        r#"{"sequence_number":1"#,
+        r#"{"sequence_number":1 , "#,
+        r#"{"a":"x"  "#,
         "",
     ]);
     let middle = prop::sample::select(vec![

@@ -68,7 +68,7 @@ impl Typed {
     }
 }
 
-/// How a walk stands. It follows from the bytes that it went over, and from nothing else.
+/// How a walk stands between two members. It follows from the bytes that it went over, and from nothing else.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Stand {
     depth: u32,
