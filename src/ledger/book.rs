@@ -157,7 +157,15 @@ impl Book {
     ///
     /// A forgotten request cannot be told from one that never was.
     pub fn forget_ended(&mut self, ended: UnixMs, lapsed: UnixMs) {
-        while let Some(id) = self.memory.next_request(ended, lapsed) {
+        self.forget_some(ended, lapsed, usize::MAX);
+    }
+
+    /// The same for so many requests and so many claims at most, the oldest first.
+    pub fn forget_some(&mut self, ended: UnixMs, lapsed: UnixMs, at_most: usize) {
+        for _ in 0..at_most {
+            let Some(id) = self.memory.next_request(ended, lapsed) else {
+                break;
+            };
             self.forget(&id.wallet, |activity| {
                 // One that lapsed and was settled later is remembered from the settle on.
                 let over = match activity.requests.get(&id.request) {
@@ -173,7 +181,10 @@ impl Book {
         }
         let now = self.now;
         let until = UnixMs(now.0.saturating_sub_unsigned(CLAIM_KEPT_MS));
-        while let Some((wallet, key)) = self.memory.next_claim(until) {
+        for _ in 0..at_most {
+            let Some((wallet, key)) = self.memory.next_claim(until) else {
+                break;
+            };
             let mut again = None;
             self.forget(&wallet, |activity| {
                 again = activity.claims.forget(now, &key)

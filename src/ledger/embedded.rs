@@ -58,9 +58,10 @@ const ENDED_KEPT_MS: u64 = 60 * 1000;
 const SKEW_MS: u64 = 1_000;
 /// How long a settle may come after its hold lapsed.
 const LAPSED_KEPT_MS: u64 = 24 * 60 * 60 * 1000;
-/// How often ended things are dropped, and of how much time at once: a bound on the work of one call.
+/// How many ended requests each operation forgets at most: more than it adds, and few enough that nobody notices.
+const FORGOTTEN_MAX: usize = 16;
+/// How often rows of what ended are dropped from the store.
 const SWEEP_EVERY_MS: u64 = 1_000;
-const SWEEP_SPAN_MS: u64 = 5_000;
 /// How many counters of past periods go in one sweep.
 const COUNTERS_PER_SWEEP_MAX: u32 = 1_000;
 /// How many objects that have ended go in one sweep.
@@ -87,7 +88,7 @@ pub struct Embedded {
 /// The book, and how far it was swept.
 struct Desk {
     book: Book,
-    /// What ended before this is forgotten.
+    /// Rows of what ended before this were dropped.
     swept: UnixMs,
 }
 
@@ -249,16 +250,15 @@ impl Locked<'_> {
     /// Drops what ended long ago, a bounded piece at a time.
     fn sweep(&mut self) {
         let due = UnixMs(self.now.0.saturating_sub_unsigned(ENDED_KEPT_MS));
+        let lapsed = UnixMs(self.now.0.saturating_sub_unsigned(LAPSED_KEPT_MS));
+        self.desk.book.forget_some(due, lapsed, FORGOTTEN_MAX);
         if due.since(self.desk.swept) < SWEEP_EVERY_MS {
             return;
         }
-        let before = due.min(self.desk.swept.plus(SWEEP_SPAN_MS));
-        self.desk.swept = before;
-        let lapsed = UnixMs(self.now.0.saturating_sub_unsigned(LAPSED_KEPT_MS));
-        self.desk.book.forget_ended(before, lapsed);
+        self.desk.swept = due;
         let prune = move |connection: &Connection| {
-            objects::prune(connection, before, OBJECTS_PER_SWEEP_MAX)?;
-            writer::prune_counters(connection, before, COUNTERS_PER_SWEEP_MAX)
+            objects::prune(connection, due, OBJECTS_PER_SWEEP_MAX)?;
+            writer::prune_counters(connection, due, COUNTERS_PER_SWEEP_MAX)
         };
         // Nobody waits for it, and where it fails, the next sweep tries again.
         drop(self.committer.run(prune));
