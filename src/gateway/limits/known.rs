@@ -83,7 +83,7 @@ impl KnownLimits {
             counters,
         });
         let mut keys = self.keys.write();
-        let full = keys.len() >= KEYS_MAX;
+        let full = keys.len() >= KEYS_MAX && !keys.contains_key(&key.id);
         let before = full.then(|| std::mem::take(&mut *keys));
         keys.insert(key.id.clone(), Arc::clone(&known));
         drop(keys);

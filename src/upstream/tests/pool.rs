@@ -38,38 +38,28 @@ async fn what_comes_after_an_answer_reaches_no_other_request() {
     assert_eq!(connections(&origin), [0, 1]);
 }
 
-#[tokio::test]
-async fn an_answer_that_is_left_before_its_end_takes_its_connection_along() {
-    let origin = Origin::start(&[Reply::Keep(UNFINISHED), Reply::Keep(OK)]).await;
-    let upstreams = at(&origin, "");
+/// The connections of two requests, of which the first was left when its first piece had come.
+async fn left_after_the_first_piece(origin: &Origin) -> Vec<usize> {
+    let upstreams = at(origin, "");
     let mut answer = send(&upstreams).await.expect("an answer");
-    let first = answer
-        .body_mut()
-        .frame()
-        .await
-        .expect("a frame")
-        .expect("data");
+    let first = answer.body_mut().frame().await;
+    let first = first.expect("a frame").expect("data");
     assert_eq!(first.into_data().expect("data"), "ok");
     drop(answer);
     assert_eq!(text(send(&upstreams).await.expect("an answer")).await, "ok");
-    assert_eq!(connections(&origin), [0, 1]);
+    connections(origin)
+}
+
+#[tokio::test]
+async fn an_answer_that_is_left_before_its_end_takes_its_connection_along() {
+    let origin = Origin::start(&[Reply::Keep(UNFINISHED), Reply::Keep(OK)]).await;
+    assert_eq!(left_after_the_first_piece(&origin).await, [0, 1]);
 }
 
 #[tokio::test]
 async fn an_answer_whose_end_is_here_leaves_its_connection_though_nobody_read_that() {
     let origin = Origin::start(&[Reply::Keep(CHUNKED), Reply::Keep(OK)]).await;
-    let upstreams = at(&origin, "");
-    let mut answer = send(&upstreams).await.expect("an answer");
-    let first = answer
-        .body_mut()
-        .frame()
-        .await
-        .expect("a frame")
-        .expect("data");
-    assert_eq!(first.into_data().expect("data"), "ok");
-    drop(answer);
-    assert_eq!(text(send(&upstreams).await.expect("an answer")).await, "ok");
-    assert_eq!(connections(&origin), [0, 0]);
+    assert_eq!(left_after_the_first_piece(&origin).await, [0, 0]);
 }
 
 #[tokio::test]
