@@ -8,14 +8,28 @@ import time
 from processes import HERE, START_SECONDS, Failed, Process, call, free_port
 
 
-class Direct:
+class Forwarder:
+    """What forwards to the mock and keeps no balance."""
+
+    store = None
+    key = None
+    headers = {}
+
+    def url(self, _streams):
+        return self.base
+
+    def verify(self, _seen):
+        return "every answer complete"
+
+    def stop(self):
+        self.process.stop()
+
+
+class Direct(Forwarder):
     """No proxy at all."""
 
     name = "direct"
     process = None
-    store = None
-    key = None
-    headers = {}
 
     def __init__(self, mock):
         self.mock = mock
@@ -23,20 +37,14 @@ class Direct:
     def url(self, _streams):
         return f"http://{self.mock.address}"
 
-    def verify(self, _seen):
-        return "every answer complete"
-
     def stop(self):
         pass
 
 
-class Nginx:
+class Nginx(Forwarder):
     """nginx, which forwards and counts nothing."""
 
     name = "nginx"
-    store = None
-    key = None
-    headers = {}
 
     def __init__(self, mock, folder, connections=4096):
         self.binary = find_nginx()
@@ -65,34 +73,16 @@ class Nginx:
     def url(self, streams):
         return f"http://127.0.0.1:{self.ports[streams]}"
 
-    def verify(self, _seen):
-        return "every answer complete"
 
-    def stop(self):
-        self.process.stop()
-
-
-class Bare:
+class Bare(Forwarder):
     """The libraries that Tollgate is made of, and nothing else."""
 
     name = "bare hyper"
-    store = None
-    key = None
-    headers = {}
 
     def __init__(self, binaries, mock, folder):
         command = [binaries / "bare-proxy", "--upstream", mock.address]
         self.process = Process(self.name, command, folder)
         self.base = "http://" + self.process.wait_for(r"listening on (\S+)")
-
-    def url(self, _streams):
-        return self.base
-
-    def verify(self, _seen):
-        return "every answer complete"
-
-    def stop(self):
-        self.process.stop()
 
 
 def find_nginx():

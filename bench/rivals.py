@@ -7,6 +7,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+from plain import Forwarder
 from processes import START_SECONDS, Failed, Process, free_port
 
 PORTKEY = "@portkey-ai/gateway@1.15.2"
@@ -15,12 +16,10 @@ LITELLM = "litellm[proxy]==1.81.0"
 RIVAL_START_SECONDS = 4 * START_SECONDS
 
 
-class Rival:
+class Rival(Forwarder):
     """One of them. It is so much slower that one load tells enough."""
 
-    store = None
     key = "bench-key"
-    headers = {}
     loads = ["chat, 200 B prompt"]
 
     def wait_until_up(self, path):
@@ -32,15 +31,6 @@ class Rival:
             except OSError:
                 time.sleep(0.2)
         raise self.process.did_not_start()
-
-    def url(self, _streams):
-        return self.base
-
-    def verify(self, _seen):
-        return "every answer complete"
-
-    def stop(self):
-        self.process.stop()
 
 
 class Portkey(Rival):
