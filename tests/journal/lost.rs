@@ -232,7 +232,9 @@ async fn a_cluster_that_loses_a_master_loses_nothing_and_repeats_nothing() {
         match remote.link.batch(vec![whole]).await {
             Ok(mut answers) => return answers.swap_remove(0),
             // Nodes learn one after the other that all slots are served again.
-            Err(LinkError::Away(_)) => tokio::time::sleep(Duration::from_millis(50)).await,
+            Err(LinkError::Away(_) | LinkError::NotNow(_)) => {
+                tokio::time::sleep(Duration::from_millis(50)).await
+            }
             Err(error) => panic!("{error}"),
         }
     };

@@ -8,10 +8,11 @@ use crate::ledger::journal::JournalError;
 /// Why a call to Redis came to nothing, in words that name the server.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LinkError {
-    /// It may or may not have happened: Redis cannot be reached, or is late. The same call may succeed later.
+    /// It may or may not have happened: the connection broke, or Redis is late. The same call may succeed later.
     #[error("{0}")]
     Away(String),
-    /// Redis says that it did not do it now: loading, no master, moving data, too few replicas. It may do it later.
+    /// It did not happen: there was no connection to send it by, or Redis says that it did not do it now (loading, no
+    /// master, moving data, too few replicas). The same call may succeed later.
     #[error("{0}")]
     NotNow(String),
     /// Redis answered with an error that repeating does not heal.
@@ -83,6 +84,10 @@ pub enum LinkState {
 impl LinkError {
     pub(super) fn away(what: impl fmt::Display) -> Self {
         LinkError::Away(what.to_string())
+    }
+
+    pub(super) fn not_now(what: impl fmt::Display) -> Self {
+        LinkError::NotNow(what.to_string())
     }
 
     pub(super) fn refused(what: impl fmt::Display) -> Self {

@@ -204,15 +204,6 @@ impl Link {
         down.map_or(LinkState::Up, LinkState::Away)
     }
 
-    /// Whether a call with this first key would be sent: in a cluster, other nodes may be away meanwhile.
-    pub fn reaches(&self, key: &[u8]) -> bool {
-        let node = match &self.inner.way {
-            Way::One(node) => Ok(Arc::clone(node)),
-            Way::Cluster(nodes) => nodes.node(cluster::slot(key)),
-        };
-        node.is_ok_and(|node| !matches!(node.line(), Some(Err(_))))
-    }
-
     /// How many of a cluster's slots have a master; `None` outside of a cluster.
     pub fn slots_covered(&self) -> Option<u32> {
         match &self.inner.way {
@@ -266,6 +257,7 @@ impl Inner {
     }
 
     /// Sends an order and waits for the answer. It is handed over by the first poll, where its server is connected.
+    /// Only an order that a server may have carried out ends as [`LinkError::Away`]; what sends it on has not.
     async fn deliver(self: Arc<Self>, order: Order) -> Result<Value, LinkError> {
         let mut node = self.node(&order)?;
         let limit = self.options.response_limit();
@@ -277,7 +269,7 @@ impl Inner {
                 Some(line) => line?,
                 None => match tokio::time::timeout_at(end, node.settled()).await {
                     Ok(line) => line?,
-                    Err(_) => return Err(LinkError::away("Redis is not connected yet")),
+                    Err(_) => return Err(LinkError::not_now("Redis is not connected yet")),
                 },
             };
             let answer = async {
@@ -301,7 +293,7 @@ impl Inner {
                 Next::Fail => return Err(words::broken(&line.address, &error)),
             }
         }
-        Err(LinkError::away(
+        Err(LinkError::not_now(
             "the nodes of the cluster do not agree yet on who serves what",
         ))
     }

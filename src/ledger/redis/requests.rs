@@ -71,7 +71,6 @@ impl Redis {
         for _ in 0..TRIES {
             let holding = Holding::new(&quote, &grants);
             let call = holding.call(&self.layout, &grants.version, may_use)?;
-            let sent = self.link.reaches(&self.layout.meta(partition));
             let reply = match self.call(partition, &self.scripts.hold, call).await {
                 Ok(reply) => reply,
                 Err(error) => {
@@ -81,7 +80,7 @@ impl Redis {
                     {
                         return Ok(Ok(hold));
                     }
-                    if sent && matches!(error, LinkError::Away(_)) {
+                    if matches!(error, LinkError::Away(_)) {
                         // It may have been held all the same: nobody will use it.
                         self.release_unseen(partition, holding.id());
                     }

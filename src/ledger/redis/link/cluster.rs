@@ -89,7 +89,7 @@ impl Cluster {
             Some(range) => Ok(Arc::clone(&range.node)),
             None => {
                 self.look_again();
-                Err(LinkError::away(format_args!(
+                Err(LinkError::not_now(format_args!(
                     "no node of the cluster serves slot {slot}"
                 )))
             }

@@ -88,13 +88,13 @@ impl Node {
     pub fn line(&self) -> Option<Result<Arc<Line>, LinkError>> {
         match &*self.shared.state.borrow() {
             State::Connecting => None,
-            State::Up(line) if line.is_over() => Some(Err(LinkError::away(format_args!(
+            State::Up(line) if line.is_over() => Some(Err(LinkError::not_now(format_args!(
                 "the connection to Redis at {} was lost",
                 line.address
             )))),
             State::Up(line) => Some(Ok(Arc::clone(line))),
             // Whatever keeps it away, a call that was never sent can succeed later.
-            State::Down(why) => Some(Err(LinkError::away(why))),
+            State::Down(why) => Some(Err(LinkError::not_now(why))),
         }
     }
 
@@ -106,7 +106,7 @@ impl Node {
             .await;
         drop(known);
         self.line()
-            .unwrap_or_else(|| Err(LinkError::away("Redis is not connected yet")))
+            .unwrap_or_else(|| Err(LinkError::not_now("Redis is not connected yet")))
     }
 
     /// Has a connection looked at, for a call on it is late.
