@@ -4,5 +4,6 @@ pub(in crate::ledger) mod error;
 pub(in crate::ledger) mod files;
 pub(in crate::ledger) mod lock;
 pub(in crate::ledger) mod space;
+pub(in crate::ledger) mod wal;
 
 pub use self::error::FileError;

@@ -35,7 +35,7 @@ use rusqlite::Connection;
 use sha2::Sha256;
 use tokio::sync::Semaphore;
 
-use self::committer::{Committer, OnFatal};
+use self::committer::{Committer, File, OnFatal};
 use self::open::Opened;
 use super::LedgerError;
 use super::book::{Book, Change};
@@ -137,8 +137,12 @@ impl Embedded {
         };
         let digester =
             Hmac::new_from_slice(&opened.meta.pepper).expect("an HMAC takes a key of any length");
-        let committer = Committer::start(opened.connection, opened.lock, opened.room, on_fatal)
-            .map_err(OpenError::Thread)?;
+        let file = File {
+            connection: opened.connection,
+            emptying: opened.emptying,
+            lock: opened.lock,
+        };
+        let committer = Committer::start(file, opened.room, on_fatal).map_err(OpenError::Thread)?;
         let now = opened.clock.now();
         Ok(Embedded {
             desk: Mutex::new(Desk {

@@ -17,6 +17,7 @@ use crate::ledger::LedgerError;
 use crate::ledger::book::Change;
 use crate::ledger::disk::lock::StoreLock;
 use crate::ledger::disk::space::{Measure, Space, Watch};
+use crate::ledger::disk::wal::Wal;
 use crate::workers::{Mailbox, Turn};
 
 /// The most operations that share one commit; a bound on how long the first of them waits for the last.
@@ -39,6 +40,15 @@ enum Job {
     Close(oneshot::Sender<()>),
 }
 
+/// What the thread owns of the store.
+pub(super) struct File {
+    pub connection: Connection,
+    /// A second connection, by which the log of writes is emptied; none in memory.
+    pub emptying: Option<Connection>,
+    /// None in memory.
+    pub lock: Option<StoreLock>,
+}
+
 /// The way to the thread. Dropping it waits for the thread to finish what was queued.
 pub(super) struct Committer {
     queue: Sender<Job>,
@@ -54,14 +64,8 @@ struct State {
 }
 
 impl Committer {
-    /// Starts the thread, which owns the connection and the lock from now on, and looks from time to time
-    /// how much room is left.
-    pub fn start(
-        connection: Connection,
-        lock: Option<StoreLock>,
-        room: Measure,
-        on_fatal: OnFatal,
-    ) -> std::io::Result<Committer> {
+    /// Starts the thread, which owns the file from now on, and looks from time to time how much room is left.
+    pub fn start(mut file: File, room: Measure, on_fatal: OnFatal) -> std::io::Result<Committer> {
         let (queue, jobs) = channel();
         let state = Arc::new(State {
             stopped: AtomicBool::new(false),
@@ -70,11 +74,14 @@ impl Committer {
             on_fatal,
         });
         let watch = Watch::start(room, &state.space);
+        let wal = file.emptying.take();
+        let wal = wal.map(|other| Wal::keep(&mut file.connection, other));
+        let wal = wal.transpose()?;
         let thread = std::thread::Builder::new()
             .name("committer".to_owned())
             .spawn({
                 let state = state.clone();
-                move || run(connection, lock, &jobs, watch, &state)
+                move || run(file, wal, &jobs, watch, &state)
             })?;
         Ok(Committer {
             queue,
@@ -228,15 +235,13 @@ impl Drop for End<'_> {
     }
 }
 
-fn run(
-    connection: Connection,
-    lock: Option<StoreLock>,
-    jobs: &Receiver<Job>,
-    watch: Watch,
-    state: &State,
-) {
+fn run(file: File, mut wal: Option<Wal>, jobs: &Receiver<Job>, watch: Watch, state: &State) {
     let end = End(state);
-    let closed = serve(&connection, jobs, watch, state);
+    let File {
+        connection, lock, ..
+    } = file;
+    let closed = serve(&connection, &mut wal, jobs, watch, state);
+    drop(wal);
     if closed.is_some() {
         // A reader may keep pages of the log in use; then the next opening replays them.
         let emptied = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
@@ -255,6 +260,7 @@ fn run(
 /// Works until it is told to close (and by whom), or until a commit fails.
 fn serve(
     connection: &Connection,
+    wal: &mut Option<Wal>,
     jobs: &Receiver<Job>,
     mut watch: Watch,
     state: &State,
@@ -293,6 +299,12 @@ fn serve(
             }
             Job::Task(task) => task(connection),
             Job::Close(done) => return Some(done),
+        }
+        if let Some(wal) = wal
+            && let Err(error) = wal.tend(connection)
+        {
+            state.fail(&format!("its file could not be synced: {error}"));
+            return None;
         }
     }
 }

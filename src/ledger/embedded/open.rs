@@ -35,6 +35,8 @@ pub struct OpenOptions {
 /// An open store, and the book as its rows tell it.
 pub(super) struct Opened {
     pub connection: Connection,
+    /// A second one, by which the log of writes is emptied; none in memory.
+    pub emptying: Option<Connection>,
     /// None in memory.
     pub lock: Option<StoreLock>,
     /// The file by its real name; none in memory.
@@ -58,6 +60,7 @@ pub(super) fn open_file(options: &OpenOptions) -> Result<Opened, OpenError> {
         options.clock.clone(),
     )?;
     Ok(Opened {
+        emptying: Some(connect(&path, options.durability)?),
         lock: Some(lock),
         room: space::of_file(path.clone()),
         path: Some(path),
@@ -125,8 +128,6 @@ fn connect(path: &Path, durability: Durability) -> Result<Connection, OpenError>
     // On macOS fsync alone leaves data in the drive's cache. Elsewhere this changes nothing.
     connection.pragma_update(None, "fullfsync", durability == Durability::Disk)?;
     connection.pragma_update(None, "cache_size", -16_384)?;
-    // Pages: 16 MB of log. Pages that many commits write go to the file once, and the file is synced less often.
-    connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
     Ok(connection)
 }
 
@@ -152,6 +153,7 @@ fn load(
     let (book, clock) = book(&connection, clock)?;
     Ok(Opened {
         connection,
+        emptying: None,
         lock: None,
         path: None,
         room: space::endless(),

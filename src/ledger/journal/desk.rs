@@ -16,6 +16,7 @@ use super::notes::Notes;
 use crate::ledger::LedgerError;
 use crate::ledger::disk::lock::StoreLock;
 use crate::ledger::disk::space::{Space, Watch};
+use crate::ledger::disk::wal::is_sync_failure;
 
 /// The most entries of one transaction; a bound on how long the first of them waits for the last.
 const ENTRIES_PER_COMMIT_MAX: usize = 1024;
@@ -297,12 +298,6 @@ impl Desk {
         }
         Ok(())
     }
-}
-
-fn is_sync_failure(error: &rusqlite::Error) -> bool {
-    let code = error.sqlite_error().map(|error| error.extended_code);
-    use rusqlite::ffi::{SQLITE_IOERR_DIR_FSYNC, SQLITE_IOERR_FSYNC};
-    code.is_some_and(|code| [SQLITE_IOERR_FSYNC, SQLITE_IOERR_DIR_FSYNC].contains(&code))
 }
 
 /// Answers a caller, who may have gone: what was done stays done.
