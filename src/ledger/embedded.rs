@@ -35,7 +35,7 @@ use rusqlite::Connection;
 use sha2::Sha256;
 use tokio::sync::Semaphore;
 
-use self::committer::{Committer, File, OnFatal};
+use self::committer::{Committer, OnFatal};
 use self::open::Opened;
 use super::LedgerError;
 use super::book::{Book, Change};
@@ -137,12 +137,8 @@ impl Embedded {
         };
         let digester =
             Hmac::new_from_slice(&opened.meta.pepper).expect("an HMAC takes a key of any length");
-        let file = File {
-            connection: opened.connection,
-            emptying: opened.emptying,
-            lock: opened.lock,
-        };
-        let committer = Committer::start(file, opened.room, on_fatal).map_err(OpenError::Thread)?;
+        let committer =
+            Committer::start(opened.file, opened.room, on_fatal).map_err(OpenError::Thread)?;
         let now = opened.clock.now();
         Ok(Embedded {
             desk: Mutex::new(Desk {

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rusqlite::ffi::{SQLITE_IOERR_DIR_FSYNC, SQLITE_IOERR_FSYNC};
+
 /// Why a file cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
@@ -74,4 +76,10 @@ impl FileError {
             FileError::InUse { .. } | FileError::Io { .. } | FileError::Dangling(_) => false,
         }
     }
+}
+
+/// Whether SQLite could not bring what it wrote to the disk: what the disk has is unknown then.
+pub(in crate::ledger) fn is_sync_failure(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    code.is_some_and(|code| [SQLITE_IOERR_FSYNC, SQLITE_IOERR_DIR_FSYNC].contains(&code))
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::ledger::LedgerError;
 
 /// What is kept for the requests that run, and for operators: the log of writes grows to 16 MiB in
-/// ordinary use, and to more while a backup is read.
+/// ordinary use, to 32 where commits are faster than the disk, and to more while a backup is read.
 const RESERVE_BYTES: u64 = 64 * MIB;
 const MIB: u64 = 1024 * 1024;
 /// How often it is looked at.

@@ -1,8 +1,9 @@
 //! The write-ahead log of a store, emptied into its file beside the thread that commits.
 //!
 //! SQLite would do it inside the commit that made the log long, which then waits for thousands of pages and two syncs.
-//! Here another thread copies what the log has, over and over until little is left; that, the committing thread copies
-//! between two commits, and the next commit begins the log anew. How a log is emptied: <https://sqlite.org/wal.html>.
+//! Here another thread copies what the log has, again while each pass leaves less. The committing thread copies the rest,
+//! and the next commit begins the log anew; its own syncs then have little to write. How a log is emptied:
+//! <https://sqlite.org/wal.html>.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,26 +11,29 @@ use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
-use rusqlite::ffi::{SQLITE_IOERR_DIR_FSYNC, SQLITE_IOERR_FSYNC};
+
+use super::error::is_sync_failure;
 
 /// The log is emptied when it has so many pages: 16 MB. Pages that many commits write go to the file once.
 const LONG: u32 = 4_000;
-/// So few pages the committing thread may copy.
+/// Where commits are faster than the disk, they wait for it from here on.
+const LONGEST: u32 = 2 * LONG;
+/// So few pages the committing thread copies.
 const FEW: u32 = 200;
-/// So often at most the other thread begins again, where commits are as fast as it.
-const PASSES_MAX: usize = 4;
+/// What somebody reads cannot be copied: it is tried again when there are so many pages more.
+const AGAIN: u32 = 1_000;
 
 /// The log of a connection that commits. Dropped, it waits for the other thread, and leaves the log as it is.
 pub(in crate::ledger) struct Wal {
     /// How many pages the log had after the last commit.
     pages: Arc<AtomicU32>,
-    /// So many could not be copied, because they are read: the next try is due when there are more.
-    kept: u32,
+    /// When there are so many, it is to be emptied.
+    due: u32,
     /// Whether the other thread copies.
     copies: bool,
     /// `None` at the end.
     ask: Option<Sender<()>>,
-    outcome: Receiver<rusqlite::Result<()>>,
+    outcome: Receiver<rusqlite::Result<Copied>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -51,70 +55,101 @@ impl Wal {
         let (ask, asked) = channel();
         let (tell, outcome) = channel();
         let count = Arc::clone(&pages);
-        let thread = std::thread::Builder::new()
-            .name("checkpoints".to_owned())
-            .spawn(
-                move || while asked.recv().is_ok() && tell.send(most(&other, &count)).is_ok() {},
-            )?;
+        let empty = move || {
+            while asked.recv().is_ok() {
+                if tell.send(most(&other, &count)).is_err() {
+                    return;
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("checkpoints".to_owned());
         Ok(Wal {
             pages,
-            kept: 0,
+            due: LONG,
             copies: false,
             ask: Some(ask),
             outcome,
-            thread: Some(thread),
+            thread: Some(thread.spawn(empty)?),
         })
     }
 
-    /// Looks after the log between two commits on the connection that it keeps.
+    /// Looks after the log between two commits on the connection that it keeps, and when there are none.
     ///
     /// # Errors
     /// Where what was written could not be synced: what the disk has is unknown then, and no later sync tells.
     pub fn tend(&mut self, committing: &Connection) -> rusqlite::Result<()> {
+        let pages = self.pages.load(Ordering::Relaxed);
         if self.copies {
-            let outcome = match self.outcome.try_recv() {
-                Err(TryRecvError::Empty) => return Ok(()),
-                Err(TryRecvError::Disconnected) => Ok(()),
-                Ok(outcome) => outcome,
+            let outcome = match pages < LONGEST {
+                true => self.outcome.try_recv(),
+                false => self.outcome.recv().map_err(TryRecvError::from),
             };
-            self.copies = false;
-            return self.finish(outcome.and_then(|()| copy(committing)));
+            match outcome {
+                Ok(outcome) => self.pass_ended(pages, outcome, committing),
+                Err(TryRecvError::Empty) => Ok(()),
+                Err(TryRecvError::Disconnected) => self.copy_rest(pages, committing),
+            }
+        } else if pages >= self.due {
+            self.ask(pages, committing)
+        } else {
+            Ok(())
         }
-        if !self.is_long() {
-            return Ok(());
-        }
+    }
+
+    fn ask(&mut self, pages: u32, committing: &Connection) -> rusqlite::Result<()> {
         let asked = self.ask.as_ref().map(|ask| ask.send(()));
         self.copies = matches!(asked, Some(Ok(())));
         match self.copies {
             true => Ok(()),
             // Without the other thread, commits wait for all of it.
-            false => self.finish(copy(committing)),
+            false => self.copy_rest(pages, committing),
         }
     }
 
-    fn is_long(&mut self) -> bool {
-        let pages = self.pages.load(Ordering::Relaxed);
-        if pages < self.kept {
-            // It was begun anew.
-            self.kept = 0;
+    /// The other thread has copied what it could.
+    fn pass_ended(
+        &mut self,
+        pages: u32,
+        outcome: rusqlite::Result<Copied>,
+        committing: &Connection,
+    ) -> rusqlite::Result<()> {
+        self.copies = false;
+        match outcome {
+            // All of it, and the log was begun anew since.
+            Ok(copied) if copied.is_all() && pages < copied.log => self.due = LONG,
+            Ok(copied) if copied.left(pages) <= FEW || pages >= LONGEST => {
+                return self.copy_rest(pages, committing);
+            }
+            Ok(copied) if copied.is_all() => return self.ask(pages, committing),
+            Ok(_) => self.due = pages.saturating_add(AGAIN),
+            Err(error) => self.failed(pages, error)?,
         }
-        pages >= self.kept.saturating_add(LONG)
+        Ok(())
     }
 
-    fn finish(&mut self, copied: rusqlite::Result<Copied>) -> rusqlite::Result<()> {
-        match copied {
+    fn copy_rest(&mut self, pages: u32, committing: &Connection) -> rusqlite::Result<()> {
+        self.copies = false;
+        match copy(committing) {
             Ok(copied) if copied.is_all() => {
                 // The next commit begins it anew, and counts from one.
                 self.pages.store(0, Ordering::Relaxed);
-                self.kept = 0;
-                return Ok(());
+                self.due = LONG;
             }
-            Ok(_) => {}
-            Err(error) if is_sync_failure(&error) => return Err(error),
-            Err(error) => tracing::warn!("the ledger's log cannot be emptied now: {error}"),
+            Ok(_) => self.due = pages.saturating_add(AGAIN),
+            Err(error) => self.failed(pages, error)?,
         }
-        self.kept = self.pages.load(Ordering::Relaxed);
         Ok(())
+    }
+
+    fn failed(&mut self, pages: u32, error: rusqlite::Error) -> rusqlite::Result<()> {
+        self.due = pages.saturating_add(AGAIN);
+        match is_sync_failure(&error) {
+            true => Err(error),
+            false => {
+                tracing::warn!("the ledger's log cannot be emptied now: {error}");
+                Ok(())
+            }
+        }
     }
 }
 
@@ -128,49 +163,56 @@ impl Drop for Wal {
         {
             tracing::error!("the thread that empties the ledger's log panicked");
         }
+        if let Ok(Err(error)) = self.outcome.try_recv() {
+            tracing::error!("the ledger's log was not emptied: {error}");
+        }
     }
 }
 
 /// What one pass has copied.
+#[derive(Clone, Copy, Debug)]
 struct Copied {
     /// How many pages the log had when it began.
-    of: u32,
+    log: u32,
     /// How many of them the file has.
-    pages: u32,
+    copied: u32,
 }
 
 impl Copied {
-    fn is_all(&self) -> bool {
-        self.pages >= self.of
+    /// Whether nobody read a part of it, or copied it at the same time.
+    fn is_all(self) -> bool {
+        self.copied >= self.log
+    }
+
+    /// How many of so many the file lacks.
+    fn left(self, pages: u32) -> u32 {
+        pages.saturating_sub(self.copied)
     }
 }
 
-/// Copies what there is of the log, and what came meanwhile, until little is left.
-fn most(connection: &Connection, pages: &AtomicU32) -> rusqlite::Result<()> {
-    for _ in 0..PASSES_MAX {
+/// Copies what there is of the log, and what came meanwhile, as long as each pass leaves half of what the one before left.
+fn most(connection: &Connection, pages: &AtomicU32) -> rusqlite::Result<Copied> {
+    let mut before = u32::MAX;
+    loop {
         let copied = copy(connection)?;
-        let left = pages.load(Ordering::Relaxed).saturating_sub(copied.pages);
-        if left <= FEW || !copied.is_all() {
-            break;
+        let left = copied.left(pages.load(Ordering::Relaxed));
+        if left <= FEW || left > before / 2 || !copied.is_all() {
+            return Ok(copied);
         }
+        before = left;
     }
-    Ok(())
 }
 
 /// Copies what there is of the log, waiting for nobody; what somebody reads stays.
 fn copy(connection: &Connection) -> rusqlite::Result<Copied> {
     connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
-        Ok(Copied {
-            of: row.get(1)?,
-            pages: row.get(2)?,
+        let (log, copied): (i64, i64) = (row.get(1)?, row.get(2)?);
+        // Both are -1 while another process copies.
+        Ok(match (u32::try_from(log), u32::try_from(copied)) {
+            (Ok(log), Ok(copied)) => Copied { log, copied },
+            _ => Copied { log: 1, copied: 0 },
         })
     })
-}
-
-/// Whether the system could not bring what was written to the disk.
-pub(in crate::ledger) fn is_sync_failure(error: &rusqlite::Error) -> bool {
-    let code = error.sqlite_error().map(|error| error.extended_code);
-    code.is_some_and(|code| [SQLITE_IOERR_FSYNC, SQLITE_IOERR_DIR_FSYNC].contains(&code))
 }
 
 #[cfg(test)]

@@ -10,12 +10,12 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::objects::Objects;
+use super::open::StoreFile;
 use super::step::{Step, Work};
 use super::writer::Writer;
 use crate::clock::UnixMs;
 use crate::ledger::LedgerError;
 use crate::ledger::book::Change;
-use crate::ledger::disk::lock::StoreLock;
 use crate::ledger::disk::space::{Measure, Space, Watch};
 use crate::ledger::disk::wal::Wal;
 use crate::workers::{Mailbox, Turn};
@@ -40,15 +40,6 @@ enum Job {
     Close(oneshot::Sender<()>),
 }
 
-/// What the thread owns of the store.
-pub(super) struct File {
-    pub connection: Connection,
-    /// A second connection, by which the log of writes is emptied; none in memory.
-    pub emptying: Option<Connection>,
-    /// None in memory.
-    pub lock: Option<StoreLock>,
-}
-
 /// The way to the thread. Dropping it waits for the thread to finish what was queued.
 pub(super) struct Committer {
     queue: Sender<Job>,
@@ -65,7 +56,11 @@ struct State {
 
 impl Committer {
     /// Starts the thread, which owns the file from now on, and looks from time to time how much room is left.
-    pub fn start(mut file: File, room: Measure, on_fatal: OnFatal) -> std::io::Result<Committer> {
+    pub fn start(
+        mut file: StoreFile,
+        room: Measure,
+        on_fatal: OnFatal,
+    ) -> std::io::Result<Committer> {
         let (queue, jobs) = channel();
         let state = Arc::new(State {
             stopped: AtomicBool::new(false),
@@ -235,9 +230,9 @@ impl Drop for End<'_> {
     }
 }
 
-fn run(file: File, mut wal: Option<Wal>, jobs: &Receiver<Job>, watch: Watch, state: &State) {
+fn run(file: StoreFile, mut wal: Option<Wal>, jobs: &Receiver<Job>, watch: Watch, state: &State) {
     let end = End(state);
-    let File {
+    let StoreFile {
         connection, lock, ..
     } = file;
     let closed = serve(&connection, &mut wal, jobs, watch, state);
@@ -277,15 +272,15 @@ fn serve(
     let mut crowded = false;
     loop {
         let job = match next.take() {
-            Some(job) => job,
+            Some(job) => Some(job),
             None => match jobs.recv_timeout(watch.look(&state.space)) {
-                Ok(job) => job,
-                Err(RecvTimeoutError::Timeout) => continue,
+                Ok(job) => Some(job),
+                Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return None,
             },
         };
         match job {
-            Job::Step(step) => {
+            Some(Job::Step(step)) => {
                 batch.push(step);
                 if crowded {
                     std::thread::sleep(CROWD_PAUSE);
@@ -297,8 +292,9 @@ fn serve(
                     return None;
                 }
             }
-            Job::Task(task) => task(connection),
-            Job::Close(done) => return Some(done),
+            Some(Job::Task(task)) => task(connection),
+            Some(Job::Close(done)) => return Some(done),
+            None => {}
         }
         if let Some(wal) = wal
             && let Err(error) = wal.tend(connection)

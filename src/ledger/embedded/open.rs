@@ -32,13 +32,18 @@ pub struct OpenOptions {
     pub clock: Option<Clock>,
 }
 
-/// An open store, and the book as its rows tell it.
-pub(super) struct Opened {
+/// What is kept of a file while it is open.
+pub(super) struct StoreFile {
     pub connection: Connection,
     /// A second one, by which the log of writes is emptied; none in memory.
     pub emptying: Option<Connection>,
     /// None in memory.
     pub lock: Option<StoreLock>,
+}
+
+/// An open store, and the book as its rows tell it.
+pub(super) struct Opened {
+    pub file: StoreFile,
     /// The file by its real name; none in memory.
     pub path: Option<PathBuf>,
     /// Tells how much room is left for it.
@@ -59,9 +64,13 @@ pub(super) fn open_file(options: &OpenOptions) -> Result<Opened, OpenError> {
         &options.currency,
         options.clock.clone(),
     )?;
-    Ok(Opened {
+    let file = StoreFile {
         emptying: Some(connect(&path, options.durability)?),
         lock: Some(lock),
+        ..opened.file
+    };
+    Ok(Opened {
+        file,
         room: space::of_file(path.clone()),
         path: Some(path),
         ..opened
@@ -151,10 +160,13 @@ fn load(
     migrate::upgrade(&connection, path, &STEPS)?;
     let meta = schema::read(&connection)?;
     let (book, clock) = book(&connection, clock)?;
-    Ok(Opened {
+    let file = StoreFile {
         connection,
         emptying: None,
         lock: None,
+    };
+    Ok(Opened {
+        file,
         path: None,
         room: space::endless(),
         meta,

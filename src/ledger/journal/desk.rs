@@ -14,9 +14,9 @@ use tokio::sync::oneshot;
 use super::entry::JournalEntry;
 use super::notes::Notes;
 use crate::ledger::LedgerError;
+use crate::ledger::disk::error::is_sync_failure;
 use crate::ledger::disk::lock::StoreLock;
 use crate::ledger::disk::space::{Space, Watch};
-use crate::ledger::disk::wal::is_sync_failure;
 
 /// The most entries of one transaction; a bound on how long the first of them waits for the last.
 const ENTRIES_PER_COMMIT_MAX: usize = 1024;

@@ -8,7 +8,8 @@ use crate::ledger::journal::JournalError;
 /// Why a call to Redis came to nothing, in words that name the server.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LinkError {
-    /// It may or may not have happened: the connection broke, or Redis is late. The same call may succeed later.
+    /// It may or may not have happened: the connection broke, or Redis is late; or none can be made. The same call may
+    /// succeed later.
     #[error("{0}")]
     Away(String),
     /// It did not happen: there was no connection to send it by, or Redis says that it did not do it now (loading, no

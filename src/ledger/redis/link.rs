@@ -257,7 +257,8 @@ impl Inner {
     }
 
     /// Sends an order and waits for the answer. It is handed over by the first poll, where its server is connected.
-    /// Only an order that a server may have carried out ends as [`LinkError::Away`]; what sends it on has not.
+    /// Only an order that a server may have carried out ends as [`LinkError::Away`]: one that sends it on, or does not
+    /// know its script, has not.
     async fn deliver(self: Arc<Self>, order: Order) -> Result<Value, LinkError> {
         let mut node = self.node(&order)?;
         let limit = self.options.response_limit();

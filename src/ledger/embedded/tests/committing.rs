@@ -1,5 +1,6 @@
 //! Acknowledged means committed; what comes together is committed together.
 
+use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -218,6 +219,33 @@ async fn full_disk(dir: &TempDir) -> (Embedded, Arc<AtomicU64>) {
     });
     no_more_pages.await.unwrap();
     (ledger, ends)
+}
+
+#[tokio::test]
+async fn a_log_of_writes_that_is_long_is_begun_anew_while_the_store_is_open() {
+    let dir = TempDir::new();
+    let ledger = open(&dir.store(), &Clock::manual(START));
+    furnish(&ledger, 1).await;
+    let funds = entry("funds", 0, 1_000_000_000_000);
+    ledger.credit(funds).await.unwrap();
+    // What is drawn whenever a log is begun.
+    let salts = || {
+        let mut header = [0; 24];
+        let mut log = std::fs::File::open(dir.store().with_file_name("tollgate.db-wal")).unwrap();
+        log.read_exact(&mut header).unwrap();
+        u64::from_be_bytes(header[16..].try_into().unwrap())
+    };
+    let before = salts();
+    let mut n = 0;
+    while salts() == before {
+        assert!(n < 2_000, "200 MB, and it only grows");
+        let (hold, mut charge) = admit(&ledger, n, 0, 5).await;
+        charge.detail.upstream = "x".repeat(100_000).into();
+        ledger.settle(hold, charge).await.unwrap();
+        n += 1;
+    }
+    assert!(n > 100, "it was not long yet");
+    assert_eq!(ledger.audit().await.unwrap().findings.len(), 0);
 }
 
 #[tokio::test]
