@@ -197,10 +197,15 @@ impl Wallet {
     fn new(stage: &Stage, name: String, opening: i64, dice: &mut Dice) -> Wallet {
         let proxy = stage.fleet.at(dice.within(0, 2) as usize);
         let wish = json!({ "name": name, "balance": decimal(opening) });
-        let (secret, _) = proxy.create_key(&wish);
+        // A partition may still be recovering from the round before.
+        let made = until("the key", || {
+            let (status, made) = proxy.admin("POST", "/admin/keys", Some(&wish));
+            assert!([201, 503].contains(&status), "{made}");
+            (status == 201).then_some(made)
+        });
         Wallet {
             name,
-            secret,
+            secret: made["secret"].as_str().expect("a secret").to_owned(),
             opening,
         }
     }

@@ -99,10 +99,20 @@ impl Stage {
         self.fleet.mock.totals();
         for proxy in &self.fleet.proxies {
             until("every proxy to be ready", || is_ready(proxy).then_some(()));
-            // A connection that broke while nobody used it is found out by who uses it.
-            self.wallets
-                .iter()
-                .for_each(|name| drop(proxy.wallet(name)));
+            // A connection that broke while nobody used it is found out by who uses it. A wallet that the store lost
+            // comes back from the journal of the proxy that opened it, which may be the last to notice.
+            for name in &self.wallets {
+                let path = format!("/admin/wallets/{name}");
+                drop(proxy.admin("GET", &path, None));
+            }
+        }
+        for proxy in &self.fleet.proxies {
+            for name in &self.wallets {
+                let path = format!("/admin/wallets/{name}");
+                until("the wallets to be there", || {
+                    (proxy.admin("GET", &path, None).0 == 200).then_some(())
+                });
+            }
             until("the journals to be delivered", || {
                 (metric(proxy, "tollgate_ledger_journal_waiting") == 0).then_some(())
             });

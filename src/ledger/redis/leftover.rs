@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
@@ -16,6 +17,10 @@ use crate::ledger::journal::{Archive, Lane, Nonce};
 
 /// How many entries of one suspense list are told.
 const SUSPENDED_TOLD_MAX: isize = 1_000;
+/// For how long entries may wait for those of other proxies: somewhat longer than a partition waits for them.
+const OTHERS_PATIENCE: Duration = Duration::from_secs(15);
+const HELD_UP: &str = "what other proxies have in their journals has to come first; deliver that, and then this again";
+const ASK_AGAIN: Duration = Duration::from_millis(200);
 
 /// One opening of a journal.
 #[derive(Clone, Debug, Serialize)]
@@ -150,13 +155,23 @@ pub async fn deliver(archive: &Archive, remote: &Remote) -> Result<Delivered, Le
     if needs.is_empty() {
         return Ok(Delivered::default());
     }
-    let tally = Tally::default();
-    let replayed = replay(remote, archive, &mut needs, &tally).await;
-    for (lane, need) in &needs {
-        archive.applied(*lane, need.mark);
-    }
+    let (tally, since) = (Tally::default(), Instant::now());
+    let replayed = loop {
+        let replayed = replay(remote, archive, &mut needs, &tally).await;
+        for (lane, need) in &mut needs {
+            archive.applied(*lane, need.mark);
+            need.stopped = false;
+        }
+        let replayed = replayed?;
+        if !replayed.held_up || since.elapsed() >= OTHERS_PATIENCE {
+            break replayed;
+        }
+        tokio::time::sleep(ASK_AGAIN).await;
+    };
     Ok(Delivered {
-        refused: replayed?,
+        refused: replayed
+            .refusal
+            .or_else(|| replayed.held_up.then(|| HELD_UP.to_owned())),
         delivered: tally.replayed.load(Ordering::Relaxed),
         suspended: tally.suspended.load(Ordering::Relaxed),
         waiting: needs

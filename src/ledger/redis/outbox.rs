@@ -183,8 +183,9 @@ impl Outbox {
     }
 
     /// To be told when a partition answers that it is recovering: this proxy then looks at once what of its own is
-    /// missing there.
+    /// missing there, and has the others do so, who may not have come by.
     pub fn is_recovering(&self, partition: Partition) {
+        self.inner.news.lock().insert(partition.number());
         self.inner.doubt(partition.number());
     }
 

@@ -58,7 +58,28 @@ impl Redis {
 
     pub(super) async fn view(&self, id: WalletId) -> Result<Option<WalletView>, LedgerError> {
         let snapshot = self.snapshot(&id).await?;
+        if snapshot.is_none() {
+            self.check_whole(Partition::of(&id)).await?;
+        }
         Ok(snapshot.map(|snapshot| snapshot.view(self.clock.now())))
+    }
+
+    /// What is not in a partition that recovers may come back.
+    async fn check_whole(&self, partition: Partition) -> Result<(), LedgerError> {
+        let mut recovering = ::redis::cmd("HEXISTS");
+        recovering.arg(self.layout.meta(partition)).arg("rec");
+        match self.ask_one(recovering).await? {
+            ::redis::Value::Int(1) => Err(self.recovering(partition)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The answer of who needs a partition that recovers; this proxy looks at once what of its own is missing there.
+    pub(super) fn recovering(&self, partition: Partition) -> LedgerError {
+        self.outbox.is_recovering(partition);
+        LedgerError::Unavailable(
+            "the store has lost writes, and waits for the proxies to send them again".to_owned(),
+        )
     }
 
     /// A wallet with all that is known of it.

@@ -29,8 +29,9 @@ pub(super) struct Need {
     pub upto: u64,
     /// What the store had acknowledged once.
     pub acked: u64,
-    /// The store refuses its next entry, which waits, and so do those after it.
-    pub refused: bool,
+    /// Its next entry waits, and so do those after it: the store refuses it, or another journal has to bring back
+    /// first what it needs.
+    pub stopped: bool,
     /// The first entry that it needs was found.
     pub met: bool,
 }
@@ -43,7 +44,7 @@ impl Need {
             mark,
             upto,
             acked,
-            refused: false,
+            stopped: false,
             met: false,
         }
     }
@@ -79,6 +80,15 @@ impl std::fmt::Display for ReplayError {
     }
 }
 
+/// How a replay came out that reached its end.
+#[derive(Debug, Default)]
+pub(super) struct Replayed {
+    /// The words of a refusal, if there was one.
+    pub refusal: Option<String>,
+    /// Entries wait for those of other journals, so that it is to be repeated; or the store has lost writes again.
+    pub held_up: bool,
+}
+
 /// What replays came to, counted while they go on.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
@@ -104,20 +114,27 @@ pub(super) fn inherited(archive: &Archive) -> BTreeMap<Lane, Need> {
     needs.collect()
 }
 
-/// Sends what the lanes need, and moves their marks. Answers the words of a refusal, if there was one.
+/// Sends what the lanes need, and moves their marks. A lane that has to wait keeps no other from going on: that may be
+/// the one whose entries somebody else waits for.
 pub(super) async fn replay(
     remote: &Remote,
     archive: &Archive,
     needs: &mut BTreeMap<Lane, Need>,
     tally: &Tally,
-) -> Result<Option<String>, ReplayError> {
+) -> Result<Replayed, ReplayError> {
     let beyond = needs.iter().map(|(lane, need)| (*lane, need.mark));
     let mut from = archive.locate(beyond.collect::<HashMap<_, _>>()).await?;
-    let mut refusal = None;
+    let mut replayed = Replayed::default();
     loop {
+        if needs
+            .values()
+            .all(|need| need.stopped || need.mark >= need.upto)
+        {
+            return Ok(replayed);
+        }
         let page = archive.page(from, PAGE).await?;
         let Some(last) = page.last() else {
-            return Ok(refusal);
+            return Ok(replayed);
         };
         from = last.id.saturating_add(1);
         let page: Vec<Stored> = page
@@ -125,14 +142,15 @@ pub(super) async fn replay(
             .filter(|stored| {
                 let need = needs.get(&lane(stored));
                 need.is_some_and(|need| {
-                    !need.refused && (need.mark + 1..=need.upto).contains(&stored.entry.seq)
+                    !need.stopped && (need.mark + 1..=need.upto).contains(&stored.entry.seq)
                 })
             })
             .collect();
         close_holes(remote, &page, needs).await?;
         point_to_keys(remote, &page).await?;
-        let refused = send_page(remote, page, needs, tally).await?;
-        refusal = refused.or(refusal);
+        let sent = send_page(remote, page, needs, tally).await?;
+        replayed.refusal = sent.refusal.or(replayed.refusal);
+        replayed.held_up |= sent.held_up;
     }
 }
 
@@ -163,14 +181,14 @@ async fn point_to_keys(remote: &Remote, page: &[Stored]) -> Result<(), LinkError
     remote.link.batch(commands).await.map(drop)
 }
 
-/// Sends a page until the store has all of it, but for what it refuses and what comes after that.
+/// Sends a page until the store has all of it, but for what has to wait and what comes after that.
 async fn send_page(
     remote: &Remote,
     mut page: Vec<Stored>,
     needs: &mut BTreeMap<Lane, Need>,
     tally: &Tally,
-) -> Result<Option<String>, ReplayError> {
-    let mut refusal = None;
+) -> Result<Replayed, ReplayError> {
+    let mut replayed = Replayed::default();
     while !page.is_empty() {
         let before = page.len();
         let answers = send(remote, &page, needs).await;
@@ -187,25 +205,29 @@ async fn send_page(
                         put_aside(stored, need.nonce, &answer);
                     }
                 }
-                // It overtook the one before it, or that was refused.
+                // It overtook the one before it, or that has to wait.
                 Ok((Verdict::Gap(_), _)) => {}
                 Err(LinkError::Refused(why)) => {
-                    need.refused = true;
-                    refusal = Some(why);
+                    need.stopped = true;
+                    replayed.refusal = Some(why);
                 }
                 Err(away) => return Err(away.into()),
             }
         }
         page.retain(|stored| {
             let need = needs.get(&lane(stored));
-            need.is_some_and(|need| !need.refused && stored.entry.seq > need.mark)
+            need.is_some_and(|need| !need.stopped && stored.entry.seq > need.mark)
         });
         if page.len() == before {
-            let why = "the store has lost writes once more while they were replayed";
-            return Err(LinkError::Away(why.to_owned()).into());
+            replayed.held_up = true;
+            for stored in page.drain(..) {
+                if let Some(need) = needs.get_mut(&lane(&stored)) {
+                    need.stopped = true;
+                }
+            }
         }
     }
-    Ok(refusal)
+    Ok(replayed)
 }
 
 fn lane(stored: &Stored) -> Lane {

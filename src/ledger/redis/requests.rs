@@ -111,13 +111,7 @@ impl Redis {
                     return Ok(Err(Refusal::AlreadyCharged(receipt)));
                 }
                 Outcome::GrantsChanged => grants = self.grants(&quote.wallet, true).await?,
-                Outcome::Recovering => {
-                    self.outbox.is_recovering(partition);
-                    return Err(LedgerError::Unavailable(
-                        "the store has lost writes, and waits for the proxies to send them again"
-                            .to_owned(),
-                    ));
-                }
+                Outcome::Recovering => return Err(self.recovering(partition)),
             }
         }
         Err(LedgerError::Unavailable(format!(

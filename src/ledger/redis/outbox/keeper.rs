@@ -13,7 +13,7 @@ use super::slot::{Again, Window};
 use super::{Inner, Suspect};
 use crate::ledger::journal::{Lane, Nonce};
 use crate::ledger::redis::error::LinkError;
-use crate::ledger::redis::recovery::{Need, ReplayError, inherited, replay};
+use crate::ledger::redis::recovery::{Need, ReplayError, Replayed, inherited, replay};
 use crate::ledger::redis::remote::{Verdict, verdict};
 use crate::ledger::redis::reply::text;
 
@@ -36,6 +36,7 @@ pub(super) async fn keep(inner: Arc<Inner>) {
     let mut closing = inner.closing.subscribe();
     let mut backoff = BACKOFF_MIN;
     loop {
+        let before = inner.replayed();
         let well = tokio::select! {
             well = round(&inner) => well,
             _ = closing.wait_for(|closing| *closing) => return,
@@ -45,7 +46,8 @@ pub(super) async fn keep(inner: Arc<Inner>) {
             true => ASK_AGAIN,
             false => backoff,
         };
-        backoff = if well {
+        // Where proxies wait for each other in turn, each of them comes soon.
+        backoff = if well || inner.replayed() > before {
             BACKOFF_MIN
         } else {
             (backoff * 2).min(BACKOFF_MAX)
@@ -64,22 +66,27 @@ pub(super) async fn keep(inner: Arc<Inner>) {
 pub(super) async fn round(inner: &Inner) -> bool {
     let mut refused = None;
     let compared = compare(inner).await;
-    let mut well = match compared {
-        Ok(None) => {
-            inner.started.store(true, Ordering::Release);
-            true
+    let (is_ours, mut well) = match compared {
+        Ok(Replayed {
+            refusal: None,
+            held_up,
+        }) => {
+            if !held_up {
+                inner.started.store(true, Ordering::Release);
+            }
+            (true, !held_up)
         }
-        Ok(Some(why)) => {
-            refused = Some(why);
-            false
+        Ok(Replayed { refusal, .. }) => {
+            refused = refusal;
+            (false, false)
         }
         Err(error) => {
             tracing::debug!(%error, "the store's marks cannot be compared now");
-            false
+            (false, false)
         }
     };
     // Nothing is sent to a store that is not known to be the journal's.
-    let stuck: Vec<u16> = match well {
+    let stuck: Vec<u16> = match is_ours {
         false => Vec::new(),
         true => inner.stuck.lock().iter().copied().collect(),
     };
@@ -108,6 +115,10 @@ pub(super) async fn round(inner: &Inner) -> bool {
 }
 
 impl Inner {
+    fn replayed(&self) -> u64 {
+        self.tally.replayed.load(Ordering::Relaxed)
+    }
+
     fn is_idle(&self) -> bool {
         let suspect = self.suspect.lock();
         !suspect.all
@@ -194,14 +205,14 @@ fn call(
 }
 
 /// Compares the store's marks with what it acknowledged, where there is reason to, and sends what it lacks.
-/// Answers the words of a refusal, if there was one.
-async fn compare(inner: &Inner) -> Result<Option<String>, ReplayError> {
+async fn compare(inner: &Inner) -> Result<Replayed, ReplayError> {
     let suspect = std::mem::take(&mut *inner.suspect.lock());
     if !suspect.all && suspect.some.is_empty() {
-        return Ok(None);
+        return Ok(Replayed::default());
     }
     let compared = compare_these(inner, &suspect).await;
-    if !matches!(compared, Ok(None)) {
+    let is_whole = |replayed: &Replayed| replayed.refusal.is_none() && !replayed.held_up;
+    if !compared.as_ref().is_ok_and(is_whole) {
         let mut again = inner.suspect.lock();
         again.all |= suspect.all;
         again.some.extend(suspect.some);
@@ -209,7 +220,7 @@ async fn compare(inner: &Inner) -> Result<Option<String>, ReplayError> {
     compared
 }
 
-async fn compare_these(inner: &Inner, suspect: &Suspect) -> Result<Option<String>, ReplayError> {
+async fn compare_these(inner: &Inner, suspect: &Suspect) -> Result<Replayed, ReplayError> {
     let archive = inner.journal.archive();
     // So that the file has all that the store acknowledged. Where it cannot be written, memory has the rest.
     let flushed = tokio::time::timeout(BACKOFF_MAX, inner.journal.flushed());
@@ -242,17 +253,18 @@ async fn compare_these(inner: &Inner, suspect: &Suspect) -> Result<Option<String
         false
     });
     if needs.is_empty() {
-        return Ok(None);
+        return Ok(Replayed::default());
     }
     // Who lost everything may be somebody else: what is sent to a stranger is charged to strangers.
     if inner.remote.store_id().await? != archive.store() {
-        return Ok(Some(
-            "Redis no longer has the ledger that the journal is of (its `meta` is gone or another's): \
-             lead the address to the right server, or restore its data"
-                .to_owned(),
-        ));
+        let why = "Redis no longer has the ledger that the journal is of (its `meta` is gone or another's): \
+                   lead the address to the right server, or restore its data";
+        return Ok(Replayed {
+            refusal: Some(why.to_owned()),
+            held_up: false,
+        });
     }
-    let (before, since) = (inner.tally.replayed.load(Ordering::Relaxed), Instant::now());
+    let (before, since) = (inner.replayed(), Instant::now());
     tracing::warn!(
         lost,
         lanes = needs.len(),
@@ -260,15 +272,15 @@ async fn compare_these(inner: &Inner, suspect: &Suspect) -> Result<Option<String
     );
     let replayed = replay(&inner.remote, archive, &mut needs, &inner.tally).await;
     let closed = settle(inner, &needs, own, replayed.is_ok()).await;
-    let sent = inner.tally.replayed.load(Ordering::Relaxed) - before;
+    let sent = inner.replayed() - before;
     tracing::warn!(
         sent,
         ms = since.elapsed().as_millis(),
         "entries of the journal were sent again"
     );
-    let refusal = replayed?;
+    let replayed = replayed?;
     closed?;
-    Ok(refusal)
+    Ok(replayed)
 }
 
 /// What is known of all lanes that are to be looked at. Their marks are what the store is thought to have.
@@ -310,7 +322,7 @@ async fn settle(
             slot.first().unwrap_or(slot.next())
         };
         // The file had nothing more; memory goes on later: what is between is nowhere.
-        if whole && !need.refused && !need.met && need.mark < need.upto && first > need.mark + 1 {
+        if whole && !need.stopped && !need.met && need.mark < need.upto && first > need.mark + 1 {
             let upto = need.upto.min(first - 1);
             inner
                 .remote

@@ -3,6 +3,8 @@
 local meta = KEYS[1]
 -- How long an idempotency claim answers repeats.
 local CLAIM_MS = 86400000
+-- How long a partition in recovery is spoken to by nobody, where nobody recovers it.
+local DESERTED_MS = 3000
 local nonce, seq, acked = ARGV[3], ARGV[4], tonumber(ARGV[5])
 local known = redis.call('HMGET', meta, 't', 'pause', 'rec', 'm:' .. nonce)
 local now, now_text = tonumber(ARGV[1]), ARGV[1]
@@ -25,6 +27,14 @@ if known[1] then
     pause = pause + now - seen - gap
     noted[1], noted[2] = 'pause', string.format('%.0f', pause)
   end
+end
+if recovering and known[1] and now - tonumber(known[1]) > DESERTED_MS then
+  -- Whoever recovers it asks more often than that. So this is a store that was away since, or an older copy of one that
+  -- was being recovered when it was made: nobody has replayed here, and the time to do so begins now.
+  recovering = now_text
+  noted[#noted + 1] = 'rec'
+  noted[#noted + 1] = recovering
+  redis.call('DEL', meta .. ':replayed')
 end
 if known[1] ~= now_text then
   noted[#noted + 1] = 't'
